@@ -1,0 +1,5 @@
+"""Semantic segmentation for rare defects, in the interface of mmsegmentation 1.2.2."""
+
+from .version import UPSTREAM_INTERFACE, __version__
+
+__all__ = ['UPSTREAM_INTERFACE', '__version__']

@@ -1,0 +1,5 @@
+"""Feature extractors."""
+
+from .fast_scnn import FastSCNN
+
+__all__ = ['FastSCNN']

@@ -1,0 +1,133 @@
+"""From what the loader collates to what a model computes on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from mmseg.registry import MODELS
+from mmseg.utils.misc import stack_batch
+
+
+@MODELS.register_module()
+class SegDataPreProcessor(BaseDataPreprocessor):
+    """Move a batch to the device, normalise, pad and stack it.
+
+    Training batches are padded to ``size`` or to a multiple of ``size_divisor``, labels with them.
+    Test batches keep their size unless ``test_cfg`` (``size`` or ``size_divisor``) says otherwise; then
+    ``img_padding_size`` in the metainfo lets the segmentor cut the padding off again.
+
+    Args:
+        mean, std: one value per channel in the order *after* channel conversion, or both None for no
+            normalisation.
+        size: (height, width) training images are padded to.
+        size_divisor: training images are padded to a multiple of this.
+        pad_val: padding value, in normalised units.
+        seg_pad_val: padding label.
+        bgr_to_rgb, rgb_to_bgr: reverse the three channels. Not both.
+        batch_augments: modules called as ``module(inputs, data_samples)`` on training batches.
+        test_cfg: ``dict(size=…)`` or ``dict(size_divisor=…)`` for test batches.
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        size: tuple[int, int] | None = None,
+        size_divisor: int | None = None,
+        pad_val: float = 0,
+        seg_pad_val: float = 255,
+        bgr_to_rgb: bool = False,
+        rgb_to_bgr: bool = False,
+        batch_augments: list[dict] | None = None,
+        test_cfg: dict | None = None,
+    ) -> None:
+        super().__init__()
+        if bgr_to_rgb and rgb_to_bgr:
+            raise ValueError(
+                'data_preprocessor: bgr_to_rgb and rgb_to_bgr cancel each other; set one of them'
+            )
+        if (mean is None) != (std is None):
+            raise ValueError(f'data_preprocessor: give mean and std together, got mean={mean}, std={std}')
+        self.size = size
+        self.size_divisor = size_divisor
+        self.pad_val = pad_val
+        self.seg_pad_val = seg_pad_val
+        self.channel_conversion = bgr_to_rgb or rgb_to_bgr
+        self.test_cfg = test_cfg
+        self._enable_normalize = mean is not None
+        if self._enable_normalize:
+            self.register_buffer(
+                'mean', torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1), persistent=False
+            )
+            self.register_buffer(
+                'std', torch.tensor(std, dtype=torch.float32).view(-1, 1, 1), persistent=False
+            )
+        self.batch_augments = torch.nn.ModuleList(MODELS.build(a) for a in batch_augments or ())
+
+    def _normalize(self, image: Tensor) -> Tensor:
+        """Channel order, float32 and normalisation of an image (C, H, W) or a stack of them (N, C, H, W)."""
+        if self.channel_conversion and image.shape[-3] == 3:
+            image = image.flip(-3)
+        image = image.float()
+        return (image - self.mean) / self.std if self._enable_normalize else image
+
+    def _normalize_all(self, images: Sequence[Tensor]) -> Sequence[Tensor]:
+        same_shape = isinstance(images, Tensor) or len({image.shape for image in images}) == 1
+        if same_shape:  # one pass over the whole batch instead of a few small ones per image
+            stacked = images if isinstance(images, Tensor) else torch.stack(tuple(images))
+            return self._normalize(stacked).unbind(0)
+        return [self._normalize(image) for image in images]
+
+    def forward(self, data: dict, training: bool = False) -> dict[str, Any]:
+        """Prepare one batch.
+
+        Args:
+            data: ``inputs`` (images of shape (C, H, W), uint8 or float) and ``data_samples``.
+            training: whether the batch is one to train on.
+
+        Returns:
+            ``inputs`` float32 of shape (N, C, H, W) and ``data_samples``.
+
+        Raises:
+            ValueError: a training batch without labels, or a test batch whose images can't be stacked.
+        """
+        data = self.cast_data(data)
+        inputs = self._normalize_all(data['inputs'])
+        data_samples = data.get('data_samples')
+        if training:
+            if data_samples is None:
+                raise ValueError(
+                    'a training batch holds no data_samples; end the train_pipeline with PackSegInputs'
+                )
+            if self.size is None and self.size_divisor is None:
+                size_divisor = 1  # pad to the largest image of the batch
+            else:
+                size_divisor = self.size_divisor
+            inputs, data_samples = stack_batch(
+                inputs, data_samples, self.size, size_divisor, self.pad_val, self.seg_pad_val
+            )
+            for augment in self.batch_augments:
+                inputs, data_samples = augment(inputs, data_samples)
+            return dict(inputs=inputs, data_samples=data_samples)
+
+        if len({image.shape for image in inputs}) > 1 and not self.test_cfg:
+            raise ValueError(
+                'images of one test batch differ in size: '
+                f'{[tuple(image.shape[-2:]) for image in inputs]}; set test_dataloader.batch_size=1, resize them, '
+                'or give data_preprocessor.test_cfg=dict(size_divisor=32)'
+            )
+        if not self.test_cfg:
+            return dict(inputs=torch.stack(tuple(inputs)), data_samples=data_samples)
+        inputs, infos = stack_batch(
+            inputs,
+            size=self.test_cfg.get('size'),
+            size_divisor=self.test_cfg.get('size_divisor'),
+            pad_val=self.pad_val,
+            seg_pad_val=self.seg_pad_val,
+        )
+        for sample, info in zip(data_samples or (), infos):
+            sample.set_metainfo(info)
+        return dict(inputs=inputs, data_samples=data_samples)

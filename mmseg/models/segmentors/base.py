@@ -1,0 +1,127 @@
+"""The contract between a segmentor and the runner."""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
+
+from mmengine.model import BaseModel
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from mmseg.structures import SegDataSample
+
+from ..utils.wrappers import resize
+
+
+class BaseSegmentor(BaseModel, metaclass=ABCMeta):
+    """A model with ``loss``, ``predict`` and a plain forward.
+
+    Args:
+        data_preprocessor: config of the preprocessor.
+        init_cfg: weight initialisation.
+    """
+
+    def __init__(
+        self, data_preprocessor: dict | None = None, init_cfg: dict | list[dict] | None = None
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+
+    @property
+    def with_neck(self) -> bool:
+        """Whether there is a neck."""
+        return getattr(self, 'neck', None) is not None
+
+    @property
+    def with_auxiliary_head(self) -> bool:
+        """Whether there is at least one auxiliary head."""
+        return getattr(self, 'auxiliary_head', None) is not None
+
+    @property
+    def with_decode_head(self) -> bool:
+        """Whether there is a decode head."""
+        return getattr(self, 'decode_head', None) is not None
+
+    @abstractmethod
+    def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
+        """Features of images (N, C, H, W)."""
+
+    @abstractmethod
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Logits at the images' size."""
+
+    @abstractmethod
+    def loss(self, inputs: Tensor, data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
+        """Losses of a batch."""
+
+    @abstractmethod
+    def predict(
+        self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
+        """Predictions of a batch, with post-processing."""
+
+    @abstractmethod
+    def _forward(self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None) -> Tensor:
+        """Network output without post-processing."""
+
+    def forward(
+        self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None, mode: str = 'tensor'
+    ) -> dict[str, Tensor] | list[SegDataSample] | Tensor:
+        """Dispatch to :meth:`loss`, :meth:`predict` or :meth:`_forward`.
+
+        Args:
+            inputs: images (N, C, H, W), as the preprocessor makes them.
+            data_samples: one per image.
+            mode: ``'loss'``, ``'predict'`` or ``'tensor'``.
+
+        Raises:
+            RuntimeError: another mode.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        if mode == 'tensor':
+            return self._forward(inputs, data_samples)
+        raise RuntimeError(f"mode is 'loss', 'predict' or 'tensor', got {mode!r}")
+
+    def postprocess_result(
+        self, seg_logits: Tensor, data_samples: Sequence[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
+        """Logits at network size to predictions at the original image's size.
+
+        Args:
+            seg_logits: (N, C, H, W).
+            data_samples: samples whose metainfo says how the image was padded, flipped and resized;
+                without them the logits are taken as they are.
+
+        Returns:
+            Samples with ``seg_logits`` (C, h, w) and ``pred_sem_seg`` (1, h, w): the class id, or 0 and 1
+            from a one-channel head.
+        """
+        if data_samples is None:
+            data_samples = [SegDataSample() for _ in range(len(seg_logits))]
+            restored = list(seg_logits)
+        else:
+            restored = [self._restore(logits, s.metainfo) for logits, s in zip(seg_logits, data_samples)]
+        for logits, sample in zip(restored, data_samples):
+            if logits.shape[0] > 1:
+                prediction = logits.argmax(dim=0, keepdim=True)
+            else:
+                prediction = (logits.sigmoid() > self.decode_head.threshold).to(logits)
+            sample.set_data(dict(seg_logits=PixelData(data=logits), pred_sem_seg=PixelData(data=prediction)))
+        return data_samples
+
+    def _restore(self, logits: Tensor, meta: dict) -> Tensor:
+        """Undo padding, flip and resize of one image's logits (C, H, W)."""
+        left, right, top, bottom = meta.get('img_padding_size', meta.get('padding_size', (0, 0, 0, 0)))
+        height, width = logits.shape[-2:]
+        logits = logits[:, top : height - bottom, left : width - right]
+        if meta.get('flip'):
+            directions = {'horizontal': (-1,), 'vertical': (-2,), 'diagonal': (-2, -1)}
+            direction = meta.get('flip_direction')
+            if direction not in directions:
+                raise ValueError(f'flip_direction is one of {sorted(directions)}, got {direction!r}')
+            logits = logits.flip(directions[direction])
+        size = meta.get('ori_shape', logits.shape[-2:])[:2]
+        return resize(
+            logits[None], size, mode='bilinear', align_corners=self.align_corners, warning=False
+        ).squeeze(0)

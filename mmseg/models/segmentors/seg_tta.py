@@ -1,0 +1,35 @@
+"""Test-time augmentation."""
+
+import torch
+from mmengine.model import BaseTTAModel
+from mmengine.structures import PixelData
+
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+
+@MODELS.register_module()
+class SegTTAModel(BaseTTAModel):
+    """Averages the probabilities that a segmentor gives to augmented copies of an image."""
+
+    def merge_preds(self, data_samples_list: list[list[SegDataSample]]) -> list[SegDataSample]:
+        """One prediction per image.
+
+        Args:
+            data_samples_list: for each image the samples of its copies, with ``seg_logits`` (C, H, W).
+
+        Returns:
+            For each image a sample with ``pred_sem_seg`` (1, H, W), and its ground truth where known.
+        """
+        merged = []
+        for copies in data_samples_list:
+            logits = torch.stack([copy.seg_logits.data for copy in copies])
+            if logits.shape[1] > 1:
+                prediction = logits.softmax(dim=1).mean(dim=0).argmax(dim=0, keepdim=True)
+            else:
+                probability = logits.sigmoid().mean(dim=0)
+                prediction = (probability > self.module.decode_head.threshold).to(probability)
+            sample = copies[0].new()
+            sample.set_data(dict(pred_sem_seg=PixelData(data=prediction)))
+            merged.append(sample)
+        return merged

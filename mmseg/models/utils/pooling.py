@@ -1,0 +1,69 @@
+"""Pooling to a grid of fixed size, and what BatchNorm can't do behind it."""
+
+import torch
+from mmcv.cnn import ConvModule
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def _bins(length: int, cells: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Membership (length, cells) of positions in cells, as 0 and 1, and positions per cell (cells,)."""
+    cell = torch.arange(cells, device=like.device)
+    start = cell * length // cells
+    stop = ((cell + 1) * length + cells - 1) // cells
+    position = torch.arange(length, device=like.device).unsqueeze(1)
+    inside = (position >= start) & (position < stop)
+    return inside.to(like.dtype), (stop - start).to(like.dtype)
+
+
+def adaptive_avg_pool(x: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """What ``F.adaptive_avg_pool2d`` computes, (N, C, H, W) to (N, C, size, size), as two matrix products.
+
+    Unlike the library's kernel it has a deterministic gradient on CUDA and can be exported with H and W left
+    open. Sums are formed with a matrix of zeros and ones, which bfloat16 holds exactly.
+    """
+    rows, columns = (size, size) if isinstance(size, int) else size
+    if rows == columns == 1:
+        return x.mean(dim=(2, 3), keepdim=True)
+    in_row, row_count = _bins(x.shape[2], rows, x)
+    in_column, column_count = _bins(x.shape[3], columns, x)
+    # Each product is divided at once, so that half-precision sums stay in range.
+    x = torch.matmul(x, in_column) / column_count
+    return torch.matmul(x.transpose(2, 3), in_row).transpose(2, 3) / row_count.unsqueeze(1)
+
+
+class AdaptiveAvgPool2d(nn.Module):
+    """:func:`adaptive_avg_pool` as a module."""
+
+    def __init__(self, output_size: int | tuple[int, int]) -> None:
+        super().__init__()
+        self.output_size = output_size if isinstance(output_size, int) else tuple(output_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return adaptive_avg_pool(x, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f'output_size={self.output_size}'
+
+
+def check_pooled_batch(x: Tensor, module: ConvModule, name: str) -> Tensor:
+    """``x`` of shape (N, C, H, W) itself, unless it leaves one value per channel to a BatchNorm in training.
+
+    Call it between global pooling and the ``module`` that normalises. ``SyncBatchNorm`` counts the values of
+    all processes and passes if there are several.
+
+    Raises:
+        ValueError: N = H = W = 1 in front of a BatchNorm that computes batch statistics. ``name`` says where.
+    """
+    norm = module.norm
+    if not isinstance(norm, _BatchNorm) or not norm.training or x.shape[0] * x.shape[2] * x.shape[3] > 1:
+        return x
+    if isinstance(norm, nn.SyncBatchNorm):
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if distributed and torch.distributed.get_world_size() > 1:
+            return x
+    raise ValueError(
+        f'{name}: a batch of one image leaves one value per channel behind global pooling, and BatchNorm has no '
+        'variance to train on. Set train_dataloader.batch_size to 2 or more with drop_last=True (the last batch '
+        "of an epoch may be shorter), or norm_cfg=dict(type='GN', num_groups=32), or train on several GPUs with SyncBN."
+    )

@@ -1,0 +1,64 @@
+"""Interpolation that knows when ``align_corners`` shifts the result."""
+
+import warnings
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def resize(
+    input: Tensor,
+    size: tuple[int, int] | None = None,
+    scale_factor: float | None = None,
+    mode: str = 'nearest',
+    align_corners: bool | None = None,
+    warning: bool = True,
+) -> Tensor:
+    """``F.interpolate`` of a tensor (N, C, H, W), a no-op where the size is right already.
+
+    With ``align_corners=True`` and ``warning=True`` an output that isn't ``k * (input - 1) + 1`` on both
+    sides is warned about, since corners then match but the pixels between drift.
+    """
+    if size is not None:
+        size = tuple(int(side) for side in size)
+        if warning and align_corners:
+            in_h, in_w = (int(side) for side in input.shape[-2:])
+            out_h, out_w = size
+            grows = (out_h > in_h or out_w > in_w) and min(in_h, in_w, out_h, out_w) > 1
+            if grows and ((out_h - 1) % (in_h - 1) or (out_w - 1) % (in_w - 1)):
+                warnings.warn(
+                    f'align_corners=True keeps features aligned when the input is x + 1 and the output n * x + 1; '
+                    f'here {(in_h, in_w)} becomes {size}',
+                    stacklevel=2,
+                )
+        if tuple(input.shape[-2:]) == size and input.is_floating_point():
+            return input
+    return F.interpolate(input, size, scale_factor, mode, align_corners)
+
+
+class Upsample(nn.Module):
+    """:func:`resize` as a module, by a fixed size or a fixed factor."""
+
+    def __init__(
+        self,
+        size: tuple[int, int] | None = None,
+        scale_factor: float | tuple[float, float] | None = None,
+        mode: str = 'nearest',
+        align_corners: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.size = size
+        if isinstance(scale_factor, (tuple, list)):
+            self.scale_factor = tuple(float(factor) for factor in scale_factor)
+        else:
+            self.scale_factor = float(scale_factor) if scale_factor else None
+        self.mode = mode
+        self.align_corners = align_corners
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Resize ``x`` of shape (N, C, H, W)."""
+        if self.size:
+            return resize(x, self.size, None, self.mode, self.align_corners)
+        factors = self.scale_factor if isinstance(self.scale_factor, tuple) else (self.scale_factor,) * 2
+        size = [int(side * factor) for side, factor in zip(x.shape[-2:], factors)]
+        return resize(x, size, None, self.mode, self.align_corners)

@@ -1,0 +1,44 @@
+"""Children of mmengine's registries in the scope ``mmseg``.
+
+A name is looked up here first, then in mmengine. ``locations`` are the packages imported at the
+first lookup, so that a config is enough to find a component.
+"""
+
+from mmengine import registry as root
+from mmengine.registry import Registry
+
+_MODEL_LOCATIONS = ['mmseg.models']
+_ENGINE_LOCATIONS = ['mmseg.engine']
+
+
+def _child(name: str, parent: Registry, locations: list[str]) -> Registry:
+    return Registry(name, parent=parent, scope='mmseg', locations=locations)
+
+
+RUNNERS = _child('runner', root.RUNNERS, _ENGINE_LOCATIONS)
+RUNNER_CONSTRUCTORS = _child('runner constructor', root.RUNNER_CONSTRUCTORS, _ENGINE_LOCATIONS)
+LOOPS = _child('loop', root.LOOPS, _ENGINE_LOCATIONS)
+HOOKS = _child('hook', root.HOOKS, _ENGINE_LOCATIONS)
+LOG_PROCESSORS = _child('log processor', root.LOG_PROCESSORS, _ENGINE_LOCATIONS)
+OPTIMIZERS = _child('optimizer', root.OPTIMIZERS, _ENGINE_LOCATIONS)
+OPTIM_WRAPPERS = _child('optim wrapper', root.OPTIM_WRAPPERS, _ENGINE_LOCATIONS)
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    'optimizer constructor', root.OPTIM_WRAPPER_CONSTRUCTORS, _ENGINE_LOCATIONS
+)
+PARAM_SCHEDULERS = _child('parameter scheduler', root.PARAM_SCHEDULERS, _ENGINE_LOCATIONS)
+
+DATASETS = _child('dataset', root.DATASETS, ['mmseg.datasets'])
+DATA_SAMPLERS = _child('data sampler', root.DATA_SAMPLERS, ['mmseg.datasets'])
+TRANSFORMS = _child('transform', root.TRANSFORMS, ['mmseg.datasets'])
+
+MODELS = _child('model', root.MODELS, _MODEL_LOCATIONS)
+MODEL_WRAPPERS = _child('model wrapper', root.MODEL_WRAPPERS, _MODEL_LOCATIONS)
+WEIGHT_INITIALIZERS = _child('weight initializer', root.WEIGHT_INITIALIZERS, _MODEL_LOCATIONS)
+TASK_UTILS = _child('task util', root.TASK_UTILS, _MODEL_LOCATIONS)
+
+METRICS = _child('metric', root.METRICS, ['mmseg.evaluation'])
+EVALUATOR = _child('evaluator', root.EVALUATOR, ['mmseg.evaluation'])
+
+VISUALIZERS = _child('visualizer', root.VISUALIZERS, ['mmseg.visualization'])
+VISBACKENDS = _child('visualizer backend', root.VISBACKENDS, ['mmseg.visualization'])
+INFERENCERS = _child('inferencer', root.INFERENCERS, ['mmseg.apis'])

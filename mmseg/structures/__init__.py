@@ -1,0 +1,6 @@
+"""What passes between dataset, model, metric and visualizer."""
+
+from .sampler import BasePixelSampler, OHEMPixelSampler, build_pixel_sampler
+from .seg_data_sample import SegDataSample
+
+__all__ = ['BasePixelSampler', 'OHEMPixelSampler', 'SegDataSample', 'build_pixel_sampler']

@@ -1,0 +1,5 @@
+"""For ``pip install -v -e .``; everything is declared in pyproject.toml."""
+
+from setuptools import setup
+
+setup()
