@@ -1,0 +1,178 @@
+"""A tiny Stable Diffusion XL of real components, for tests that must not need the network or a GPU.
+
+Everything the editing method touches is there in small: a UNet with ``text_time`` embeddings and both
+attention kinds in down, mid and up blocks, an ``AutoencoderKL`` with 8 pixels a latent cell, two CLIP text
+encoders, two CLIP tokenizers over one small byte-pair vocabulary, and a DDIM scheduler. The weights are
+random but scaled: latents have unit spread, and the noise prediction depends on the prompt so strongly that
+guidance 15 leads plain DDIM inversion far away from the image.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+WORDS = 'photo of a crack with scratch rust peeling corrosion dent metal deep'
+"""Words that are one token each, set apart by blanks. Any other word is spelt out letter by letter."""
+SPLIT_WORD = (('blister', ''), ('ing', '</w>'))
+"""The two tokens of 'blistering'; the second ends the word."""
+
+TEXT_WIDTH = 32  # per encoder; the UNet sees both side by side
+POOLED_WIDTH = 32
+TIME_ID_WIDTH = 8
+TIME_IDS = 6
+PREDICTION_STD = 0.3  # of the noise prediction: enough to move a latent, little enough to be invertible
+TEXT_GAIN = 20.0  # on the value projections of cross-attention
+BETA_END = 0.002  # random weights remove no noise, so a full schedule would blow latents up by 1/0.07
+
+
+def _merge_chain(word: str, end: str) -> list[tuple[str, str]]:
+    """The merges that build ``word`` letter by letter from the left."""
+    symbols = [*word[:-1], word[-1] + end]
+    return [(''.join(symbols[:i]), symbols[i]) for i in range(1, len(symbols))]
+
+
+def tiny_vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Byte-pair vocabulary and merges: all letters, the words of WORDS, and the parts of SPLIT_WORD."""
+    letters = 'abcdefghijklmnopqrstuvwxyz0123456789,.-!'
+    tokens = [*letters, *(letter + '</w>' for letter in letters)]
+    merges: list[tuple[str, str]] = []
+    for word, end in (*((word, '</w>') for word in WORDS.split()), *SPLIT_WORD):
+        merges += _merge_chain(word, end)
+    merges = list(dict.fromkeys(merges))
+    tokens += ['<|startoftext|>', '<|endoftext|>', *(left + right for left, right in merges)]
+    return {token: index for index, token in enumerate(dict.fromkeys(tokens))}, merges
+
+
+def _tokenizer(directory: Path, pad_token: str) -> CLIPTokenizer:
+    vocabulary, merges = tiny_vocabulary()
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / 'vocab.json').write_text(json.dumps(vocabulary))
+    lines = ['#version: 0.2', *(' '.join(pair) for pair in merges)]
+    (directory / 'merges.txt').write_text('\n'.join(lines) + '\n')
+    return CLIPTokenizer.from_pretrained(directory, pad_token=pad_token, model_max_length=77)
+
+
+def _text_config(vocabulary: dict[str, int]) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=len(vocabulary),
+        bos_token_id=vocabulary['<|startoftext|>'],
+        eos_token_id=vocabulary['<|endoftext|>'],
+        pad_token_id=vocabulary['<|endoftext|>'],
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=2 * TEXT_WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=77,
+        projection_dim=POOLED_WIDTH,
+        hidden_act='quick_gelu',
+    )
+
+
+def _unet() -> UNet2DConditionModel:
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(16, 32, 32),
+        norm_num_groups=8,
+        layers_per_block=1,
+        down_block_types=('DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'),
+        up_block_types=('CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'),
+        transformer_layers_per_block=1,
+        attention_head_dim=(2, 4, 4),
+        cross_attention_dim=2 * TEXT_WIDTH,
+        use_linear_projection=True,
+        addition_embed_type='text_time',
+        addition_time_embed_dim=TIME_ID_WIDTH,
+        projection_class_embeddings_input_dim=TIME_IDS * TIME_ID_WIDTH + POOLED_WIDTH,
+    )
+    with torch.no_grad():
+        for name, module in unet.named_modules():
+            if name.endswith('attn2'):
+                module.to_v.weight *= TEXT_GAIN
+    return unet
+
+
+def _vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        block_out_channels=(8, 8, 16, 16),
+        norm_num_groups=4,
+        layers_per_block=1,
+        down_block_types=('DownEncoderBlock2D',) * 4,
+        up_block_types=('UpDecoderBlock2D',) * 4,
+        latent_channels=4,
+        sample_size=64,
+    )
+
+
+@torch.no_grad()
+def _calibrate_vae(vae: AutoencoderKL, generator: torch.Generator) -> None:
+    """Give latents unit spread and decoded images a spread of 0.3 about grey."""
+    vae.eval()
+    coarse = torch.rand(4, 3, 8, 8, generator=generator) * 2 - 1
+    images = nn.functional.interpolate(coarse, size=(64, 64), mode='bilinear')
+    latents = vae.encode(images).latent_dist.mode()
+    vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 4))
+    decoded = vae.decode(latents).sample
+    vae.decoder.conv_out.weight *= 0.3 / decoded.std()
+    vae.decoder.conv_out.bias.zero_()
+
+
+@torch.no_grad()
+def _calibrate_unet(unet: UNet2DConditionModel, tokens: Tensor, pooled: Tensor, generator: torch.Generator):
+    """Give the noise prediction a spread of PREDICTION_STD."""
+    unet.eval()
+    noise = torch.randn(len(tokens), 4, 8, 8, generator=generator)
+    time_ids = torch.tensor([[64.0, 64.0, 0.0, 0.0, 64.0, 64.0]]).expand(len(tokens), -1)
+    conditions = {'text_embeds': pooled, 'time_ids': time_ids}
+    prediction = unet(noise, 500, encoder_hidden_states=tokens, added_cond_kwargs=conditions).sample
+    unet.conv_out.weight *= PREDICTION_STD / prediction.std()
+    unet.conv_out.bias.zero_()
+
+
+def build_tiny_sdxl(directory: Path, seed: int = 0) -> Path:
+    """Write the tiny pipeline to ``directory`` in the diffusers layout and return that directory.
+
+    The same seed gives the same weights. The global random state is left as it was.
+    """
+    directory = Path(directory)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        tokenizer = _tokenizer(directory / 'tokenizer', '<|endoftext|>')
+        tokenizer_2 = _tokenizer(directory / 'tokenizer_2', '!</w>')
+        config = _text_config(tokenizer.get_vocab())
+        text_encoder, text_encoder_2 = (
+            CLIPTextModel(config).eval(),
+            CLIPTextModelWithProjection(config).eval(),
+        )
+        unet, vae = _unet(), _vae()
+    pipeline = StableDiffusionXLPipeline(
+        vae=vae,
+        text_encoder=text_encoder,
+        text_encoder_2=text_encoder_2,
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer_2,
+        unet=unet,
+        scheduler=DDIMScheduler(
+            beta_start=0.00085,
+            beta_end=BETA_END,
+            beta_schedule='scaled_linear',
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+            timestep_spacing='leading',
+        ),
+        add_watermarker=False,
+    )
+    tokens, _, pooled, _ = pipeline.encode_prompt(['photo of a crack', ''], do_classifier_free_guidance=False)
+    _calibrate_vae(vae, generator)
+    _calibrate_unet(unet, tokens, pooled, generator)
+    pipeline.save_pretrained(directory)
+    return directory
