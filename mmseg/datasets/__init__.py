@@ -1,0 +1,17 @@
+"""Datasets, and the transforms that their pipelines are made of."""
+
+from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
+
+from .basesegdataset import BaseSegDataset
+from .transforms import *
+from .transforms import __all__ as _transforms
+from .wta import WTADataset
+
+__all__ = [
+    'BaseSegDataset',
+    'ClassBalancedDataset',
+    'ConcatDataset',
+    'RepeatDataset',
+    'WTADataset',
+    *_transforms,
+]

@@ -1,0 +1,222 @@
+"""Images and label maps that lie in two folders, or are named by a list file."""
+
+import copy
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import PurePath
+
+import numpy as np
+from mmengine import fileio
+from mmengine.dataset import BaseDataset, Compose
+from mmengine.registry import DefaultScope
+
+from mmseg.registry import DATASETS
+
+#: Label of pixels whose class was left out of ``metainfo['classes']``; losses and metrics ignore it.
+DROPPED_LABEL = 255
+
+
+@DATASETS.register_module()
+class BaseSegDataset(BaseDataset):
+    """A semantic segmentation dataset of image files and 8-bit label maps.
+
+    Label maps are paired with images by name: the image suffix is replaced by the label suffix::
+
+        data_root/img_dir/train/a/x.png   ->   data_root/ann_dir/train/a/x.png
+
+    An item before the pipeline is ``dict(img_path, seg_map_path, label_map, reduce_zero_label,
+    seg_fields, sample_idx)``; without a ``seg_map_path`` prefix the label path is left out. The
+    dataset keeps no random state and does not change after ``full_init``, so that workers and
+    resumed runs see the same thing.
+
+    Args:
+        ann_file: Text file with one image name per line, without suffix. Empty: every file below
+            the image folder that ends with ``img_suffix``, sorted.
+        img_suffix: Ending of the image files.
+        seg_map_suffix: Ending of the label files.
+        metainfo: Overrides ``METAINFO``. A subset or permutation of the classes re-numbers the labels;
+            classes left out become 255.
+        data_root: Folder that relative prefixes and ``ann_file`` start from.
+        data_prefix: Folders of images and labels, ``dict(img_path=..., seg_map_path=...)``.
+        filter_cfg: Part of the interface; nothing is filtered, a value other than None warns.
+        indices: Use only the first ``indices`` items, or the items with these indices.
+        serialize_data: Keep the item list pickled in one array, which forked workers share.
+        pipeline: Transforms, see :mod:`mmseg.datasets.transforms`.
+        test_mode: An item that a transform refuses is an error instead of being replaced.
+        lazy_init: Do not look at the disk before the first use.
+        max_refetch: How many other items to try in training when the pipeline returns None.
+        ignore_index: Label that losses and metrics skip.
+        reduce_zero_label: Labels 1, 2, … become 0, 1, … and 0 becomes 255.
+        backend_args: File backend of mmengine, None for the local disk.
+
+    Raises:
+        FileNotFoundError: The image folder or ``ann_file`` does not exist.
+        ValueError: The folder holds no image of that suffix, or ``metainfo`` names unknown classes.
+    """
+
+    METAINFO: dict = {}
+
+    def __init__(
+        self,
+        ann_file: str = '',
+        img_suffix='.jpg',
+        seg_map_suffix='.png',
+        metainfo: dict | None = None,
+        data_root: str | None = None,
+        data_prefix: dict = dict(img_path='', seg_map_path=''),
+        filter_cfg: dict | None = None,
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = True,
+        pipeline: list[dict | Callable] = [],
+        test_mode: bool = False,
+        lazy_init: bool = False,
+        max_refetch: int = 1000,
+        ignore_index: int = 255,
+        reduce_zero_label: bool = False,
+        backend_args: dict | None = None,
+    ) -> None:
+        self.img_suffix = img_suffix
+        self.seg_map_suffix = seg_map_suffix
+        self.ignore_index = ignore_index
+        self.reduce_zero_label = reduce_zero_label
+        self.backend_args = copy.copy(backend_args)
+
+        self.ann_file = ann_file
+        self.data_root = data_root
+        self.data_prefix = copy.copy(data_prefix)
+        self.filter_cfg = copy.deepcopy(filter_cfg)
+        if filter_cfg is not None:
+            warnings.warn(
+                f'filter_cfg={filter_cfg} has no effect: {type(self).__name__} filters nothing. '
+                'Name the wanted files in ann_file, or override filter_data().',
+                stacklevel=2,
+            )
+        self._indices = indices
+        self.serialize_data = serialize_data
+        self.test_mode = test_mode
+        self.max_refetch = max_refetch
+        self.data_list: list[dict] = []
+        self.data_bytes: np.ndarray
+
+        self._metainfo = self._load_metainfo(copy.deepcopy(metainfo))
+        self.label_map = self.get_label_map(self._metainfo.get('classes'))
+        self._metainfo.update(label_map=self.label_map, reduce_zero_label=reduce_zero_label)
+        self._metainfo['palette'] = self._update_palette()
+        if test_mode and self._metainfo.get('classes') is None:
+            raise ValueError(
+                f'{type(self).__name__} has no class names, which test mode needs: '
+                "pass metainfo=dict(classes=('...', ...)) or set METAINFO."
+            )
+
+        if self.data_root is not None:
+            self._join_prefix()
+        self.pipeline = self._build_pipeline(pipeline)
+        if not lazy_init:
+            self.full_init()
+
+    @staticmethod
+    def _build_pipeline(pipeline: list[dict | Callable]) -> Compose:
+        """Look names up in this package first, even where no runner has set a default scope."""
+        current = DefaultScope.get_current_instance()
+        scope = current.scope_name if current is not None else None
+        with DefaultScope.overwrite_default_scope('mmseg' if scope in (None, 'mmengine') else scope):
+            return Compose(pipeline)
+
+    @classmethod
+    def get_label_map(cls, new_classes: Sequence | None = None) -> dict[int, int] | None:
+        """Old id -> new id when ``new_classes`` selects or reorders ``METAINFO['classes']``, else None.
+
+        Classes that are not selected map to 255, so that they are ignored in training and testing.
+        """
+        old_classes = cls.METAINFO.get('classes')
+        if new_classes is None or old_classes is None or list(new_classes) == list(old_classes):
+            return None
+        unknown = [name for name in new_classes if name not in old_classes]
+        if unknown:
+            raise ValueError(
+                f'new classes {new_classes} is not a subset of classes {old_classes} in METAINFO of '
+                f'{cls.__name__}: {unknown} not found. Correct metainfo["classes"].'
+            )
+        new_ids = {name: i for i, name in enumerate(new_classes)}
+        return {i: new_ids.get(name, DROPPED_LABEL) for i, name in enumerate(old_classes)}
+
+    def get_new_label_map(self) -> dict[int, int] | None:
+        """The label map of this dataset's own ``metainfo['classes']``."""
+        return self.get_label_map(self._metainfo.get('classes'))
+
+    def _update_palette(self) -> list:
+        """Colours in the order of ``metainfo['classes']``: given, selected, or drawn with a fixed seed."""
+        palette = self._metainfo.get('palette', [])
+        classes = self._metainfo.get('classes') or []
+        if len(palette) == len(classes):
+            return palette
+        if len(palette) == 0:
+            drawn = np.random.RandomState(42).randint(0, 255, size=(len(classes), 3))
+            return drawn.tolist()
+        if len(palette) > len(classes) and self.label_map is not None:
+            kept = sorted((new, old) for old, new in self.label_map.items() if new != DROPPED_LABEL)
+            return type(palette)([palette[old] for _, old in kept])
+        raise ValueError(
+            f'palette has {len(palette)} colours for {len(classes)} classes: '
+            'metainfo["palette"] needs one [R, G, B] per class.'
+        )
+
+    def load_data_list(self) -> list[dict]:
+        """List the items, one dict per image, from ``ann_file`` or from the image folder."""
+        img_dir = self.data_prefix.get('img_path')
+        ann_dir = self.data_prefix.get('seg_map_path')
+        stems = self._stems_of_list_file() if self._has_list_file() else self._stems_of_folder(img_dir)
+        return [self._item(stem, img_dir, ann_dir) for stem in stems]
+
+    def _item(self, stem: str, img_dir: str, ann_dir: str | None) -> dict:
+        item = dict(
+            img_path=fileio.join_path(img_dir, stem + self.img_suffix) if img_dir else stem + self.img_suffix
+        )
+        if ann_dir:
+            item['seg_map_path'] = fileio.join_path(ann_dir, stem + self.seg_map_suffix)
+        item.update(label_map=self.label_map, reduce_zero_label=self.reduce_zero_label, seg_fields=[])
+        return item
+
+    def _has_list_file(self) -> bool:
+        return bool(self.ann_file) and not fileio.isdir(self.ann_file, self.backend_args)
+
+    def _stems_of_list_file(self) -> list[str]:
+        if not fileio.isfile(self.ann_file, self.backend_args):
+            raise FileNotFoundError(
+                f'ann_file {self.ann_file!r} does not exist (data_root={self.data_root!r}). Give the path of '
+                'a text file with one image name per line, or leave ann_file empty to use the whole folder.'
+            )
+        lines = fileio.list_from_file(self.ann_file, backend_args=self.backend_args)
+        return [line.strip() for line in lines if line.strip()]
+
+    def _stems_of_folder(self, img_dir: str | None) -> list[str]:
+        if not img_dir or not fileio.isdir(img_dir, self.backend_args):
+            raise FileNotFoundError(
+                f'image folder {img_dir!r} does not exist (data_root={self.data_root!r}, data_prefix='
+                f'{self.data_prefix}). Put the images there in the layout img_dir/<split>, ann_dir/<split>, '
+                'or correct data_root / data_prefix in the dataset config.'
+            )
+        listed = list(
+            fileio.list_dir_or_file(img_dir, list_dir=False, recursive=True, backend_args=self.backend_args)
+        )
+        images = sorted(name for name in listed if name.endswith(self.img_suffix))
+        if not images:
+            suffixes = Counter(PurePath(name).suffix for name in listed)
+            found = ', '.join(f'{n} {suffix or "without suffix"}' for suffix, n in suffixes.most_common(5))
+            raise ValueError(
+                f'no file in {img_dir!r} ends with img_suffix={self.img_suffix!r}; it holds '
+                f'{found or "no files"}. Correct img_suffix, or put the images there.'
+            )
+        return [name.removesuffix(self.img_suffix) for name in images]
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Class ids that occur in the labels of item ``idx``, without the ignored one (reads the file)."""
+        # Imported here: the transforms package imports this module's neighbours.
+        from .transforms.loading import LoadAnnotations
+
+        info = self.get_data_info(idx)
+        if 'seg_map_path' not in info:
+            raise ValueError(f'{info["img_path"]} has no label map: data_prefix lacks seg_map_path.')
+        labels = LoadAnnotations(backend_args=self.backend_args)(info)['gt_seg_map']
+        return [int(label) for label in np.unique(labels) if label != self.ignore_index]

@@ -1,0 +1,149 @@
+"""From files or arrays to ``img`` and ``gt_seg_map``.
+
+Label maps stay 8-bit from here to ``PackSegInputs``, which makes the int64 tensor: every transform in
+between moves an eighth of the memory.
+"""
+
+import mmcv
+import numpy as np
+from mmcv.transforms import LoadAnnotations as MMCV_LoadAnnotations
+from mmcv.transforms import LoadImageFromFile
+from mmcv.transforms.base import BaseTransform
+from mmengine import fileio
+
+from mmseg.registry import TRANSFORMS
+
+_SHIFT_ZERO = np.concatenate([[255], np.arange(254), [255]]).astype(np.uint8)  # 0 and 255 are ignored
+
+
+@TRANSFORMS.register_module()
+class LoadAnnotations(MMCV_LoadAnnotations):
+    """Read an 8-bit label map, single-channel or palette, to ``gt_seg_map`` (H, W) uint8.
+
+    First ``reduce_zero_label`` shifts the ids (0 becomes 255, k becomes k - 1, 255 stays), then
+    ``results['label_map']`` re-numbers them. ``'gt_seg_map'`` is appended to ``results['seg_fields']``.
+
+    Args:
+        reduce_zero_label: None takes the dataset's setting; a value must agree with it.
+        backend_args: File backend of mmengine, None for the local disk.
+        imdecode_backend: ``'pillow'`` reads the indices of a palette PNG; ``'cv2'`` would read its colours.
+
+    Raises:
+        FileNotFoundError: The label file is missing.
+        ValueError: The file is not a single-channel image with values up to 255, or
+            ``reduce_zero_label`` disagrees with the dataset.
+    """
+
+    def __init__(self, reduce_zero_label=None, backend_args=None, imdecode_backend='pillow') -> None:
+        super().__init__(
+            with_bbox=False,
+            with_label=False,
+            with_seg=True,
+            with_keypoints=False,
+            imdecode_backend=imdecode_backend,
+            backend_args=backend_args,
+        )
+        self.reduce_zero_label = reduce_zero_label
+
+    def _load_seg_map(self, results: dict) -> None:
+        labels = self._read(results['seg_map_path'])
+        table = self._table(results)
+        results['gt_seg_map'] = labels if table is None else table[labels]
+        results.setdefault('seg_fields', []).append('gt_seg_map')
+
+    def _read(self, path: str) -> np.ndarray:
+        try:
+            content = fileio.get(path, backend_args=self.backend_args)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'label map {path!r} does not exist. Each image needs a label of the same name in the folder '
+                'data_prefix["seg_map_path"] with the ending seg_map_suffix; check both in the dataset config.'
+            ) from None
+        labels = mmcv.imfrombytes(content, flag='unchanged', backend=self.imdecode_backend)
+        if labels is None:
+            raise ValueError(f'label map {path!r} cannot be decoded: the file is damaged or no image.')
+        labels = labels.squeeze()
+        if labels.ndim != 2:
+            raise ValueError(
+                f'label map {path!r} has shape {labels.shape}, expected (H, W) with one class id per pixel. '
+                'Convert colours to ids with tools/dataset_tools/convert_labels.py'
+                + (
+                    ', or read a palette PNG with imdecode_backend="pillow".'
+                    if self._reads_colours()
+                    else '.'
+                )
+            )
+        if labels.dtype != np.uint8:
+            if labels.dtype != bool and (labels.min() < 0 or labels.max() > 255):
+                raise ValueError(
+                    f'label map {path!r} is {labels.dtype} with values {labels.min()}..{labels.max()}, expected '
+                    'ids 0..255. Convert it with tools/dataset_tools/convert_labels.py.'
+                )
+            labels = labels.astype(np.uint8)
+        return labels
+
+    def _reads_colours(self) -> bool:
+        return self.imdecode_backend != 'pillow'
+
+    def _table(self, results: dict) -> np.ndarray | None:
+        """The 256 new ids as one lookup table, None when they are the old ones."""
+        of_dataset = results.get('reduce_zero_label')
+        shift = of_dataset if self.reduce_zero_label is None else self.reduce_zero_label
+        if of_dataset is not None and bool(shift) != bool(of_dataset):
+            raise ValueError(
+                f'LoadAnnotations has reduce_zero_label={shift}, the dataset {of_dataset}. '
+                'Set it in the dataset only.'
+            )
+        label_map = results.get('label_map')
+        if not shift and label_map is None:
+            return None
+        table = np.arange(256, dtype=np.uint8)
+        for old, new in (label_map or {}).items():
+            table[old] = new
+        return table[_SHIFT_ZERO] if shift else table
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(reduce_zero_label={self.reduce_zero_label}, '
+            f'imdecode_backend={self.imdecode_backend!r}, backend_args={self.backend_args})'
+        )
+
+
+@TRANSFORMS.register_module()
+class LoadImageFromNDArray(LoadImageFromFile):
+    """Take an image array (H, W, C) in ``results['img']`` as if it had been loaded from a file."""
+
+    def transform(self, results: dict) -> dict:
+        """Fill ``img_path`` (None), ``img_shape`` and ``ori_shape``."""
+        img = results['img']
+        if self.to_float32:
+            img = img.astype(np.float32)
+        results.update(img=img, img_path=None, img_shape=img.shape[:2], ori_shape=img.shape[:2])
+        return results
+
+
+@TRANSFORMS.register_module()
+class InferencerLoader(BaseTransform):
+    """Load what an inferencer is given: a path, an array (H, W, C), or a results dict with either.
+
+    Keyword arguments go to ``LoadImageFromFile`` and ``LoadImageFromNDArray``.
+    """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__()
+        self.from_file = TRANSFORMS.build(dict(type='LoadImageFromFile', **kwargs))
+        self.from_ndarray = TRANSFORMS.build(dict(type='LoadImageFromNDArray', **kwargs))
+
+    def transform(self, single_input: str | np.ndarray | dict) -> dict:
+        """Return a results dict with ``img``."""
+        if isinstance(single_input, str):
+            inputs = dict(img_path=single_input)
+        elif isinstance(single_input, np.ndarray):
+            inputs = dict(img=single_input)
+        elif isinstance(single_input, dict):
+            inputs = single_input
+        else:
+            raise ValueError(
+                f'expected a path, an array (H, W, C) or a dict with img or img_path, got {type(single_input)}.'
+            )
+        return self.from_ndarray(inputs) if 'img' in inputs else self.from_file(inputs)
