@@ -136,7 +136,9 @@ class ResNet(BaseBackbone):
         self.feat_dim = inplanes
         self._freeze_stages()
 
-    def _check(self, depth, num_stages, strides, dilations, out_indices, frozen_stages, dcn, stage_with_dcn) -> None:
+    def _check(
+        self, depth, num_stages, strides, dilations, out_indices, frozen_stages, dcn, stage_with_dcn
+    ) -> None:
         name = type(self).__name__
         if depth not in self.arch_settings:
             raise ValueError(f'{name}: depth is one of {list(self.arch_settings)}, got {depth}')
@@ -147,7 +149,9 @@ class ResNet(BaseBackbone):
             lengths['stage_with_dcn'] = stage_with_dcn
         for key, values in lengths.items():
             if len(values) != num_stages:
-                raise ValueError(f'{name}: {key} needs {num_stages} entries, one per stage, got {list(values)}')
+                raise ValueError(
+                    f'{name}: {key} needs {num_stages} entries, one per stage, got {list(values)}'
+                )
         if not out_indices or not all(0 <= i < num_stages for i in out_indices):
             raise ValueError(f'{name}: out_indices are among 0 to {num_stages - 1}, got {list(out_indices)}')
         if not -1 <= frozen_stages <= num_stages:
@@ -175,7 +179,9 @@ class ResNet(BaseBackbone):
             half = stem_channels // 2
             layers = []
             for source, target, stride in ((in_channels, half, 2), (half, half, 1), (half, stem_channels, 1)):
-                conv = build_conv_layer(self.conv_cfg, source, target, 3, stride=stride, padding=1, bias=False)
+                conv = build_conv_layer(
+                    self.conv_cfg, source, target, 3, stride=stride, padding=1, bias=False
+                )
                 layers += [conv, build_norm_layer(self.norm_cfg, target)[1], nn.ReLU(inplace=True)]
             self.stem = nn.Sequential(*layers)
         else:

@@ -15,7 +15,9 @@ class _Block(BaseModule):
 
     expansion: int
 
-    def __init__(self, downsample: nn.Module | None, stride: int, dilation: int, with_cp: bool, init_cfg) -> None:
+    def __init__(
+        self, downsample: nn.Module | None, stride: int, dilation: int, with_cp: bool, init_cfg
+    ) -> None:
         super().__init__(init_cfg)
         self.stride = stride
         self.dilation = dilation
@@ -140,7 +142,9 @@ class Bottleneck(_Block):
         dcn = dict(dcn) if dcn is not None else None
         if dcn is not None and not dcn.pop('fallback_on_stride', False):
             if conv_cfg is not None:
-                raise ValueError(f'dcn and conv_cfg both name the 3x3 convolution: {dcn} and {conv_cfg}; drop one')
+                raise ValueError(
+                    f'dcn and conv_cfg both name the 3x3 convolution: {dcn} and {conv_cfg}; drop one'
+                )
             if MODELS.get(dcn['type']) is None:
                 raise ValueError(
                     f'dcn={dcn}: {dcn["type"]!r} is a compiled operator that mmcv-lite lacks; '
@@ -158,9 +162,8 @@ class Bottleneck(_Block):
             if position not in channels:
                 raise ValueError(f'plugin {plugin}: position is one of {list(channels)}, got {position!r}')
             cfg = dict(plugin['cfg'])
-            name, layer = build_plugin_layer(
-                cfg, in_channels=channels[position], postfix=cfg.pop('postfix', '')
-            )
+            postfix = cfg.pop('postfix', '')
+            name, layer = build_plugin_layer(cfg, in_channels=channels[position], postfix=postfix)
             if hasattr(self, name):
                 raise ValueError(f'two plugins are called {name!r}; give their cfg different postfix entries')
             self.add_module(name, layer)

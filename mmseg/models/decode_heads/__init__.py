@@ -1,7 +1,33 @@
 """From features to logits and losses."""
 
+from .ann_head import ANNHead
+from .apc_head import APCHead
+from .aspp_head import ASPPHead
+from .cascade_decode_head import BaseCascadeDecodeHead
+from .cc_head import CCHead
+from .da_head import DAHead
 from .decode_head import BaseDecodeHead
 from .fcn_head import FCNHead
+from .gc_head import GCHead
+from .nl_head import NLHead
+from .ocr_head import OCRHead
+from .psp_head import PSPHead
+from .sep_aspp_head import DepthwiseSeparableASPPHead
 from .sep_fcn_head import DepthwiseSeparableFCNHead
 
-__all__ = ['BaseDecodeHead', 'DepthwiseSeparableFCNHead', 'FCNHead']
+__all__ = [
+    'ANNHead',
+    'APCHead',
+    'ASPPHead',
+    'BaseCascadeDecodeHead',
+    'BaseDecodeHead',
+    'CCHead',
+    'DAHead',
+    'DepthwiseSeparableASPPHead',
+    'DepthwiseSeparableFCNHead',
+    'FCNHead',
+    'GCHead',
+    'NLHead',
+    'OCRHead',
+    'PSPHead',
+]

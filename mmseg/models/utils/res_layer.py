@@ -54,7 +54,9 @@ class ResLayer(Sequential):
         **kwargs,
     ) -> None:
         if multi_grid is not None and len(multi_grid) < num_blocks:
-            raise ValueError(f'multi_grid needs a dilation for each of {num_blocks} blocks, got {list(multi_grid)}')
+            raise ValueError(
+                f'multi_grid needs a dilation for each of {num_blocks} blocks, got {list(multi_grid)}'
+            )
         self.block = block
         outplanes = planes * block.expansion
         downsample = None
@@ -65,6 +67,10 @@ class ResLayer(Sequential):
         if multi_grid is None and contract_dilation and dilation > 1:
             dilations[0] = dilation // 2
         common = dict(planes=planes, conv_cfg=conv_cfg, norm_cfg=norm_cfg, **kwargs)
-        first = block(inplanes=inplanes, stride=stride, dilation=dilations[0], downsample=downsample, **common)
-        rest = (block(inplanes=outplanes, stride=1, dilation=dilations[i], **common) for i in range(1, num_blocks))
+        first = block(
+            inplanes=inplanes, stride=stride, dilation=dilations[0], downsample=downsample, **common
+        )
+        rest = (
+            block(inplanes=outplanes, stride=1, dilation=dilations[i], **common) for i in range(1, num_blocks)
+        )
         super().__init__(first, *rest)

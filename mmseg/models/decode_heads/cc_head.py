@@ -1,0 +1,65 @@
+"""CCNet. Huang et al., Criss-Cross Attention for Semantic Segmentation, ICCV 2019, section 3.2."""
+
+import torch
+from mmcv.cnn import Scale
+from torch import Tensor, nn
+
+from mmseg.registry import MODELS
+
+from .context_fcn_head import ContextFCNHead
+
+
+@MODELS.register_module()
+class CrissCrossAttention(nn.Module):
+    """Each position attends to its row and its column; in plain PyTorch, keys as in mmcv's operator.
+
+    Args:
+        in_channels: of input and output; queries and keys have an eighth of it.
+    """
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        if in_channels < 8:
+            raise ValueError(f'CrissCrossAttention needs 8 or more channels, got {in_channels}')
+        self.in_channels = in_channels
+        self.query_conv = nn.Conv2d(in_channels, in_channels // 8, 1)
+        self.key_conv = nn.Conv2d(in_channels, in_channels // 8, 1)
+        self.value_conv = nn.Conv2d(in_channels, in_channels, 1)
+        self.gamma = Scale(0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape; H + W similarities per position."""
+        height, width = x.shape[2:]
+        query, key, value = self.query_conv(x), self.key_conv(x), self.value_conv(x)
+        # Similarity to position j of the column, then of the row; both (N, H, W, ·).
+        column = torch.einsum('nchw,ncjw->nhwj', query, key)
+        row = torch.einsum('nchw,nchj->nhwj', query, key)
+        # A position lies in its row and in its column; it counts in the row.
+        index = torch.arange(height, device=x.device)
+        itself = (index.unsqueeze(1) == index).unsqueeze(1)
+        column = column.masked_fill(itself, float('-inf'))
+        weight = torch.cat([column, row], dim=3).softmax(dim=3).to(value.dtype)
+        column, row = weight.split([height, width], dim=3)
+        context = torch.einsum('ncjw,nhwj->nchw', value, column)
+        context = context + torch.einsum('nchj,nhwj->nchw', value, row)
+        return self.gamma(context) + x
+
+
+@MODELS.register_module()
+class CCHead(ContextFCNHead):
+    """Criss-cross attention, repeated, between two convolutions.
+
+    Args:
+        recurrence: repetitions; two reach every position.
+        kwargs: of :class:`FCNHead`, without ``num_convs``.
+    """
+
+    def __init__(self, recurrence: int = 2, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.recurrence = recurrence
+        self.cca = CrissCrossAttention(self.channels)
+
+    def context(self, x: Tensor) -> Tensor:
+        for _ in range(self.recurrence):
+            x = self.cca(x)
+        return x
