@@ -7,6 +7,7 @@ from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from torch import Tensor
 
+from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from ..utils.wrappers import resize
@@ -23,6 +24,9 @@ class BaseSegmentor(BaseModel, metaclass=ABCMeta):
     def __init__(
         self, data_preprocessor: dict | None = None, init_cfg: dict | list[dict] | None = None
     ) -> None:
+        if isinstance(data_preprocessor, dict):
+            # built here, so that its name is found whatever the default scope is
+            data_preprocessor = MODELS.build({'type': 'BaseDataPreprocessor', **data_preprocessor})
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
 
     @property
@@ -94,8 +98,8 @@ class BaseSegmentor(BaseModel, metaclass=ABCMeta):
                 without them the logits are taken as they are.
 
         Returns:
-            Samples with ``seg_logits`` (C, h, w) and ``pred_sem_seg`` (1, h, w): the class id, or 0 and 1
-            from a one-channel head.
+            Samples with ``seg_logits`` (C, h, w) and ``pred_sem_seg`` (1, h, w). A one-channel head gives
+            0 and 1 in the latter and, as in upstream, its probability in the former.
         """
         if data_samples is None:
             data_samples = [SegDataSample() for _ in range(len(seg_logits))]
@@ -106,7 +110,8 @@ class BaseSegmentor(BaseModel, metaclass=ABCMeta):
             if logits.shape[0] > 1:
                 prediction = logits.argmax(dim=0, keepdim=True)
             else:
-                prediction = (logits.sigmoid() > self.decode_head.threshold).to(logits)
+                logits = logits.sigmoid()
+                prediction = (logits > self.decode_head.threshold).to(logits)
             sample.set_data(dict(seg_logits=PixelData(data=logits), pred_sem_seg=PixelData(data=prediction)))
         return data_samples
 

@@ -203,8 +203,8 @@ class EncoderDecoder(BaseSegmentor):
         for batch, metas in zip(inputs, batch_img_metas):
             samples = [SegDataSample(metainfo=meta) for meta in metas]
             self.postprocess_result(self.inference(batch, metas), samples)
-            logits = torch.stack([sample.seg_logits.data for sample in samples])
-            probability = logits.softmax(1) if self.out_channels > 1 else logits.sigmoid()
+            scores = torch.stack([sample.seg_logits.data for sample in samples])
+            probability = scores.softmax(1) if self.out_channels > 1 else scores
             total = probability if total is None else total + probability
         mean = total / len(inputs)
         if self.out_channels > 1:

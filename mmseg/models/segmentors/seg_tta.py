@@ -23,11 +23,11 @@ class SegTTAModel(BaseTTAModel):
         """
         merged = []
         for copies in data_samples_list:
-            logits = torch.stack([copy.seg_logits.data for copy in copies])
-            if logits.shape[1] > 1:
-                prediction = logits.softmax(dim=1).mean(dim=0).argmax(dim=0, keepdim=True)
-            else:
-                probability = logits.sigmoid().mean(dim=0)
+            scores = torch.stack([copy.seg_logits.data for copy in copies])
+            if scores.shape[1] > 1:
+                prediction = scores.softmax(dim=1).mean(dim=0).argmax(dim=0, keepdim=True)
+            else:  # a one-channel head's scores are probabilities already
+                probability = scores.mean(dim=0)
                 prediction = (probability > self.module.decode_head.threshold).to(probability)
             sample = copies[0].new()
             sample.set_data(dict(pred_sem_seg=PixelData(data=prediction)))

@@ -1,0 +1,46 @@
+# make demo    render a dataset, train Fast-SCNN with two losses, test, tabulate and draw
+# make test    all tests
+# make lint    ruff, format and lint
+# Each sets up $(VENV) first and does nothing twice.
+# Without an NVIDIA GPU, torch's CPU build saves a download of gigabytes:
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_INDEX ?=
+DEMO ?= demo
+
+BIN := $(VENV)/bin
+TORCH_PIN := $(shell grep '^torch==' constraints.txt)
+
+.PHONY: demo test lint clean
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, '$(PYTHON)' is $$($(PYTHON) -V 2>&1); say e.g. make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# torch first and by its exact pin: everything after it is satisfied with the build that is there
+$(VENV)/.torch: constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) '$(TORCH_PIN)'
+	@touch $@
+
+$(VENV)/.run: constraints.txt pyproject.toml $(VENV)/.torch
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[table]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[augment,table,deploy,dev]'
+	@touch $@
+
+demo: $(VENV)/.run
+	PATH="$(abspath $(BIN)):$$PATH" bash bash/demo.sh $(DEMO)
+
+test: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 15
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf $(VENV) build *.egg-info
