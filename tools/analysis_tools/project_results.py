@@ -8,7 +8,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -215,20 +215,53 @@ def label_runs(runs: Sequence[RunResult]) -> list[str]:
     The dataset, as in the table of the final results; where that is not enough the loss and the augmentation,
     as in the loss study; then the loss with its gamma; at last the run's own name.
     """
-
-    def with_loss(run: RunResult, parameters: bool = False) -> str:
-        word = f'w/ {run.augmentation.capitalize()} aug.' if run.augmentation else 'w/ aug.'
-        return f'{run.loss(parameters)} {"w/o aug." if run.augmentation is None else word}'
-
-    forms = (
+    return _shortest(
+        runs,
         lambda run: run.trained_on,
-        with_loss,
-        lambda run: with_loss(run, parameters=True),
-        lambda run: run.name,
+        lambda run: f'{run.loss()} {_aug_text(run)}',
+        lambda run: f'{run.loss(parameters=True)} {_aug_text(run)}',
     )
-    models = [run.model for run in runs]
+
+
+def run_labels(runs: Sequence[RunResult]) -> list[str]:
+    """Labels for a legend: as in the table, but with neither model nor augmentation where all share it."""
+    if len({run.augmentation for run in runs}) > 1:
+        labels = label_runs(runs)
+    else:
+        labels = _shortest(
+            runs,
+            # without a rival of the same model, the model alone says which run it is
+            lambda run: run.loss() if len({r.model for r in runs}) == 1 else '',
+            lambda run: run.loss(),
+            lambda run: run.loss(parameters=True),
+        )
+    several = len({run.model for run in runs}) > 1
+    return [f'{run.model} {label}'.strip() if several else label for run, label in zip(runs, labels)]
+
+
+def _aug_text(run: RunResult) -> str:
+    if run.augmentation is None:
+        return 'w/o aug.'
+    return f'w/ {run.augmentation.capitalize()} aug.' if run.augmentation else 'w/ aug.'
+
+
+def _shortest(runs: Sequence[RunResult], *forms: Callable[[RunResult], str]) -> list[str]:
+    """Labels in the first form that tells all runs of a model apart; their names where none does."""
     for form in forms:
         labels = [form(run) for run in runs]
-        if len(set(zip(models, labels))) == len(runs):
+        if len({(run.model, label) for run, label in zip(runs, labels)}) == len(runs):
             return labels
-    raise AssertionError('names of runs are paths, and no two paths are the same')
+    return [run.name for run in runs]
+
+
+def choose_runs(runs: Sequence[RunResult], names: Sequence[str] | None) -> list[RunResult]:
+    """The runs of these names, in this order; all where none is named.
+
+    Raises:
+        ValueError: the project has no run of that name.
+    """
+    by_name = {run.name: run for run in runs}
+    for name in names or ():
+        if name not in by_name:
+            raise ValueError(f'--runs: {name!r} is not in the project; it has {", ".join(by_name)}')
+    return [by_name[name] for name in names] if names else list(runs)
