@@ -1,0 +1,5 @@
+"""Pictures of label maps."""
+
+from .local_visualizer import SegLocalVisualizer
+
+__all__ = ['SegLocalVisualizer']

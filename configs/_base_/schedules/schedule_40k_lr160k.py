@@ -1,0 +1,7 @@
+# 40,000 iterations of a rate that would reach its end after 160,000: it ends at 0.8e-3.
+_base_ = './schedule_40k.py'
+
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-3, begin=0, end=1000, by_epoch=False),
+    dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=1000, end=160000, by_epoch=False),
+]

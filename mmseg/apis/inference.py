@@ -1,0 +1,199 @@
+"""Inference in a few lines: build a model, apply it to images, draw what it says."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+
+import mmseg.engine  # noqa: F401  registers how checkpoints are read
+from mmseg.models.segmentors import BaseSegmentor
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from mmseg.utils.class_names import get_classes, get_palette
+from mmseg.utils.smoke import drop_pretrained
+from mmseg.utils.typing_utils import SampleList
+from mmseg.visualization import SegLocalVisualizer
+
+ImageType = str | np.ndarray | Sequence[str] | Sequence[np.ndarray]
+
+
+def _usable_device(device: str | torch.device) -> str:
+    if str(device).startswith('cuda') and not torch.cuda.is_available():
+        return 'cpu'
+    return str(device)
+
+
+def _test_dataset(cfg: Config) -> dict:
+    for name in ('test_dataloader', 'val_dataloader'):
+        if cfg.get(name):
+            return cfg[name].dataset
+    return {}
+
+
+def resolve_dataset_meta(cfg: Config, saved: dict) -> dict:
+    """Classes and palette: those in the checkpoint, else of the config's dataset, else ``wta``'s."""
+    saved = saved.get('dataset_meta') or {}
+    if saved.get('classes') and saved.get('palette'):
+        return dict(classes=saved['classes'], palette=saved['palette'])
+    dataset = _test_dataset(cfg)
+    meta = dataset.get('metainfo') or {}
+    name = dataset.get('type', 'wta')
+    return dict(
+        classes=saved.get('classes') or meta.get('classes') or get_classes(name),
+        palette=saved.get('palette') or meta.get('palette') or get_palette(name),
+    )
+
+
+def init_model(
+    config: str | Path | Config,
+    checkpoint: str | None = None,
+    device: str = 'cuda:0',
+    cfg_options: dict | None = None,
+) -> BaseSegmentor:
+    """Build a segmentor for inference.
+
+    Args:
+        config: config of an experiment, or its file.
+        checkpoint: weights to load. Without, those that the config names, or random ones.
+        device: where to put it; the CPU where there is no such device.
+        cfg_options: changes to the config, ``{'model.test_cfg.mode': 'whole'}``.
+
+    Returns:
+        The model in evaluation mode, with ``cfg`` and ``dataset_meta`` (classes, palette). SyncBN layers are
+        BN layers, since there is no process group.
+
+    Raises:
+        TypeError: ``config`` is of another type.
+        FileNotFoundError: no such config or checkpoint.
+        ValueError: a checkpoint that is not safe to load.
+    """
+    if isinstance(config, (str, Path)):
+        config = Config.fromfile(config)
+    elif not isinstance(config, Config):
+        raise TypeError(f'config is a file name or a Config, got {type(config).__name__}')
+    config = config.copy()
+    if cfg_options is not None:
+        config.merge_from_dict(cfg_options)
+    if checkpoint is not None:
+        drop_pretrained(config)
+    init_default_scope(config.get('default_scope', 'mmseg'))
+
+    model = revert_sync_batchnorm(MODELS.build(config.model))
+    saved = {}
+    if checkpoint is not None:
+        saved = load_checkpoint(model, checkpoint, map_location='cpu').get('meta', {})
+    else:
+        model.init_weights()
+    model.dataset_meta = resolve_dataset_meta(config, saved)
+    model.cfg = config
+    model.to(_usable_device(device))
+    return model.eval()
+
+
+def _name(transform: dict) -> str:
+    """A transform's type without scope: ``mmseg.PackSegInputs`` is ``PackSegInputs``."""
+    return str(transform['type']).rpartition('.')[2]
+
+
+def inference_pipeline(cfg: Config) -> Callable[[str | Path | np.ndarray], dict]:
+    """The config's test pipeline as a function of one image, without annotations.
+
+    Args:
+        cfg: config of an experiment.
+
+    Returns:
+        A function of an image, a file name or an array (H, W, 3) in BGR order, that gives what
+        ``PackSegInputs`` packs.
+
+    Raises:
+        ValueError: the config has no test pipeline, or one that doesn't begin with loading an image.
+    """
+    steps = _test_dataset(cfg).get('pipeline') or cfg.get('test_pipeline')
+    if not steps:
+        raise ValueError(
+            'the config has neither test_dataloader.dataset.pipeline nor test_pipeline; expected one'
+        )
+    steps = [step for step in steps if _name(step) != 'LoadAnnotations']
+    if not _name(steps[0]).startswith('LoadImage'):
+        raise ValueError(f'the test pipeline begins with {steps[0]["type"]}; expected LoadImageFromFile')
+    from_file = Compose(steps)
+    from_array = Compose([{**steps[0], 'type': 'mmseg.LoadImageFromNDArray'}, *steps[1:]])
+
+    def run(image: str | Path | np.ndarray) -> dict:
+        if isinstance(image, np.ndarray):
+            return from_array(dict(img=image))
+        if isinstance(image, (str, Path)):
+            return from_file(dict(img_path=str(image)))
+        raise TypeError(f'an image is a file name or an array (H, W, 3), got {type(image).__name__}')
+
+    return run
+
+
+def inference_model(model: BaseSegmentor, img: ImageType) -> SegDataSample | SampleList:
+    """Segment one image or several.
+
+    Args:
+        model: from :func:`init_model`.
+        img: a file name or an array (H, W, 3) in BGR order, as ``mmcv.imread`` gives it; or a list of them.
+
+    Returns:
+        The sample with ``pred_sem_seg`` and ``seg_logits``, at the image's size; a list of them for a list.
+    """
+    several = isinstance(img, (list, tuple))
+    pipeline = inference_pipeline(model.cfg)
+    data = pseudo_collate([pipeline(image) for image in (img if several else [img])])
+    with torch.no_grad():
+        results = model.test_step(data)
+    return results if several else results[0]
+
+
+def show_result_pyplot(
+    model: BaseSegmentor,
+    img: str | np.ndarray,
+    result: SegDataSample,
+    opacity: float = 0.5,
+    title: str = '',
+    draw_gt: bool = True,
+    draw_pred: bool = True,
+    wait_time: float = 0,
+    show: bool = True,
+    with_labels: bool | None = True,
+    save_dir: str | None = None,
+    out_file: str | None = None,
+) -> np.ndarray:
+    """Draw a result on its image.
+
+    Args:
+        model: from :func:`init_model`; its ``dataset_meta`` has names and colours.
+        img: a file name or an array (H, W, 3) in BGR order.
+        result: from :func:`inference_model`.
+        opacity: of the colours, 0 to 1.
+        title: of the window, and name of the picture in ``save_dir``.
+        draw_gt: draw the ground truth, if the result has one.
+        draw_pred: draw the prediction.
+        wait_time: seconds the window stays open; 0 waits for a key.
+        show: open a window.
+        with_labels: write class names.
+        save_dir: folder for mmengine's visualizer to store the picture in.
+        out_file: file to write the picture to, in place of ``save_dir``.
+
+    Returns:
+        The picture (H, W, 3), uint8, RGB; twice as wide with ground truth and prediction.
+    """
+    image = mmcv.bgr2rgb(mmcv.imread(img))
+    visualizer = SegLocalVisualizer(
+        vis_backends=[dict(type='LocalVisBackend')] if save_dir else None,
+        save_dir=save_dir,
+        alpha=opacity,
+        **model.dataset_meta,
+    )
+    return visualizer.add_datasample(
+        title, image, result, draw_gt, draw_pred, show, wait_time, out_file, with_labels=with_labels
+    )

@@ -1,0 +1,211 @@
+"""An inferencer in the manner of OpenMMLab: from a model's name to pictures in a folder."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import mmcv
+import numpy as np
+from mmengine.config import Config, ConfigDict
+from mmengine.infer.infer import BaseInferencer
+from mmengine.model import revert_sync_batchnorm
+from torch import nn
+
+import mmseg.engine  # noqa: F401  registers how checkpoints are read
+from mmseg.registry import INFERENCERS
+from mmseg.structures import SegDataSample
+from mmseg.utils.class_names import get_classes, get_palette
+from mmseg.utils.set_env import register_all_modules
+from mmseg.utils.smoke import drop_pretrained
+from mmseg.visualization import SegLocalVisualizer
+
+from .inference import inference_pipeline, resolve_dataset_meta
+
+_CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+
+ImageInput = str | np.ndarray
+
+
+@INFERENCERS.register_module(name='seg-segmentation')
+@INFERENCERS.register_module()
+class MMSegInferencer(BaseInferencer):
+    """Segments files, folders and arrays.
+
+    Args:
+        model: config, its file, or the name of a config in ``configs`` (its file's name without ``.py``);
+            None takes the config that the checkpoint holds.
+        weights: checkpoint.
+        classes: class names, or a dataset to take them from. By default those of checkpoint or config.
+        palette: colours, or a dataset to take them from; likewise.
+        dataset_name: dataset to take both from where they are not given.
+        device: by default a GPU if there is one.
+        scope: registry scope that names of components are looked up in first.
+
+    Example:
+        >>> inferencer = MMSegInferencer('fast_scnn_4xb4-40k_wta-512x512', 'best_mIoU_iter_40000.pth')
+        >>> ids = inferencer('blade.png', out_dir='out')['predictions']  # (H, W), int64
+    """
+
+    preprocess_kwargs: set = set()
+    forward_kwargs: set = set()
+    visualize_kwargs: set = {'return_vis', 'show', 'wait_time', 'img_out_dir', 'opacity', 'with_labels'}
+    postprocess_kwargs: set = {'pred_out_dir', 'return_datasample'}
+
+    def __init__(
+        self,
+        model: dict | Config | ConfigDict | str | None,
+        weights: str | None = None,
+        classes: str | Sequence[str] | None = None,
+        palette: str | Sequence[Sequence[int]] | None = None,
+        dataset_name: str | None = None,
+        device: str | None = None,
+        scope: str | None = 'mmseg',
+    ) -> None:
+        register_all_modules()
+        self.num_visualized_imgs = 0
+        self.num_pred_imgs = 0
+        super().__init__(model=model, weights=weights, device=device, scope=scope)
+        if isinstance(self.visualizer, SegLocalVisualizer):
+            self.visualizer.set_dataset_meta(**self._meta(classes, palette, dataset_name))
+
+    def _meta(self, classes, palette, dataset_name: str | None) -> dict:
+        """Names and colours: those given, else of the dataset given, else those of the model."""
+        known = self.model.dataset_meta
+        if dataset_name is not None:
+            known = dict(classes=get_classes(dataset_name), palette=get_palette(dataset_name))
+        classes = get_classes(classes) if isinstance(classes, str) else classes
+        palette = get_palette(palette) if isinstance(palette, str) else palette
+        return dict(
+            classes=known['classes'] if classes is None else classes,
+            palette=known['palette'] if palette is None else palette,
+        )
+
+    def _load_model_from_metafile(self, model: str) -> tuple[Config, None]:
+        """The config of this project that has the name ``model``."""
+        found = sorted(_CONFIGS.glob(f'*/{model}.py'))
+        if len(found) != 1:
+            raise ValueError(
+                f'model={model!r} is neither a file nor the name of one config in {_CONFIGS} ({len(found)} found); '
+                'expected for example fast_scnn_4xb4-40k_wta-512x512'
+            )
+        return Config.fromfile(found[0]), None
+
+    def _init_model(self, cfg: Config | ConfigDict, weights: str | None, device: str = 'cpu') -> nn.Module:
+        if weights is not None and cfg:
+            drop_pretrained(cfg)
+        return revert_sync_batchnorm(super()._init_model(cfg, weights, device)).to(device)
+
+    def _load_weights_to_model(
+        self, model: nn.Module, checkpoint: dict | None, cfg: Config | ConfigDict
+    ) -> None:
+        super()._load_weights_to_model(model, checkpoint, cfg)
+        if checkpoint is None:
+            model.init_weights()
+        model.dataset_meta = resolve_dataset_meta(cfg, (checkpoint or {}).get('meta', {}))
+
+    def _init_pipeline(self, cfg: Config | ConfigDict) -> Callable:
+        return inference_pipeline(cfg)
+
+    def __call__(
+        self,
+        inputs: ImageInput | Sequence[ImageInput],
+        return_datasamples: bool = False,
+        batch_size: int = 1,
+        return_vis: bool = False,
+        show: bool = False,
+        wait_time: int = 0,
+        out_dir: str = '',
+        img_out_dir: str = 'vis',
+        pred_out_dir: str = 'pred',
+        **kwargs,
+    ) -> dict:
+        """Segment images.
+
+        Args:
+            inputs: a file, a folder, an array (H, W, 3) in BGR order, or a list of files or arrays.
+            return_datasamples: give samples in place of arrays.
+            batch_size: images at a time; they must have one size.
+            return_vis: give the pictures, too.
+            show: open a window for each.
+            wait_time: seconds that it stays open; 0 waits for a key.
+            out_dir: folder for pictures and predictions; nothing is written without.
+            img_out_dir: folder of the pictures in ``out_dir``; '' for none.
+            pred_out_dir: folder of the predictions in ``out_dir``, PNGs of class ids; '' for none.
+            **kwargs: ``opacity`` of the colours, ``with_labels``.
+
+        Returns:
+            ``predictions``: the ids (H, W) of one image, a list of them for several (or samples); and
+            ``visualization``: the pictures (H, W, 3), RGB, likewise, or None.
+        """
+        if out_dir:
+            img_out_dir = str(Path(out_dir, img_out_dir)) if img_out_dir else ''
+            pred_out_dir = str(Path(out_dir, pred_out_dir)) if pred_out_dir else ''
+        else:
+            img_out_dir = pred_out_dir = ''
+        return super().__call__(
+            inputs=inputs,
+            return_datasamples=return_datasamples,
+            batch_size=batch_size,
+            return_vis=return_vis,
+            show=show,
+            wait_time=wait_time,
+            img_out_dir=img_out_dir,
+            pred_out_dir=pred_out_dir,
+            **kwargs,
+        )
+
+    def visualize(
+        self,
+        inputs: list[ImageInput],
+        preds: list[SegDataSample],
+        return_vis: bool = False,
+        show: bool = False,
+        wait_time: int = 0,
+        img_out_dir: str = '',
+        opacity: float = 0.8,
+        with_labels: bool | None = True,
+    ) -> list[np.ndarray] | None:
+        """Draw predictions; arguments as of :meth:`__call__`. Gives pictures if ``return_vis``."""
+        if not (return_vis or show or img_out_dir):
+            return None
+        if self.visualizer is None:
+            raise ValueError("the config has no visualizer; add visualizer=dict(type='SegLocalVisualizer')")
+        self.visualizer.alpha = opacity
+        pictures = []
+        for image, sample in zip(inputs, preds):
+            name = f'{self.num_visualized_imgs:08d}_vis.png'
+            if isinstance(image, str):
+                name = Path(image).name
+            out_file = str(Path(img_out_dir, name)) if img_out_dir else None
+            pictures.append(
+                self.visualizer.add_datasample(
+                    name,
+                    mmcv.bgr2rgb(mmcv.imread(image)),
+                    sample,
+                    draw_gt=False,
+                    show=show,
+                    wait_time=wait_time,
+                    out_file=out_file,
+                    with_labels=with_labels,
+                )
+            )
+            self.num_visualized_imgs += 1
+        return pictures if return_vis else None
+
+    def postprocess(
+        self,
+        preds: SegDataSample | Sequence[SegDataSample],
+        visualization: list[np.ndarray] | None,
+        return_datasample: bool = False,
+        pred_out_dir: str = '',
+    ) -> dict:
+        """Write predictions and pack the answer; see :meth:`__call__`."""
+        preds = preds if isinstance(preds, (list, tuple)) else [preds]
+        arrays = [sample.pred_sem_seg.data[0].cpu().numpy() for sample in preds]
+        for ids in arrays if pred_out_dir else []:
+            mmcv.imwrite(ids.astype(np.uint8), str(Path(pred_out_dir, f'{self.num_pred_imgs:08d}_pred.png')))
+            self.num_pred_imgs += 1
+        predictions = list(preds) if return_datasample else arrays
+        if len(preds) == 1:
+            predictions = predictions[0]
+            visualization = visualization[0] if visualization else visualization
+        return dict(predictions=predictions, visualization=visualization)

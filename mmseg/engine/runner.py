@@ -1,0 +1,130 @@
+"""The runner: mmengine's, at home on the CPU, resuming from whole files, compiling the core."""
+
+import datetime
+import os
+import subprocess
+from pathlib import Path
+
+import torch
+import torch.distributed as torch_dist
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.model import is_model_wrapper, revert_sync_batchnorm
+from mmengine.registry import MODEL_WRAPPERS
+from mmengine.runner import Runner
+
+from mmseg.registry import RUNNERS
+from mmseg.utils.collect_env import torchvision_hidden
+
+from .checkpoint_files import find_last_whole_checkpoint
+
+# the tensors-only part of a segmentor, see EncoderDecoder.loss_tensors
+CORE = 'loss_tensors'
+
+
+def _launcher_environment(launcher: str) -> None:
+    """Write what ``init_process_group`` reads, from what slurm or Open MPI give each process."""
+    if launcher == 'mpi':
+        names = ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK')
+    elif launcher == 'slurm':
+        names = ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID')
+        if 'MASTER_ADDR' not in os.environ:
+            command = ['scontrol', 'show', 'hostname', os.environ['SLURM_NODELIST']]
+            hosts = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            os.environ['MASTER_ADDR'] = hosts.split()[0]
+    else:
+        return
+    for target, source in zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), names):
+        os.environ[target] = os.environ[source]
+    os.environ.setdefault('MASTER_PORT', '29500')
+
+
+@RUNNERS.register_module()
+class SegRunner(Runner):
+    """mmengine's ``Runner``; the same arguments.
+
+    What differs: several processes on the CPU talk through gloo; SyncBN becomes BN wherever it can't run;
+    ``resume=True`` takes the last whole checkpoint; ``compile`` compiles the model's core; a torchvision that
+    does not import is let alone.
+    """
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Set up processes; without a GPU they are joined by gloo, whatever ``dist_cfg.backend`` says."""
+        if self.distributed and not is_distributed() and get_device() == 'cpu':
+            _launcher_environment(self._launcher)
+            timeout = env_cfg.get('dist_cfg', {}).get('timeout', 1800)
+            torch_dist.init_process_group('gloo', timeout=datetime.timedelta(seconds=timeout))
+        super().setup_env(env_cfg)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: torch.nn.Module) -> torch.nn.Module:
+        """Move the model to its device and wrap it; on the CPU without SyncBN, which runs on GPUs only."""
+        if not self.distributed or get_device() != 'cpu' or is_model_wrapper(model):
+            return super().wrap_model(model_wrapper_cfg, model)
+        self.logger.info('SyncBN layers, if any, become BN: they can not run on the CPU.')
+        wrapper = dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=self.cfg.get('find_unused_parameters', False),
+        )
+        wrapper = {**wrapper, **model_wrapper_cfg} if model_wrapper_cfg else wrapper
+        return MODEL_WRAPPERS.build(wrapper, default_args=dict(module=revert_sync_batchnorm(model)))
+
+    def load_or_resume(self) -> None:
+        """Load ``load_from``, or resume; without ``load_from`` from the last whole checkpoint of the run."""
+        if self._resume and self._load_from is None and not self._has_loaded:
+            found = (
+                [find_last_whole_checkpoint(self.work_dir, *self._checkpoint_folders())]
+                if is_main_process()
+                else [None]
+            )
+            broadcast_object_list(found)
+            if found[0] is None:
+                self.logger.warning(
+                    f'resume: no whole checkpoint in {self.work_dir}; training starts from the beginning'
+                )
+            else:
+                self.logger.info(f'resume: {found[0]}')
+                self.resume(found[0])
+            self._has_loaded = True
+        super().load_or_resume()
+
+    def _checkpoint_folders(self) -> list[Path]:
+        # the hook itself adds the last part of the work folder, but only when training begins
+        name = Path(self.work_dir).name
+        return [
+            Path(hook.out_dir) / name
+            for hook in self.hooks
+            if isinstance(hook, CheckpointHook) and hook.out_dir
+        ]
+
+    def _maybe_compile(self, target: str) -> None:
+        """``compile=True`` or ``compile=dict(target='loss_tensors', backend=…, mode=…)``.
+
+        ``target`` is a method of the model. By default it is the core, a function of tensors only; of models
+        without one it is the training step, as in mmengine. ``mode='reduce-overhead'`` replays the core as a
+        CUDA graph.
+        """
+        options = self.cfg.get('compile')
+        if not options:
+            return
+        options = {} if options is True else dict(options)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        name = options.pop('target', CORE if hasattr(model, CORE) else target)
+        if not hasattr(model, name):
+            raise ValueError(
+                f"compile.target={name!r}: {type(model).__name__} has no such method; expected '{CORE}'"
+            )
+        owner = self.model if name == target else model
+        setattr(owner, name, torch.compile(getattr(owner, name), **options))
+        self.logger.info(f'{name} is compiled in the first iterations, which take longer.')
+
+    def _log_env(self, env_cfg: dict) -> None:
+        with torchvision_hidden():
+            super()._log_env(env_cfg)
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The runner of a config: ``runner_type`` where it is given, else :class:`SegRunner`."""
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else SegRunner.from_cfg(cfg)

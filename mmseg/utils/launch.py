@@ -1,0 +1,108 @@
+"""What the programs in ``tools`` have in common: a config, changed by flags."""
+
+import argparse
+import os
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of training and test alike."""
+    parser.add_argument(
+        '--work-dir', help='folder of logs and checkpoints; default: work_dirs/<name of the config>'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change values of the config, e.g. train_dataloader.batch_size=8 "a.b=[1,2]"; no spaces inside a value',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started this process',
+    )
+    # torch.distributed.launch passes it, in one spelling or the other
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config file that the flags name, with ``--cfg-options``, ``--launcher`` and ``--work-dir`` in it.
+
+    Raises:
+        FileNotFoundError: no such config.
+    """
+    if not Path(args.config).is_file():
+        raise FileNotFoundError(f'{args.config}: no such config; the ones of this project are in configs/')
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    return cfg
+
+
+def enable_amp(cfg: Config) -> Config:
+    """Train in mixed precision: float16 on the GPU, bfloat16 on the CPU. In place; returns ``cfg``.
+
+    Raises:
+        ValueError: an optimizer wrapper that mixed precision can not take the place of.
+    """
+    kind = cfg.optim_wrapper.setdefault('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(
+            f"--amp needs optim_wrapper.type='OptimWrapper', got {kind!r}; set up mixed precision there"
+        )
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    return cfg
+
+
+def enable_tta(cfg: Config) -> Config:
+    """Test with augmented copies of each image. In place; returns ``cfg``.
+
+    Raises:
+        ValueError: the config has no ``tta_model`` or no ``tta_pipeline``.
+    """
+    missing = [key for key in ('tta_model', 'tta_pipeline') if key not in cfg]
+    if missing:
+        raise ValueError(
+            f'--tta: the config lacks {" and ".join(missing)}; see configs/_base_/datasets/wta_512.py'
+        )
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.tta_model.module = cfg.model
+    cfg.model = cfg.tta_model
+    return cfg
+
+
+def draw_predictions(
+    cfg: Config, show: bool = False, wait_time: float = 2, show_dir: str | None = None
+) -> Config:
+    """Draw every tested image, in a window or into ``show_dir/vis_data/vis_image``. In place; returns ``cfg``.
+
+    Raises:
+        ValueError: ``default_hooks`` has no ``visualization``.
+    """
+    if 'visualization' not in cfg.get('default_hooks', {}):
+        raise ValueError(
+            "--show and --show-dir need default_hooks.visualization=dict(type='SegVisualizationHook') in the config"
+        )
+    cfg.default_hooks.visualization.update(draw=True, interval=1)
+    if show:
+        cfg.default_hooks.visualization.update(show=True, wait_time=wait_time)
+    if show_dir:
+        cfg.visualizer.save_dir = show_dir
+    return cfg
+
+
+def write_predictions(cfg: Config, folder: str) -> Config:
+    """Have every evaluator that can do so write predictions to ``folder``. In place; returns ``cfg``."""
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    for evaluator in evaluators:
+        evaluator.output_dir = folder
+        evaluator.keep_results = True
+    return cfg

@@ -1,0 +1,38 @@
+"""Bringing the package's components into mmengine's registries."""
+
+import datetime
+import importlib
+import warnings
+
+from mmengine import DefaultScope
+
+_PACKAGES = ('datasets', 'engine', 'evaluation', 'models', 'structures', 'visualization', 'apis')
+
+
+def register_all_modules(init_default_scope: bool = True) -> None:
+    """Import everything that registers a component.
+
+    Args:
+        init_default_scope: also make ``mmseg`` the scope in which names of components are looked up first.
+    """
+    for package in _PACKAGES:
+        importlib.import_module(f'mmseg.{package}')
+    if not init_default_scope:
+        return
+    current = DefaultScope.get_current_instance()
+    if current is None or not DefaultScope.check_instance_created('mmseg'):
+        if current is not None and current.scope_name != 'mmseg':
+            _warn_of_other_scope(current.scope_name)
+        DefaultScope.get_instance('mmseg', scope_name='mmseg')
+    elif current.scope_name != 'mmseg':
+        _warn_of_other_scope(current.scope_name)
+        # instances are told apart by name, and the latest is the current one
+        DefaultScope.get_instance(f'mmseg-{datetime.datetime.now()}', scope_name='mmseg')
+
+
+def _warn_of_other_scope(name: str) -> None:
+    warnings.warn(
+        f"the default scope was {name!r} and is now 'mmseg'; register_all_modules(init_default_scope=False) "
+        'leaves it alone',
+        stacklevel=3,
+    )
