@@ -1,0 +1,5 @@
+"""How predictions are judged."""
+
+from .metrics import IoUMetric
+
+__all__ = ['IoUMetric']

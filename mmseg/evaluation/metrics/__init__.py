@@ -1,0 +1,5 @@
+"""Metrics of semantic segmentation."""
+
+from .iou_metric import IoUMetric
+
+__all__ = ['IoUMetric']

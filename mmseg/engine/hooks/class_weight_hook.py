@@ -1,0 +1,158 @@
+"""Class weights from the pixel counts of the training labels."""
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dist import broadcast, is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from rich.progress import track
+from torch.utils.data import Dataset
+
+from mmseg.models.losses import ClassWeightedLoss, enet_class_weight
+from mmseg.models.losses.utils import ENET
+from mmseg.registry import HOOKS, TRANSFORMS
+
+CACHE_NAME = 'class_frequencies.json'
+
+
+@HOOKS.register_module()
+class ClassWeightHook(Hook):
+    """Gives every loss with ``class_weight='enet'`` its weights before training begins.
+
+    The labels of the training set are counted once, as the data set reads them and before any
+    augmentation; the counts lie in ``class_frequencies.json`` in the work folder and are used again while
+    names, sizes and times of the label files and the way they are read stay the same.
+
+    Args:
+        c: the bound in 1 / ln(c + f), above 1 (see ``enet_class_weight``).
+    """
+
+    priority = 'HIGH'
+
+    def __init__(self, c: float = 1.02) -> None:
+        enet_class_weight([1.0], c)  # refuses a c that bounds nothing before the first image is read
+        self.c = c
+
+    def before_train(self, runner: Runner) -> None:
+        """Counts, or reads the counts, and assigns the weights on every process."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        waiting = {
+            name: module
+            for name, module in model.named_modules()
+            if isinstance(module, ClassWeightedLoss) and module.class_weight == ENET
+        }
+        if not waiting:
+            warnings.warn(
+                "ClassWeightHook has no effect: no loss has class_weight='enet'. Set it in loss_decode, or "
+                'take the hook out of custom_hooks',
+                stacklevel=2,
+            )
+            return
+        dataset = runner.train_dataloader.dataset
+        classes = dataset.metainfo.get('classes')
+        if not classes:
+            raise ValueError(
+                'ClassWeightHook: the training set names no classes; set metainfo=dict(classes=...)'
+            )
+        counts = torch.zeros(len(classes), dtype=torch.int64)
+        if is_main_process():
+            counts = torch.from_numpy(cached_class_counts(dataset, Path(runner.work_dir, CACHE_NAME)))
+        broadcast(counts)
+        weights = enet_class_weight(counts.tolist(), self.c)
+        for module in waiting.values():
+            device = next(model.parameters()).device
+            module.class_weight = weights
+            module.to(device)
+        shown = ', '.join(f'{c} {n} px -> {w:.3f}' for c, n, w in zip(classes, counts.tolist(), weights))
+        runner.logger.info(f'class weights of {", ".join(waiting)}: {shown}')
+
+
+def cached_class_counts(dataset: Dataset, cache: Path) -> np.ndarray:
+    """``class_counts`` of a data set, read from the file ``cache`` if it holds those of the same labels."""
+    key = _key(dataset)
+    if cache.is_file():
+        try:
+            stored = json.loads(cache.read_text(encoding='utf-8'))
+            if stored['key'] == key:
+                return np.asarray(stored['counts'], dtype=np.int64)
+        except (ValueError, KeyError, TypeError):
+            pass  # a file of another origin is replaced
+    counts = class_counts(dataset)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = cache.with_suffix('.tmp')
+    stored = dict(key=key, classes=list(dataset.metainfo['classes']), counts=counts.tolist())
+    unfinished.write_text(json.dumps(stored, indent=1), encoding='utf-8')
+    unfinished.replace(cache)
+    return counts
+
+
+def class_counts(dataset: Dataset) -> np.ndarray:
+    """Pixels of each class in the labels of a data set, int64 (C,); ignored and unknown ids are left out.
+
+    Raises:
+        ValueError: if an item has no label file, or no label names a class.
+    """
+    num_classes = len(dataset.metainfo['classes'])
+    histogram = np.zeros(256, dtype=np.int64)
+    for part in _parts(dataset):
+        load = _loader(part)
+        counted = np.zeros(256, dtype=np.int64)
+        for item in track(_label_items(part), description='counting the pixels of each class'):
+            labels = load(dict(item, seg_fields=[]))['gt_seg_map']
+            counted += np.bincount(labels.ravel(), minlength=256)[:256]
+        ignored = getattr(part, 'ignore_index', 255)
+        if 0 <= ignored < 256:
+            counted[ignored] = 0
+        histogram += counted
+    counts = histogram[:num_classes]
+    if counts.sum() == 0:
+        raise ValueError(
+            f'no pixel of the training labels has an id in 0..{num_classes - 1}; run '
+            'tools/dataset_tools/check_dataset.py on the data set'
+        )
+    return counts
+
+
+def _parts(dataset: Dataset) -> list[Dataset]:
+    """The data sets inside wrappers, each once: repeats do not change the shares."""
+    if hasattr(dataset, 'datasets'):
+        return [part for inner in dataset.datasets for part in _parts(inner)]
+    return _parts(dataset.dataset) if hasattr(dataset, 'dataset') else [dataset]
+
+
+def _label_items(part: Dataset) -> list[dict]:
+    items = [part.get_data_info(index) for index in range(len(part))]
+    for item in items:
+        if 'seg_map_path' not in item:
+            raise ValueError(
+                f'{item.get("img_path")} has no label file: set data_prefix=dict(seg_map_path=...)'
+            )
+    return items
+
+
+def _loader(part: Dataset):
+    """The pipeline's own way to read labels, so that ids are counted as they are learned."""
+    for transform in getattr(part.pipeline, 'transforms', []):
+        if type(transform).__name__ == 'LoadAnnotations':
+            return transform
+    return TRANSFORMS.build(dict(type='LoadAnnotations'))
+
+
+def _key(dataset: Dataset) -> str:
+    """A digest of all that the counts depend on."""
+    digest = hashlib.sha256(repr(list(dataset.metainfo['classes'])).encode())
+    for part in _parts(dataset):
+        digest.update(repr((repr(_loader(part)), getattr(part, 'ignore_index', 255))).encode())
+        for item in _label_items(part):
+            path = Path(item['seg_map_path'])
+            stat = path.stat() if path.is_file() else None
+            state = (stat.st_size, stat.st_mtime_ns) if stat else None
+            read = (str(path), state, item.get('label_map'), item.get('reduce_zero_label'))
+            digest.update(repr(read).encode())
+    return digest.hexdigest()
