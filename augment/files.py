@@ -1,0 +1,99 @@
+"""Files that appear whole or not at all, and what identifies them."""
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+TEMPORARY = '.partial-'
+"""Prefix of files that are being written; what a killed run leaves under it is removed at the next start."""
+
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` under a temporary name in the same folder, then rename.
+
+    Raises ``OSError`` naming the path and the remedy when the disk is full or not writable; ``path`` is then as
+    it was before.
+    """
+    temporary = path.with_name(f'{TEMPORARY}{os.getpid()}-{path.name}')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open('wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> OSError:
+    """The same error, naming ``path`` and what to do about it."""
+    if error.errno in FULL_DISK:
+        with contextlib.suppress(OSError):
+            free = shutil.disk_usage(next(p for p in path.parents if p.exists())).free
+            return OSError(
+                error.errno,
+                f'disk full while writing {path} ({size_text(free)} free): {error.strerror}. Free some space or name '
+                'another --out or --cache; the same command then goes on where it stopped',
+            )
+    return OSError(
+        error.errno, f'cannot write {path}: {error.strerror}. Check that the folder may be written to'
+    )
+
+
+def size_text(size: float) -> str:
+    """``size`` in bytes as a person reads it."""
+    for unit in ('B', 'kB', 'MB'):
+        if size < 1000:
+            return f'{size:.0f} {unit}'
+        size /= 1000
+    return f'{size:.1f} GB'
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy byte for byte unless ``target`` holds these bytes already."""
+    content = source.read_bytes()
+    if not (target.is_file() and target.stat().st_size == len(content) and target.read_bytes() == content):
+        write_bytes(target, content)
+
+
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    """Write an ``(H, W, 3)`` or ``(H, W)`` uint8 array as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format='PNG')
+    write_bytes(path, buffer.getvalue())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON value with sorted keys."""
+    write_bytes(path, json_line(value).encode())
+
+
+def json_line(value: Any) -> str:
+    """``value`` as one line of JSON with sorted keys; NaN and infinities are refused."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False) + '\n'
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def temporaries(folder: Path) -> Iterator[Path]:
+    """Files under ``folder`` that a killed run left half-written."""
+    yield from (p for p in sorted(folder.rglob(f'{TEMPORARY}*')) if p.is_file())

@@ -1,0 +1,89 @@
+"""Progress of a run on the terminal: pictures with rate and time to go, and the steps of the batch in hand."""
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+class RateColumn(ProgressColumn):
+    """Pictures a minute."""
+
+    def render(self, task: Task) -> Text:
+        """The rate, or nothing before the first picture."""
+        return Text(f'{task.speed * 60:.2f}/min' if task.speed else '')
+
+
+class Silent:
+    """Shows nothing: for processes other than the main one, and the base of what shows something."""
+
+    def __enter__(self) -> 'Silent':
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        pass
+
+    def start(self, total: int) -> None:
+        """``total`` edits lie ahead."""
+
+    def stage(self, text: str) -> Callable[[int, int], None]:
+        """A new stage begins; the function returned is told its steps as ``(done, total)``."""
+        return lambda done, total: None
+
+    def finished(self, count: int) -> None:
+        """``count`` more edits are done."""
+
+
+class Bars(Silent):
+    """Two bars on a terminal; plain log lines where standard error is none."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self.plain = not console.is_terminal
+        self.done = self.ahead = 0
+        self.bars = Progress(
+            TextColumn('{task.description}'),
+            BarColumn(),
+            MofNCompleteColumn(),
+            RateColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=self.plain,
+        )
+
+    def __enter__(self) -> 'Bars':
+        self.bars.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.bars.stop()
+
+    def start(self, total: int) -> None:
+        self.ahead = total
+        self.edits = self.bars.add_task('edits', total=total)
+        self.steps = self.bars.add_task('', total=None)
+
+    def stage(self, text: str) -> Callable[[int, int], None]:
+        self.bars.reset(self.steps, description=text)
+        return lambda done, total: self.bars.update(self.steps, completed=done, total=total)
+
+    def finished(self, count: int) -> None:
+        self.done += count
+        self.bars.advance(self.edits, count)
+        if self.plain:
+            rate = self.bars.tasks[self.edits].finished_speed or self.bars.tasks[self.edits].speed
+            pace = (
+                f', {rate * 60:.2f}/min, {(self.ahead - self.done) / rate / 60:.0f} min to go' if rate else ''
+            )
+            logging.getLogger(__name__).info('%d of %d edits%s', self.done, self.ahead, pace)
