@@ -28,7 +28,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import candidate_settings as settings
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tools/analysis_tools'))
+
+from overlays import write_pairs
 from processes import reason, run_logged
+from project_results import read_run
 
 
 class CandidateError(Exception):
@@ -257,13 +262,23 @@ class Run:
         self._save(metrics=None)
         before = set(self.test_dir.glob('*/*.json'))
         arguments = [str(self.config_file), str(checkpoint), '--work-dir', str(self.test_dir)]
-        arguments += ['--out', str(self.test_dir / 'pred'), '--show-dir', str(self.test_dir)]
+        arguments += ['--out', str(self.test_dir / 'pred')]
         self._launch('test', [*arguments, *self.job.test_flags], self.options, self.test_log)
         written = sorted(set(self.test_dir.glob('*/*.json')) - before)
         if not written:
             raise CandidateError('the test ended, but wrote no metrics', self.test_log)
         state = self.state['settings'] | {'test': now['test']}
+        self._draw()
         self._save(metrics=str(written[-1].relative_to(self.exp_dir)), settings=state)
+
+    def _draw(self) -> None:
+        """A picture of each test image; a dataset of another layout has results without them."""
+        try:
+            count = write_pairs(read_run(self.exp_dir, self.candidate.name), self.job.root)
+        except (OSError, ValueError) as error:
+            print(f'  no pictures of the test images: {error}', flush=True)
+        else:
+            print(f'  {count} pictures in {self.test_dir}: ground truth left, prediction right', flush=True)
 
     def _launch(self, tool: str, arguments: list[str], options: list[str], log: Path) -> None:
         """Run ``tools/<tool>.py``, through torchrun where there is more than one GPU."""
@@ -276,9 +291,9 @@ class Run:
             command = [sys.executable, str(self.job.root / 'tools' / f'{tool}.py'), *arguments]
         if options:
             command += ['--cfg-options', *options]
-        env = dict(os.environ)
-        # torchrun and python in dist_*.sh are to be those of this interpreter
-        env['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{env.get("PATH", "")}'
+        # this interpreter in dist_*.sh too, and this project's mmseg, installed or not
+        search = os.pathsep.join(filter(None, [str(self.job.root), os.environ.get('PYTHONPATH')]))
+        env = os.environ | {'PYTHON': sys.executable, 'PYTHONPATH': search}
         status = run_logged(command, log, self.job.root, env, keep_open=[self.lock])
         if status:
             raise CandidateError(f'{tool}: {reason(status, log)}', log)

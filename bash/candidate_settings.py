@@ -17,11 +17,17 @@ def parse_options(options: Iterable[str]) -> dict:
     """``['model.decode_head.num_classes=3', …]`` as ``--cfg-options`` reads it.
 
     Raises:
-        ValueError: an option is not of the form KEY=VALUE.
+        ValueError: an option is not of the form KEY=VALUE, or its value would not survive.
     """
     options = list(options)
     for option in options:
-        if not option.partition('=')[1] or option.startswith('='):
+        key, equals, value = option.partition('=')
+        if ' ' in value and value[0] not in '[(':
+            raise ValueError(
+                f'--cfg-options: {option!r} has a blank in its value, which mmengine would drop; '
+                'write it into a config, or use a path without blanks'
+            )
+        if not key or not equals:
             raise ValueError(
                 f'--cfg-options: {option!r} is not KEY=VALUE, for example train_cfg.max_iters=2000'
             )

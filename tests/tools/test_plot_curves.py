@@ -2,6 +2,7 @@ import math
 
 import cv2
 import numpy as np
+import overlays
 import plot_curves
 import plot_overlays
 import pytest
@@ -84,8 +85,8 @@ def test_five_pixels_are_ringed_and_the_rest_is_untouched():
     labels = np.zeros((64, 64), np.uint8)
     labels[32, 30:35] = 2
     labels[5, 5] = 255
-    painted = plot_overlays.paint(image, labels)
-    color = plot_overlays.color_of(2)
+    painted = overlays.paint(image, labels)
+    color = overlays.color_of(2)
     changed = (painted != image).any(-1)
     assert (painted[changed] == color).all()
     assert changed[32, 30:35].all() and not changed[5, 5]
@@ -105,7 +106,7 @@ def test_overlays_take_image_truth_and_prediction_of_the_same_name(project, tmp_
         cv2.imwrite(str(data / f'ann_dir/test/b{index}.png'), labels)
     runs = read_project(project)
     for run in runs:
-        run.config.test_dataloader.dataset.data_root = str(data)
+        run.test_config.test_dataloader.dataset.data_root = str(data)
         (run.path / 'test/pred').mkdir(parents=True)
         cv2.imwrite(str(run.path / 'test/pred/b2.png'), labels)
         cv2.imwrite(str(run.path / 'test/pred/b1.png'), labels)

@@ -81,8 +81,9 @@ def root(tmp_path):
     """A copy of the project's bash folder beside stand-ins for the tools, in a folder with a blank."""
     root = tmp_path / 'pro ject'
     shutil.copytree(ROOT / 'bash', root / 'bash', ignore=shutil.ignore_patterns('__pycache__'))
-    for folder in ('tools', 'configs/net'):
-        (root / folder).mkdir(parents=True)
+    tools = 'tools/analysis_tools'
+    shutil.copytree(ROOT / tools, root / tools, ignore=shutil.ignore_patterns('__pycache__'))
+    (root / 'configs/net').mkdir(parents=True)
     for name in ('a', 'b'):
         (root / f'configs/net/{name}.py').write_text(CONFIG)
     (root / 'tools/train.py').write_text(COMMON + TRAIN)
@@ -180,7 +181,7 @@ def test_flags_ask_nothing_and_a_failure_leaves_the_others_their_turn(root):
         '# the study\nnet/a\nnet/none\nnet/b --as net/b1 randomness.seed=1  # first\nnet/b --as net/b2\n'
     )
     flags = ['--project=p', '--gpus', '01', '--candidates-file', 'list.txt', '--smoke', '--tta']
-    result = main(root, *flags, '--cfg-options', 'model.x="a b"', 'y=2')
+    result = main(root, *flags, '--cfg-options', 'model.x=(1, 2)', 'y=2')
     assert result.returncode == 1
     assert 'Enter' not in result.stderr
     project = root / 'work_dirs/p'
@@ -198,12 +199,12 @@ def test_flags_ask_nothing_and_a_failure_leaves_the_others_their_turn(root):
     _, train_b1, test_b1, train_b2, _ = calls(root)
     assert '--smoke' in train_b1 and '--smoke' not in test_b1 and '--tta' in test_b1
     assert train_b1[train_b1.index('--cfg-options') + 1 :][:3] == [
-        'model.x="a b"',
+        'model.x=(1, 2)',
         'y=2',
         'randomness.seed=1',
     ]
     assert 'randomness.seed=1' not in train_b2
-    assert test_b1[-4:] == ['--cfg-options', 'model.x="a b"', 'y=2', 'randomness.seed=1']
+    assert test_b1[-4:] == ['--cfg-options', 'model.x=(1, 2)', 'y=2', 'randomness.seed=1']
 
 
 @pytest.mark.parametrize(
@@ -214,6 +215,7 @@ def test_flags_ask_nothing_and_a_failure_leaves_the_others_their_turn(root):
         (['--project', 'p', '--candidates', '../x'], "'../x' is not a candidate"),
         (['--project', 'p', '--candidates-file', 'none'], 'none does not exist'),
         (['--project', 'p', '--cfg-options', 'gamma'], "'gamma' is not KEY=VALUE"),
+        (['--project', 'p', '--cfg-options', 'data_root=my data'], "'data_root=my data' has a blank"),
     ],
 )
 def test_wrong_flags_are_refused(root, flags, message):
@@ -343,7 +345,7 @@ def test_several_gpus_go_through_torchrun(root):
     for tool, place in (('train', 2), ('test', 3)):
         (root / f'tools/dist_{tool}.sh').write_text(
             f'[ "${{{place}}}" = 2 ] || exit 9\nset -- "${{@:1:{place - 1}}}" "${{@:{place + 1}}}"\n'
-            f'python {root.as_posix()!r}/tools/{tool}.py "$@"\n'
+            f'"$PYTHON" {root.as_posix()!r}/tools/{tool}.py "$@"\n'
         )
     assert run_all(make_job(root, gpus=2), [A]) == 0
     assert tools_run(root) == [('train', 'a'), ('test', 'a')]

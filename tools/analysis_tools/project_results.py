@@ -90,7 +90,15 @@ class RunResult:
     @cached_property
     def config(self) -> Config | None:
         """The settings that the last training of this run was started with."""
-        files = sorted(self.path.glob('train/*/vis_data/config.py'))
+        return self._last_config('train')
+
+    @cached_property
+    def test_config(self) -> Config | None:
+        """The settings of the last test, where they differ from those of the training."""
+        return self._last_config('test') or self.config
+
+    def _last_config(self, stage: str) -> Config | None:
+        files = sorted(self.path.glob(f'{stage}/*/vis_data/config.py'))
         return Config.fromfile(files[-1], import_custom_modules=False) if files else None
 
     @cached_property
