@@ -1,5 +1,6 @@
 """Inference in a few lines: build a model, apply it to images, draw what it says."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import mmseg.engine  # noqa: F401  registers how checkpoints are read
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from mmseg.utils.class_names import get_classes, get_palette
+from mmseg.utils.class_names import class_colour, get_classes, get_palette
 from mmseg.utils.smoke import drop_pretrained
 from mmseg.utils.typing_utils import SampleList
 from mmseg.visualization import SegLocalVisualizer
@@ -38,17 +39,32 @@ def _test_dataset(cfg: Config) -> dict:
 
 
 def resolve_dataset_meta(cfg: Config, saved: dict) -> dict:
-    """Classes and palette: those in the checkpoint, else of the config's dataset, else ``wta``'s."""
-    saved = saved.get('dataset_meta') or {}
-    if saved.get('classes') and saved.get('palette'):
-        return dict(classes=saved['classes'], palette=saved['palette'])
-    dataset = _test_dataset(cfg)
-    meta = dataset.get('metainfo') or {}
-    name = dataset.get('type', 'wta')
-    return dict(
-        classes=saved.get('classes') or meta.get('classes') or get_classes(name),
-        palette=saved.get('palette') or meta.get('palette') or get_palette(name),
-    )
+    """Class names and colours of a model.
+
+    Args:
+        cfg: its config.
+        saved: ``meta`` of its checkpoint.
+
+    Returns:
+        ``classes`` and ``palette``, each from the checkpoint, else from the config's dataset, else numbered.
+    """
+    known = {**(_test_dataset(cfg).get('metainfo') or {}), **(saved.get('dataset_meta') or {})}
+    name = _test_dataset(cfg).get('type', 'wta')
+    heads = cfg.model.decode_head
+    count = (heads[-1] if isinstance(heads, list) else heads).get('num_classes', 0)
+    meta = {}
+    for key, look_up, numbered in (
+        ('classes', get_classes, 'class {}'.format),
+        ('palette', get_palette, class_colour),
+    ):
+        meta[key] = known.get(key)
+        if meta[key] is None:
+            try:
+                meta[key] = look_up(name)
+            except ValueError:
+                warnings.warn(f'neither checkpoint nor config tells {key}; they are numbered', stacklevel=3)
+                meta[key] = [numbered(index) for index in range(count)]
+    return meta
 
 
 def init_model(

@@ -172,7 +172,7 @@ class MMSegInferencer(BaseInferencer):
         self.visualizer.alpha = opacity
         pictures = []
         for image, sample in zip(inputs, preds):
-            name = f'{self.num_visualized_imgs:08d}_vis.png'
+            name = f'{self.num_visualized_imgs:08d}_vis.jpg'
             if isinstance(image, str):
                 name = Path(image).name
             out_file = str(Path(img_out_dir, name)) if img_out_dir else None

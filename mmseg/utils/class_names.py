@@ -5,7 +5,7 @@ from mmseg.registry import DATASETS
 dataset_aliases = {
     'wta': ['wta', 'wta_512', 'blades'],
     'cityscapes': ['cityscapes'],
-    'voc': ['voc', 'pascal_voc', 'voc12', 'voc12aug'],
+    'voc': ['voc', 'pascal_voc', 'pascalvoc', 'voc12', 'voc12aug'],
 }
 
 _CITYSCAPES = {
@@ -33,19 +33,20 @@ _VOC = 'background aeroplane bicycle bird boat bottle bus car cat chair cow dini
 _VOC = [*_VOC.split(), 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor']
 
 
-def _voc_colour(index: int) -> list[int]:
-    """The colour map of the VOC development kit: the bits of an index, dealt to r, g, b from the top."""
+def class_colour(index: int) -> list[int]:
+    """A colour for any class id, black for 0: its bits, dealt to r, g, b from the top, as in VOC's development kit."""
     return [sum((index >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)]
 
 
 def _meta(dataset: str) -> dict:
     if not isinstance(dataset, str):
         raise TypeError(f'dataset={dataset!r}; expected the name of a dataset')
-    name = next((name for name, aliases in dataset_aliases.items() if dataset.lower() in aliases), None)
+    alias = dataset.removesuffix('Dataset').lower()
+    name = next((name for name, aliases in dataset_aliases.items() if alias in aliases), None)
     if name == 'cityscapes':
         return dict(classes=list(_CITYSCAPES), palette=[list(colour) for colour in _CITYSCAPES.values()])
     if name == 'voc':
-        return dict(classes=_VOC, palette=[_voc_colour(index) for index in range(len(_VOC))])
+        return dict(classes=_VOC, palette=[class_colour(index) for index in range(len(_VOC))])
     registered = DATASETS.get('WTADataset' if name == 'wta' else dataset)
     if registered is None:
         known = sorted(alias for aliases in dataset_aliases.values() for alias in aliases)

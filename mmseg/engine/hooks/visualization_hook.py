@@ -7,6 +7,7 @@ from typing import Any
 import mmcv
 from mmengine.fileio import get
 from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
 
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
@@ -54,6 +55,9 @@ class SegVisualizationHook(Hook):
     ) -> None:
         if not self.draw or mode == 'train' or not self.every_n_inner_iters(batch_idx, self.interval):
             return
+        # runner.iter would build the training loop, and with it ask a test for the training data
+        loop = runner._train_loop
+        step = loop.iter if isinstance(loop, BaseLoop) else 0
         for output in outputs:
             image = mmcv.imfrombytes(
                 get(output.img_path, backend_args=self.backend_args), channel_order='rgb'
@@ -64,5 +68,5 @@ class SegVisualizationHook(Hook):
                 data_sample=output,
                 show=self.show,
                 wait_time=self.wait_time,
-                step=runner.iter,
+                step=step,
             )
