@@ -83,7 +83,7 @@ class ResizeShortestEdge(BaseTransform):
     """Scale, keeping the ratio, so that the shorter side is ``scale`` unless the longer would pass ``max_size``.
 
     Args:
-        scale: Target of the shorter side; of a tuple the first entry counts.
+        scale: Target of the shorter side; of a tuple the smallest entry counts.
         max_size: Bound of the longer side.
     """
 
@@ -95,7 +95,7 @@ class ResizeShortestEdge(BaseTransform):
     def _get_output_shape(self, img: np.ndarray, short_edge_length: int | tuple[int, int]) -> tuple[int, int]:
         """The new (width, height)."""
         h, w = img.shape[:2]
-        size = float(short_edge_length[0] if isinstance(short_edge_length, tuple) else short_edge_length)
+        size = min(short_edge_length) if isinstance(short_edge_length, tuple) else short_edge_length
         ratio = min(size / min(h, w), self.max_size / max(h, w))
         return int(w * ratio + 0.5), int(h * ratio + 0.5)
 
@@ -214,4 +214,47 @@ class RandomRotate(BaseTransform):
         return (
             f'{type(self).__name__}(prob={self.prob}, degree={self.degree}, pad_val={self.pal_val}, '
             f'seg_pad_val={self.seg_pad_val}, center={self.center}, auto_bound={self.auto_bound})'
+        )
+
+
+@TRANSFORMS.register_module()
+class RandomRotFlip(BaseTransform):
+    """Rotation by an angle with ``rotate_prob``; otherwise, with ``flip_prob``, quarter turns and a flip.
+
+    Maps are rotated by nearest neighbour; upstream interpolates them, which makes up labels.
+
+    Args:
+        rotate_prob: Probability of the rotation about the centre; corners are filled with 0.
+        flip_prob: Probability of 0 to 3 quarter turns followed by a flip of either axis.
+        degree: Range of the angle in degrees; a number d means (-d, d).
+    """
+
+    def __init__(self, rotate_prob=0.5, flip_prob=0.5, degree=(-20, 20)) -> None:
+        for name, prob in (('rotate_prob', rotate_prob), ('flip_prob', flip_prob)):
+            if not 0 <= prob <= 1:
+                raise ValueError(f'RandomRotFlip: {name}={prob}, expected a probability from 0 to 1.')
+        self.rotate_prob = rotate_prob
+        self.flip_prob = flip_prob
+        self.degree = (-degree, degree) if isinstance(degree, (int, float)) else tuple(degree)
+
+    def transform(self, results: dict) -> dict:
+        """Change ``img`` and the maps alike."""
+        maps = results.get('seg_fields', [])
+        rotate = np.random.random() < self.rotate_prob
+        if rotate:
+            angle = np.random.uniform(min(self.degree), max(self.degree))
+            results['img'] = mmcv.imrotate(results['img'], angle=angle)
+            for key in maps:
+                results[key] = mmcv.imrotate(results[key], angle=angle, interpolation='nearest')
+        if np.random.random() < self.flip_prob and not rotate:
+            turns = np.random.randint(0, 4)
+            axis = np.random.randint(0, 2)
+            for key in ('img', *maps):
+                results[key] = np.flip(np.rot90(results[key], turns), axis).copy()
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(rotate_prob={self.rotate_prob}, flip_prob={self.flip_prob}, '
+            f'degree={self.degree})'
         )

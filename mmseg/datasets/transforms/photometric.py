@@ -132,7 +132,7 @@ class RGB2Gray(BaseTransform):
         grey = (img * np.array(self.weights)).sum(2, keepdims=True)
         channels = self.out_channels or img.shape[2]
         results['img'] = grey.repeat(channels, axis=2)
-        results['img_shape'] = results['img'].shape[:2]
+        results['img_shape'] = results['img'].shape  # three numbers, as upstream
         return results
 
     def __repr__(self) -> str:

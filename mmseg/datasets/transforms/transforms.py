@@ -1,27 +1,34 @@
 """The transforms under upstream's module path."""
 
 from .crop import RandomCrop
+from .edges import GenerateEdge
 from .geometry import (
     RandomChoiceResize,
     RandomFlip,
     RandomResize,
     RandomRotate,
+    RandomRotFlip,
     Resize,
     ResizeShortestEdge,
     ResizeToMultiple,
     SegRescale,
 )
+from .mix import RandomCutOut, RandomMosaic
 from .photometric import CLAHE, AdjustGamma, PhotoMetricDistortion, Rerange, RGB2Gray
 
 __all__ = [
     'CLAHE',
     'AdjustGamma',
+    'GenerateEdge',
     'PhotoMetricDistortion',
     'RGB2Gray',
     'RandomChoiceResize',
     'RandomCrop',
+    'RandomCutOut',
     'RandomFlip',
+    'RandomMosaic',
     'RandomResize',
+    'RandomRotFlip',
     'RandomRotate',
     'Rerange',
     'Resize',
