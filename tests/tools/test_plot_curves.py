@@ -95,6 +95,13 @@ def test_five_pixels_are_ringed_and_the_rest_is_untouched():
     assert changed.sum() > 60
 
 
+def test_the_inside_of_a_closed_defect_is_left_alone():
+    labels = np.zeros((80, 80), np.uint8)
+    cv2.circle(labels, (40, 40), 20, 1, 1)
+    painted = overlays.paint(np.zeros((80, 80, 3), np.uint8), labels)
+    assert not painted[22:59, 40].any() and painted[20, 40].any() and painted[13:15, 40].all()
+
+
 def test_overlays_take_image_truth_and_prediction_of_the_same_name(project, tmp_path):
     data = tmp_path / 'data'
     for part in ('img_dir/test', 'ann_dir/test'):

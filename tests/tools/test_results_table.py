@@ -78,6 +78,14 @@ def test_losses_of_one_model_are_told_apart(tmp_path):
     assert rows[both] == [False, False, False, True, False, True, False, True]
 
 
+def test_equal_values_have_no_best(tmp_path):
+    write_run(tmp_path, 'a/focal', published(5, 6, 0, 0))
+    write_run(tmp_path, 'a/ce', published(4, 6, 0, 0), loss=CE)
+    table = ResultsTable(read_project(tmp_path))
+    assert table.best[1] == [False, False, True, False, False, False, True, False]
+    assert not any(table.best[0])
+
+
 def test_gammas_and_seeds_are_told_apart(tmp_path):
     for gamma in (0.5, 2.0):
         loss = f"dict(type='FocalLoss', gamma={gamma})"

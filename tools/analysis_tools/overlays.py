@@ -28,22 +28,24 @@ def paint(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     if image.shape[:2] != labels.shape:
         raise ValueError(f'image of {image.shape[:2]} and labels of {labels.shape} differ in size')
     painted = image.copy()
-    inner, outer = (
-        cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
-        for radius in (RING_DISTANCE, RING_DISTANCE + RING_WIDTH)
-    )
     masks = {
         int(label): (labels == label).astype(np.uint8)
         for label in np.unique(labels)
         if label not in (0, IGNORED)
     }
     for label, mask in masks.items():
-        ring = (cv2.dilate(mask, outer) > 0) & (cv2.dilate(mask, inner) == 0)
-        painted[ring] = color_of(label)
+        painted[_grown(mask, RING_DISTANCE + RING_WIDTH) & ~_grown(mask, RING_DISTANCE)] = color_of(label)
     # after all rings: no ring of one class hides the pixels of another
     for label, mask in masks.items():
         painted[mask > 0] = color_of(label)
     return painted
+
+
+def _grown(mask: np.ndarray, distance: int) -> np.ndarray:
+    """All within ``distance`` pixels of the mask, holes filled: a ring inside a ring would look like a defect."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * distance + 1,) * 2)
+    contours, _ = cv2.findContours(cv2.dilate(mask, kernel), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(np.zeros_like(mask), contours, -1, 1, cv2.FILLED) > 0
 
 
 def color_of(label: int) -> tuple[int, int, int]:

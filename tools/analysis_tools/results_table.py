@@ -60,12 +60,10 @@ class ResultsTable:
         for group in groups:
             rows = self.rows[start : start + len(group)]
             start += len(group)
-            columns = list(zip(*rows))
-            top = [None, None] + [
-                max((v for v in column if not math.isnan(v)), default=None) for column in columns[2:]
-            ]
-            # a row that nothing is compared with has no best
-            best += [[len(rows) > 1 and t is not None and v == t for v, t in zip(row, top)] for row in rows]
+            # only a value that beats another is a best one
+            columns = [{v for v in column if not math.isnan(v)} for column in list(zip(*rows))[2:]]
+            top = [None, None, *(max(column) if len(column) > 1 else None for column in columns)]
+            best += [[t is not None and v == t for v, t in zip(row, top)] for row in rows]
         return best
 
     def markdown(self) -> str:
