@@ -1,0 +1,185 @@
+"""Writes a rendered dataset: folders, files that appear whole or not at all, several processes."""
+
+import contextlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .scene import SPLITS, render_blade
+
+#: Goes up whenever the same seed gives other pixels, so that a folder never mixes two renderers.
+RENDERER_VERSION = 1
+
+MANIFEST = 'render.json'
+MIN_SIZE = 64
+
+#: A PNG ends with this chunk; a file that does not was broken off.
+_PNG_HEAD = b'\x89PNG\r\n\x1a\n'
+_PNG_TAIL = b'IEND\xaeB`\x82'
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to render and where its two files go."""
+
+    seed: int
+    split: str
+    index: int
+    size: int
+    image: Path
+    label: Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a job: whether it was drawn or already there, and its pixels per class."""
+
+    drawn: bool
+    pixels: tuple[int, int, int]
+
+
+def plan(out: Path, counts: dict[str, int], size: int, seed: int) -> list[Job]:
+    """All images of a dataset, in order.
+
+    Raises:
+        ValueError: A count or the size cannot be rendered.
+    """
+    if size < MIN_SIZE:
+        raise ValueError(f'--size {size} is too small to show a part; take at least {MIN_SIZE}.')
+    if seed < 0:
+        raise ValueError(f'--seed {seed} is negative; take 0 or more.')
+    for split, count in counts.items():
+        if count < 0:
+            raise ValueError(f'--{split} {count} is negative; take 0 to leave the split out.')
+    if not any(counts.values()):
+        raise ValueError('Nothing to render: --train, --val and --test are all 0.')
+    jobs = []
+    for split in SPLITS:
+        for index in range(counts.get(split, 0)):
+            name = f'{split}_{index:05d}.png'
+            paths = (out / folder / split / name for folder in ('img_dir', 'ann_dir'))
+            jobs.append(Job(seed, split, index, size, *paths))
+    return jobs
+
+
+def claim_folder(out: Path, jobs: list[Job], size: int, seed: int) -> None:
+    """Prepares ``out`` and notes how it was rendered, so that a second run goes on with the same images.
+
+    Raises:
+        ValueError: The folder holds images of another rendering, or files that are none of the plan.
+    """
+    wanted = {'renderer': RENDERER_VERSION, 'seed': seed, 'size': size}
+    manifest = out / MANIFEST
+    planned = {path for job in jobs for path in (job.image, job.label)}
+    strange = [p for folder in ('img_dir', 'ann_dir') for p in sorted((out / folder).glob('*/*.png'))]
+    strange = [p for p in strange if p not in planned]
+    if manifest.exists():
+        found = json.loads(manifest.read_text())
+        if found != wanted:
+            raise ValueError(
+                f'{manifest} was rendered with {found}, now {wanted} is asked for. '
+                'Delete that folder or choose another --out.'
+            )
+    elif (out / 'img_dir').exists():
+        raise ValueError(
+            f'{out} holds a dataset that was not rendered here (no {MANIFEST}). Choose another --out.'
+        )
+    if strange:
+        raise ValueError(
+            f'{out} holds {len(strange)} images beyond the asked counts, the first {strange[0]}. '
+            'Ask for at least as many images as before, delete these, or choose another --out.'
+        )
+    for job in jobs:
+        job.image.parent.mkdir(parents=True, exist_ok=True)
+        job.label.parent.mkdir(parents=True, exist_ok=True)
+    _write(manifest, (json.dumps(wanted) + '\n').encode())
+
+
+def render_dataset(
+    out: Path, counts: dict[str, int], size: int = 512, seed: int = 0, workers: int = 1
+) -> Iterator[Result]:
+    """Renders a dataset into ``out`` and yields one result per image, in no particular order.
+
+    Images that are there already and whole are kept. The files do not depend on ``workers``.
+
+    Args:
+        out: Folder that gets img_dir/ and ann_dir/ with a folder per split.
+        counts: Images per split, ``dict(train=..., val=..., test=...)``.
+        size: Side of the square images in pixels.
+        seed: Another seed gives another dataset.
+        workers: Number of processes.
+
+    Raises:
+        ValueError: See :func:`plan` and :func:`claim_folder`.
+    """
+    if workers < 1:
+        raise ValueError(f'--workers {workers}: at least one process has to draw.')
+    out = Path(out)
+    jobs = plan(out, counts, size, seed)
+    claim_folder(out, jobs, size, seed)
+    if workers == 1:
+        yield from map(run_job, jobs)
+        return
+    yield from _in_processes(run_job, jobs, workers)
+
+
+def _in_processes(work: Callable[[Job], Result], jobs: list[Job], workers: int) -> Iterator[Result]:
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+        rest = iter(jobs)
+        running = {pool.submit(work, job) for job in islice(rest, 3 * workers)}
+        try:
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+                running |= {pool.submit(work, job) for job in islice(rest, len(done))}
+        finally:
+            # After an error or Ctrl-C what is being drawn is finished, the rest is not begun.
+            for future in running:
+                future.cancel()
+
+
+def run_job(job: Job) -> Result:
+    """Renders one image and its label unless both are there; the label is written last."""
+    cv2.setNumThreads(1)
+    if _is_whole(job.image) and _is_whole(job.label):
+        label = cv2.imread(str(job.label), cv2.IMREAD_UNCHANGED)
+        if label is not None and label.shape == (job.size, job.size):
+            return Result(False, _pixels(label))
+    blade = render_blade(job.seed, job.split, job.index, job.size)
+    for path, image in ((job.image, blade.image), (job.label, blade.label)):
+        _write(path, cv2.imencode('.png', image, [cv2.IMWRITE_PNG_COMPRESSION, 4])[1].tobytes())
+    return Result(True, _pixels(blade.label))
+
+
+def _pixels(label: np.ndarray) -> tuple[int, int, int]:
+    return tuple(int(n) for n in np.bincount(label.ravel(), minlength=3)[:3])
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        with path.open('rb') as file:
+            head = file.read(len(_PNG_HEAD))
+            file.seek(-len(_PNG_TAIL), os.SEEK_END)
+            return head == _PNG_HEAD and file.read() == _PNG_TAIL
+    except OSError:
+        return False
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
