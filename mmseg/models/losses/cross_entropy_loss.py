@@ -94,18 +94,19 @@ def binary_cross_entropy(
     pred = as_float32(pred)
     if pred.ndim == label.ndim + 1 and pred.shape[1] == 1:
         pred = pred.squeeze(1)
-    valid = (label >= 0) & (label != ignore_index)
-    if pred.ndim == label.ndim:
-        label = label.masked_fill(~valid, 0).to(pred.dtype)
-    elif pred.ndim == label.ndim + 1:
-        label = one_hot(label.masked_fill(~valid, -1), pred.shape[1], pred.dtype)
-        valid = valid.unsqueeze(1).expand_as(pred)
-        weight = None if weight is None else weight.unsqueeze(1)
-    if pred.shape != label.shape:
+    per_class = pred.ndim == label.ndim + 1
+    if label.shape != (pred.shape[:1] + pred.shape[2:] if per_class else pred.shape):
         raise ValueError(
             f'binary_cross_entropy: logits {tuple(pred.shape)} and labels {tuple(label.shape)} do not fit; '
             'labels are ids (N, H, W) or masks (N, C, H, W)'
         )
+    valid = (label >= 0) & (label != ignore_index)
+    if per_class:
+        label = one_hot(label.masked_fill(~valid, -1), pred.shape[1], pred.dtype)
+        valid = valid.unsqueeze(1).expand_as(pred)
+        weight = None if weight is None else weight.unsqueeze(1)
+    else:
+        label = label.masked_fill(~valid, 0).to(pred.dtype)
     if class_weight is not None and pred.ndim > 2 and len(class_weight) == pred.shape[1]:
         class_weight = class_weight.view(-1, *[1] * (pred.ndim - 2))
     valid = valid.to(pred.dtype)

@@ -23,15 +23,13 @@ class OHEMPixelSampler(BasePixelSampler):
         min_kept: pixels per image; the budget N * min_kept is shared by the whole batch.
 
     Raises:
-        ValueError: if ``min_kept`` is below 2 or ``thresh`` is outside (0, 1].
+        ValueError: if ``min_kept`` is below 1 or ``thresh`` is outside (0, 1].
     """
 
     def __init__(self, context: nn.Module, thresh: float | None = None, min_kept: int = 100000) -> None:
         super().__init__()
-        if min_kept <= 1:
-            raise ValueError(
-                f'OHEMPixelSampler: min_kept must be at least 2 pixels per image, got {min_kept}'
-            )
+        if min_kept < 1:
+            raise ValueError(f'OHEMPixelSampler: min_kept must be at least 1 pixel per image, got {min_kept}')
         if thresh is not None and not 0 < thresh <= 1:
             raise ValueError(f'OHEMPixelSampler: thresh is a probability in (0, 1] or None, got {thresh}')
         self.context = context
