@@ -4,4 +4,4 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / folder) for folder in ('bash', 'tools/analysis_tools')]
+sys.path[:0] = [str(ROOT / folder) for folder in ('bash', 'tools/analysis_tools', 'tools/dataset_tools')]
