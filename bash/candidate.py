@@ -185,7 +185,7 @@ class Run:
 
     def _train(self, config, now: dict) -> None:
         """Train to the end, from the last checkpoint where there is one, and pick the best."""
-        options, notes, keep = settings.checkpoint_options(config)
+        options, notes, keep = settings.checkpoint_options(config, '--smoke' in self.job.train_flags)
         for note in notes:
             print(f'  note: {note}', flush=True)
         self._save(settings=now)

@@ -86,7 +86,7 @@ def changes(before: dict, now: dict) -> list[str]:
     return lines
 
 
-def checkpoint_options(config: Config) -> tuple[list[str], list[str], int]:
+def checkpoint_options(config: Config, smoke: bool = False) -> tuple[list[str], list[str], int]:
     """Options that put the checkpoints where the job expects them, one for each validation.
 
     mmengine's hook joins its ``out_dir`` with the last part of the work directory, so ``train/ckpt`` cannot be
@@ -97,7 +97,8 @@ def checkpoint_options(config: Config) -> tuple[list[str], list[str], int]:
         checkpoints the config wants to keep (-1: all), which is to be done after the best one is known.
     """
     train_cfg = config.get('train_cfg') or {}
-    by_epoch = train_cfg.get('by_epoch', train_cfg.get('type') == 'EpochBasedTrainLoop')
+    # a smoke run counts iterations, whatever the config counts
+    by_epoch = not smoke and train_cfg.get('by_epoch', train_cfg.get('type') == 'EpochBasedTrainLoop')
     interval = train_cfg.get('val_interval', 1 if by_epoch else 1000)
     hooks = config.get('default_hooks') or {}
     hook = hooks.get('checkpoint') or {}

@@ -364,6 +364,7 @@ def test_checkpoints_follow_the_validations(root):
     options = checkpoint_options(by_epoch)[0]
     assert options[:2] == [f'{hook}filename_tmpl=ckpt/epoch_{{}}.pth', f'{hook}by_epoch=True']
     assert 'default_hooks.logger.log_metric_by_epoch=True' in options
+    assert f'{hook}filename_tmpl=ckpt/iter_{{}}.pth' in checkpoint_options(by_epoch, smoke=True)[0]
 
 
 def test_max_keep_ckpts_is_done_when_the_best_is_known(root):

@@ -64,6 +64,7 @@ def analyse(tool, project):
     return result.stdout
 
 
+@pytest.mark.slow
 def test_killed_and_taken_up_again(tmp_path, blades):
     base = ROOT / 'configs/fastscnn/fast_scnn_4xb4-40k_wta-512x512.py'
     config = tmp_path / 'configs/net/tiny.py'
