@@ -1,11 +1,21 @@
 """Feature extractors."""
 
+from .beit import BEiT
+from .bisenetv1 import BiSeNetV1
+from .bisenetv2 import BiSeNetV2
 from .fast_scnn import FastSCNN
+from .mobilenet_v3 import MobileNetV3
 from .resnet import ResNet, ResNetV1c, ResNetV1d
+from .vit import VisionTransformer
 
 __all__ = [
+    'BEiT',
+    'BiSeNetV1',
+    'BiSeNetV2',
     'FastSCNN',
+    'MobileNetV3',
     'ResNet',
     'ResNetV1c',
     'ResNetV1d',
+    'VisionTransformer',
 ]

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import torch
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
 from ..utils.inverted_residual import InvertedResidual
 from ..utils.ppm import PPM
+from ..utils.pretrained import BaseBackbone
 from ..utils.wrappers import resize
 
 
@@ -153,7 +153,7 @@ class FeatureFusionModule(nn.Module):
 
 
 @MODELS.register_module()
-class FastSCNN(BaseModule):
+class FastSCNN(BaseBackbone):
     """Fast-SCNN's three modules up to the fused features; the classifier is ``DepthwiseSeparableFCNHead``.
 
     Args:

@@ -9,11 +9,13 @@ from .da_head import DAHead
 from .decode_head import BaseDecodeHead
 from .fcn_head import FCNHead
 from .gc_head import GCHead
+from .lraspp_head import LRASPPHead
 from .nl_head import NLHead
 from .ocr_head import OCRHead
 from .psp_head import PSPHead
 from .sep_aspp_head import DepthwiseSeparableASPPHead
 from .sep_fcn_head import DepthwiseSeparableFCNHead
+from .uper_head import UPerHead
 
 __all__ = [
     'ANNHead',
@@ -27,7 +29,9 @@ __all__ = [
     'DepthwiseSeparableFCNHead',
     'FCNHead',
     'GCHead',
+    'LRASPPHead',
     'NLHead',
     'OCRHead',
     'PSPHead',
+    'UPerHead',
 ]

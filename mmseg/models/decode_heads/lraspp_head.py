@@ -1,0 +1,74 @@
+"""LR-ASPP. Howard et al., Searching for MobileNetV3, ICCV 2019, section 6.4 and figure 10."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from torch import Tensor, nn
+
+from mmseg.registry import MODELS
+
+from ..utils.wrappers import resize
+from .decode_head import BaseDecodeHead
+
+
+class _ClampedAvgPool2d(nn.AvgPool2d):
+    """Average pooling whose window shrinks with inputs smaller than it.
+
+    The published window of 49 x 49 positions needs an image of at least 392 pixels a side at output
+    stride 8; below that the window is the whole map, the mean of which is what the pooling is for.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        window = (min(self.kernel_size[0], x.shape[-2]), min(self.kernel_size[1], x.shape[-1]))
+        return F.avg_pool2d(x, window, self.stride)
+
+
+@MODELS.register_module()
+class LRASPPHead(BaseDecodeHead):
+    """Features gated by large-window pooling, then joined by shallower ones on the way up.
+
+    Args:
+        branch_channels: channels that each shallow input is projected to; one fewer than inputs.
+        kwargs: of :class:`BaseDecodeHead`, with ``input_transform='multiple_select'`` and the inputs from
+            shallow to deep.
+    """
+
+    def __init__(self, branch_channels: Sequence[int] = (32, 64), **kwargs) -> None:
+        super().__init__(**kwargs)
+        if self.input_transform != 'multiple_select':
+            raise ValueError(
+                f"LRASPPHead: input_transform is 'multiple_select', got {self.input_transform!r}"
+            )
+        if len(branch_channels) != len(self.in_channels) - 1:
+            raise ValueError(
+                f'LRASPPHead: branch_channels has one entry less than in_channels, got {list(branch_channels)} '
+                f'for {list(self.in_channels)}'
+            )
+        common = dict(kernel_size=1, bias=False)
+        normed = dict(**common, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
+        self.branch_channels = tuple(branch_channels)
+        self.convs = nn.Sequential()
+        self.conv_ups = nn.Sequential()
+        for i, (w_in, width) in enumerate(zip(self.in_channels, branch_channels)):
+            self.convs.add_module(f'conv{i}', nn.Conv2d(w_in, width, **common))
+            self.conv_ups.add_module(
+                f'conv_up{i}', ConvModule(self.channels + width, self.channels, **normed)
+            )
+        self.conv_up_input = nn.Conv2d(self.channels, self.channels, 1)
+        self.aspp_conv = ConvModule(self.in_channels[-1], self.channels, **normed)
+        self.image_pool = nn.Sequential(
+            _ClampedAvgPool2d(kernel_size=(49, 49), stride=(16, 20)),
+            ConvModule(self.in_channels[-1], self.channels, act_cfg=dict(type='Sigmoid'), **common),
+        )
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Logits at the size of the shallowest input."""
+        *shallow, x = self._transform_inputs(inputs)
+        gate = resize(self.image_pool(x), x.shape[2:], mode='bilinear', align_corners=self.align_corners)
+        x = self.conv_up_input(self.aspp_conv(x) * gate)
+        for i in reversed(range(len(shallow))):
+            x = resize(x, shallow[i].shape[2:], mode='bilinear', align_corners=self.align_corners)
+            x = self.conv_ups[i](torch.cat([x, self.convs[i](shallow[i])], dim=1))
+        return self.cls_seg(x)
