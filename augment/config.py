@@ -15,6 +15,8 @@ PUBLISHED = 'README, "Parameter Introduction"'
 PROMPT = 'README, "Prompt"'
 PROJECT = 'chosen by this project'
 
+EVALUATION_SPLITS = frozenset({'val', 'valid', 'validation', 'test'})
+
 # Fields that say where files are or how a run is carried out, and so leave no trace in a picture.
 NOT_IN_PICTURE = frozenset(
     {'data', 'out', 'cache', 'config', 'word', 'limit', 'device', 'summary', 'summary_rows', 'dry_run'}
@@ -166,6 +168,11 @@ class AugmentConfig:
             check_value(f, getattr(self, f.name))
         check_paths(self)
         check_words(self)
+        if self.split in EVALUATION_SPLITS:
+            raise ValueError(
+                f'split: {self.split} is for evaluation and never edited, or results would measure the edits; '
+                'name the training split'
+            )
         if self.resolution % SIZE_MULTIPLE:
             near = max(SIZE_MULTIPLE, round(self.resolution / SIZE_MULTIPLE) * SIZE_MULTIPLE)
             raise ValueError(

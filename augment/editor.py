@@ -214,11 +214,12 @@ class Editor:
         record: Row = {'box': list(piece.region.box), 'size': list(piece.region.size)}
         if piece.problem:
             return record | {'accepted': False, 'reasons': [piece.problem]}
-        assert piece.edited is not None and piece.reconstruction is not None and piece.round_trip is not None
+        assert piece.edited is not None and piece.inversion is not None
         metrics = measure(
             piece.source, piece.round_trip, piece.reconstruction, piece.edited, working_mask(piece.region)
         )
         reasons = reasons_against(metrics, self.config)
+        record['inner_steps'] = piece.inversion.stats['inner_steps'][0]
         return record | {'metrics': metrics, 'accepted': not reasons, 'reasons': reasons}
 
     def compose(self, pieces: list[Piece]) -> np.ndarray | None:

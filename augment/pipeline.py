@@ -30,6 +30,8 @@ class Report:
 
     out: Path
     pictures: int
+    regions: int
+    batches: int
     unusable: list[str]
     edits: int
     pending: int
@@ -40,7 +42,8 @@ class Report:
     def text(self) -> str:
         """The report as it is printed at the end of a run."""
         lines = [
-            f'{self.out}: {self.pictures} pictures to edit, {self.edits} edits, {self.pending} still to make'
+            f'{self.out}: {self.pictures} pictures to edit ({self.regions} regions in {self.batches} batches), '
+            f'{self.edits} edits, {self.pending} of them still to make'
         ]
         lines += [f'  cannot be used: {problem}' for problem in self.unusable]
         if not self.dry:
@@ -92,7 +95,8 @@ def new_report(config: AugmentConfig, plan: Plan, manifest: Manifest) -> Report:
     files = edit_files(config.split, plan.pictures(), config.word)
     pending = sum(not manifest.is_done(file) for file in files)
     unusable = [s.problem for s in plan.unusable]
-    return Report(config.out_dir(), len(plan.pictures()), unusable, len(files), pending)
+    pictures = len(plan.pictures())
+    return Report(config.out_dir(), pictures, plan.regions, len(plan.groups), unusable, len(files), pending)
 
 
 def carry_out(

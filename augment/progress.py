@@ -1,7 +1,9 @@
 """Progress of a run on the terminal: pictures with rate and time to go, and the steps of the batch in hand."""
 
 import logging
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from types import TracebackType
 
 from rich.console import Console
@@ -52,6 +54,7 @@ class Bars(Silent):
         console = Console(stderr=True)
         self.plain = not console.is_terminal
         self.done = self.ahead = 0
+        self.began = time.monotonic()
         self.bars = Progress(
             TextColumn('{task.description}'),
             BarColumn(),
@@ -70,7 +73,7 @@ class Bars(Silent):
         self.bars.stop()
 
     def start(self, total: int) -> None:
-        self.ahead = total
+        self.ahead, self.began = total, time.monotonic()
         self.edits = self.bars.add_task('edits', total=total)
         self.steps = self.bars.add_task('', total=None)
 
@@ -81,9 +84,13 @@ class Bars(Silent):
     def finished(self, count: int) -> None:
         self.done += count
         self.bars.advance(self.edits, count)
-        if self.plain:
-            rate = self.bars.tasks[self.edits].finished_speed or self.bars.tasks[self.edits].speed
-            pace = (
-                f', {rate * 60:.2f}/min, {(self.ahead - self.done) / rate / 60:.0f} min to go' if rate else ''
+        if self.plain and count:
+            rate = self.done / (time.monotonic() - self.began)
+            left = (self.ahead - self.done) / rate
+            logging.getLogger(__name__).info(
+                '%d of %d edits, %.2f/min, %s to go',
+                self.done,
+                self.ahead,
+                rate * 60,
+                timedelta(seconds=round(left)),
             )
-            logging.getLogger(__name__).info('%d of %d edits%s', self.done, self.ahead, pace)

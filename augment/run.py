@@ -22,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, 1 when no edit was accepted, 2 for bad input, 130 when stopped by hand."""
     from augment.command_line import parse_config
 
+    # What a model's loading has to say is of no use here; what is wrong with it raises.
+    for library in ('DIFFUSERS', 'TRANSFORMERS'):
+        os.environ.setdefault(f'{library}_VERBOSITY', 'error')
     logging.basicConfig(level=logging.INFO, format='%(message)s', stream=sys.stderr)
     try:
         config = parse_config(argv)

@@ -91,7 +91,7 @@ def strip(out: Path, root: Path, source: str, edits: list[Row | None]) -> Image.
 def figures(row: Row) -> str:
     """The caption of an accepted edit."""
     metrics = row['metrics']
-    return f'PSNR {metrics["reconstruction_psnr"]:.1f}  change {metrics["change_inside"]:.1f}'
+    return f'PSNR {metrics["reconstruction_psnr"]:.1f}, change {metrics["change_inside"]:.1f}'
 
 
 def draw_cell(image: Image.Image, left: int, pixels: np.ndarray | None, text: str, colour: tuple) -> None:
