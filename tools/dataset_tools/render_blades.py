@@ -12,6 +12,7 @@ from pathlib import Path
 
 from blades.dataset import render_dataset
 from blades.sheet import sheet_of_dataset
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         TimeRemainingColumn(),
     )
     try:
-        with Progress(*columns) as progress:
+        with Progress(*columns, console=Console(stderr=True)) as progress:
             task = progress.add_task('rendering', total=sum(counts.values()))
             for result in render_dataset(args.out, counts, args.size, args.seed, args.workers):
                 pixels = [a + b for a, b in zip(pixels, result.pixels)]

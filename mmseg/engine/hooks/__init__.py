@@ -1,5 +1,6 @@
 """Hooks of the runner."""
 
+from .check_dataset_hook import DatasetCheckHook
 from .checkpoint_hook import CheckpointHook
 from .class_weight_hook import ClassWeightHook
 from .runtime_info_hook import NonFiniteLossError, RuntimeInfoHook
@@ -8,6 +9,7 @@ from .visualization_hook import SegVisualizationHook
 __all__ = [
     'CheckpointHook',
     'ClassWeightHook',
+    'DatasetCheckHook',
     'NonFiniteLossError',
     'RuntimeInfoHook',
     'SegVisualizationHook',

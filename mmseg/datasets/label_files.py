@@ -1,0 +1,171 @@
+"""What can be wrong with one image and its label map, and how to put it right."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+#: The program that the remedies point to.
+CONVERTER = 'tools/dataset_tools/convert_labels.py'
+
+#: PIL's names of images with one value per pixel; P holds indices into a palette.
+INDEX_MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16B', 'I;16L')
+
+_PNG_HEAD = b'\x89PNG\r\n\x1a\n'
+_PNG_TAIL = b'IEND\xaeB`\x82'
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault: its ``kind``, the ``files`` it is in, what was ``found`` there, and the ``remedy``."""
+
+    kind: str
+    files: tuple[str, ...]
+    found: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f'{", ".join(self.files)}: {self.found}. {self.remedy}'
+
+
+@dataclass(frozen=True)
+class LabelRules:
+    """Which ids a label file may hold.
+
+    ``num_classes`` counts the classes after ``reduce_zero_label``, which turns 0 into ``ignore_index`` and
+    lowers the others by one.
+    """
+
+    num_classes: int
+    ignore_index: int = 255
+    reduce_zero_label: bool = False
+
+    def allowed(self) -> np.ndarray:
+        """Which of the values 0..255 may stand in a file, bool (256,)."""
+        allowed = np.zeros(256, bool)
+        allowed[: self.num_classes + self.reduce_zero_label] = True
+        if self.reduce_zero_label:
+            allowed[255] = True  # stays 255, see LoadAnnotations
+        if 0 <= self.ignore_index < 256:
+            allowed[self.ignore_index] = True
+        return allowed
+
+    def __str__(self) -> str:
+        first = '0 (ignored), 1' if self.reduce_zero_label else '0'
+        last = self.num_classes - 1 + self.reduce_zero_label
+        return f'ids {first}..{last} and {self.ignore_index} for ignored pixels'
+
+
+def header(path: str) -> tuple[tuple[int, int], str] | Problem:
+    """Size (width, height) and PIL mode of an image file, or the problem of reading them.
+
+    Pixels are not decoded, but a PNG that was cut off is noticed by its missing end.
+    """
+    try:
+        with Image.open(path) as image:
+            size, mode = image.size, image.mode
+        if _cut_off(path):
+            return _unreadable(path, 'the PNG is cut off')
+    except FileNotFoundError:
+        return Problem('missing', (str(path),), 'no such file', 'Put the file there, or remove its partner.')
+    except (OSError, SyntaxError, ValueError) as error:
+        return _unreadable(path, _reason(error))
+    return size, mode
+
+
+def compare_headers(image: str, label: str) -> list[Problem]:
+    """Problems of a pair that show without decoding: unreadable, RGB label, sizes that differ."""
+    heads = [header(image), header(label)]
+    problems = [head for head in heads if isinstance(head, Problem)]
+    label_mode = None if isinstance(heads[1], Problem) else heads[1][1]
+    if label_mode is not None and label_mode not in INDEX_MODES:
+        problems.append(
+            Problem(
+                'RGB label',
+                (str(label),),
+                f'label is a {label_mode} image, expected one class id per pixel',
+                f'Convert its colours to ids: python {CONVERTER} palette.',
+            )
+        )
+    if not any(isinstance(head, Problem) for head in heads) and heads[0][0] != heads[1][0]:
+        sizes = ['{} x {}'.format(*head[0]) for head in heads]
+        problems.append(
+            Problem(
+                'size mismatch',
+                (str(image), str(label)),
+                f'image is {sizes[0]}, label {sizes[1]}',
+                'Export both at the same size; scale a label with nearest neighbour only.',
+            )
+        )
+    return problems
+
+
+def read_pixels(path: str) -> np.ndarray | Problem:
+    """The decoded image ``(H, W)`` or ``(H, W, C)``, palette images as indices, or the problem."""
+    try:
+        with Image.open(path) as image:
+            return np.array(image)
+    except FileNotFoundError:
+        return Problem('missing', (str(path),), 'no such file', 'Put the file there, or remove its partner.')
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return _unreadable(path, _reason(error))
+
+
+def count_ids(labels: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
+    """Pixels per value: those of 0..255 as int64 (256,), all others as ``{value: pixels}``."""
+    if labels.dtype == bool:
+        labels = labels.astype(np.uint8)
+    if labels.dtype == np.uint8:
+        return np.bincount(labels.ravel(), minlength=256), {}
+    inside = (labels >= 0) & (labels < 256)
+    values, counts = np.unique(labels[~inside], return_counts=True)
+    counted = np.bincount(labels[inside].astype(np.int64), minlength=256)
+    return counted, {int(v): int(n) for v, n in zip(values, counts)}
+
+
+def check_ids(label: str, counted: np.ndarray, others: dict[int, int], rules: LabelRules) -> Problem | None:
+    """The problem of a label map whose ids break the rules, with the remedy that its values suggest."""
+    wrong = {int(v): int(counted[v]) for v in np.flatnonzero(counted) if not rules.allowed()[v]}
+    wrong.update(others)
+    if not wrong:
+        return None
+    shown = ', '.join(f'{v} ({n} px)' for v, n in sorted(wrong.items())[:8])
+    more = f' and {len(wrong) - 8} more values' if len(wrong) > 8 else ''
+    if set(wrong) == {rules.num_classes} and counted[0] == 0 and not rules.reduce_zero_label:
+        remedy = 'The ids seem to start at 1: subtract one from each, or set reduce_zero_label=True.'
+    else:
+        remedy = (
+            f'Set num_classes to the number of classes, or convert the values: python {CONVERTER} values.'
+        )
+    return Problem('ids out of range', (str(label),), f'values {shown}{more}, expected {rules}', remedy)
+
+
+def content_hash(pixels: np.ndarray) -> str:
+    """A digest of the pixels, the same for every lossless encoding of them."""
+    digest = hashlib.blake2b(repr((pixels.shape, pixels.dtype.str)).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(pixels))
+    return digest.hexdigest()
+
+
+def _cut_off(path: str) -> bool:
+    with Path(path).open('rb') as file:
+        if file.read(len(_PNG_HEAD)) != _PNG_HEAD:
+            return False
+        # Some programs append bytes, so the end is looked for in the last kilobyte.
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - 1024))
+        return _PNG_TAIL not in file.read()
+
+
+def _unreadable(path: str, reason: str) -> Problem:
+    return Problem(
+        'unreadable', (str(path),), reason, 'Copy the file again from its source, or remove the pair.'
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return 'not an image that can be decoded'
+    return f'cannot be decoded ({error})'
