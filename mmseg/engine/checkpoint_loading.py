@@ -79,13 +79,14 @@ def _load(file, name: str, map_location: Location) -> dict:
     except (RuntimeError, EOFError, OSError, KeyError) as error:
         if isinstance(error, FileNotFoundError) or 'CUDA' in str(error):
             raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BrokenCheckpointError(
-            f'{name}: not a whole checkpoint ({str(error).splitlines()[0]}). Expected a file written by torch.save; '
+            f'{name}: not a whole checkpoint ({reason}). Expected a file written by torch.save; '
             'it was probably cut off while it was written or copied. Take an earlier one, or fetch it again'
         ) from error
 
 
-def load_local(filename: str, map_location: Location = None) -> dict:
+def load_from_local(filename: str, map_location: Location = None) -> dict:
     """Load a checkpoint from disk, tensors and plain values only.
 
     Raises:
@@ -99,13 +100,13 @@ def load_local(filename: str, map_location: Location = None) -> dict:
     return _load(str(path), str(filename), map_location)
 
 
-def _load_remote(filename: str, map_location: Location = None) -> dict:
+def load_from_storage(filename: str, map_location: Location = None) -> dict:
     """The same through mmengine's storage backends (s3, petrel)."""
     with io.BytesIO(get_file_backend(filename).get(filename)) as buffer:
         return _load(buffer, filename, map_location)
 
 
-def _load_http(filename: str, map_location: Location = None) -> dict:
+def load_from_http(filename: str, map_location: Location = None) -> dict:
     """The same for a URL, kept in torch's cache folder; local rank 0 downloads first."""
     from mmengine.dist import barrier, get_local_rank
 
@@ -114,24 +115,24 @@ def _load_http(filename: str, map_location: Location = None) -> dict:
         cached.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(filename, str(cached))
     barrier()
-    return load_local(str(cached), map_location)
+    return load_from_local(str(cached), map_location)
 
 
-def _load_openmmlab(filename: str, map_location: Location = None) -> dict:
+def load_from_openmmlab(filename: str, map_location: Location = None) -> dict:
     """The same for ``open-mmlab://NAME``, a name of mmengine's table of models."""
     name = filename.split('://', 1)[1]
     urls = get_external_models()
     if name not in urls:
         raise ValueError(f'{filename}: unknown model name {name!r}; mmengine knows {", ".join(sorted(urls))}')
-    return _load_http(urls[name], map_location)
+    return load_from_http(urls[name], map_location)
 
 
 def register_checkpoint_loaders() -> None:
     """Put the loaders above in the place of mmengine's, for every caller of its ``load_checkpoint``."""
     for prefixes, loader in (
-        ('', load_local),
-        (('http://', 'https://'), _load_http),
-        ([r'(\S+\:)?s3://', r'(\S+\:)?petrel://'], _load_remote),
-        (('open-mmlab://', 'openmmlab://'), _load_openmmlab),
+        ('', load_from_local),
+        (('http://', 'https://'), load_from_http),
+        ([r'(\S+\:)?s3://', r'(\S+\:)?petrel://'], load_from_storage),
+        (('open-mmlab://', 'openmmlab://'), load_from_openmmlab),
     ):
         CheckpointLoader.register_scheme(prefixes=prefixes, loader=loader, force=True)

@@ -82,7 +82,7 @@ class RuntimeInfoHook(_RuntimeInfoHook):
         # a copy of its own: it holds no graph, and no buffer that a replayed CUDA graph writes over
         self._pending.append((runner.iter, tuple(outputs), torch.stack(values), _files_of(data_batch)))
         if (
-            self._pending[-1][2].device.type == 'cpu'
+            self._reads_at_once(self._pending[-1][2])
             or self.every_n_inner_iters(batch_idx, self._interval)
             or self.end_of_epoch(runner.train_dataloader, batch_idx)
             or self.is_last_train_iter(runner)
@@ -117,6 +117,10 @@ class RuntimeInfoHook(_RuntimeInfoHook):
                 scalars[name] = HistoryBuffer(
                     history['values'].numpy(force=True), history['counts'].numpy(force=True)
                 )
+
+    @staticmethod
+    def _reads_at_once(values: torch.Tensor) -> bool:
+        return values.device.type == 'cpu'  # nothing to wait for
 
     def _flush(self, runner) -> None:
         if not self._pending:
