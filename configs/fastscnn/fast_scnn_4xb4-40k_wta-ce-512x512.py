@@ -5,13 +5,12 @@ Reproduces: the kind of run behind the seed document's Table 2, row CrossEntropy
 Command: ``bash tools/dist_train.sh configs/fastscnn/fast_scnn_4xb4-40k_wta-ce-512x512.py 4``
 """
 
-_base_ = './fast_scnn_4xb4-40k_wta-512x512.py'
+_base_ = ['./fast_scnn_4xb4-40k_wta-512x512.py', '../_base_/losses/cross_entropy.py']
 
-cross_entropy = dict(_delete_=True, type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)
 model = dict(
-    decode_head=dict(loss_decode=cross_entropy),
+    decode_head=dict(loss_decode=dict(_delete_=True, **_base_.cross_entropy)),
     auxiliary_head=[
-        {**head, 'loss_decode': dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=0.4)}
+        {**head, 'loss_decode': {**_base_.cross_entropy, 'loss_weight': 0.4}}
         for head in _base_.model.auxiliary_head
     ],
 )

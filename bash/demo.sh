@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# From nothing to results on a rendered dataset: what `make demo` runs. Run again, it goes on where it stopped.
+#
+#   bash bash/demo.sh [PROJECT]
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+PROJECT=${1:-demo}
+DATA=data/wta_demo
+
+python tools/dataset_tools/render_blades.py --out "$DATA" --train 160 --val 24 --test 40
+python tools/dataset_tools/check_dataset.py "$DATA"
+bash bash/run_main.sh --project "$PROJECT" --gpus 1 --candidates \
+    fastscnn/fast_scnn_1xb8-400_wta_demo-256x256 \
+    fastscnn/fast_scnn_1xb8-400_wta_demo-ce-256x256
+python tools/analysis_tools/results_table.py "work_dirs/$PROJECT"
+python tools/analysis_tools/plot_curves.py "work_dirs/$PROJECT"
+python tools/analysis_tools/plot_overlays.py "work_dirs/$PROJECT" --count 6
+
+printf '\nDone in %d min %d s. Look at\n' $((SECONDS / 60)) $((SECONDS % 60))
+printf '  work_dirs/%s/%s\n' "$PROJECT" results.md "$PROJECT" curves/ "$PROJECT" overlays/

@@ -1,0 +1,13 @@
+"""``make demo``: Fast-SCNN with FocalLoss, a few minutes on two CPU cores. Reproduces no published figure.
+
+Command: ``make demo``, or after it ``python tools/train.py configs/fastscnn/fast_scnn_1xb8-400_wta_demo-256x256.py``
+"""
+
+_base_ = [
+    '../_base_/models/fast_scnn_wta.py',
+    '../_base_/datasets/wta_demo.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/schedule_demo.py',
+]
+
+model = dict(data_preprocessor=dict(size=(256, 256)))
