@@ -3,6 +3,7 @@
 from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
 
 from .basesegdataset import BaseSegDataset
+from .dataset_wrappers import MultiImageMixDataset, RareClassDataset
 from .transforms import *
 from .transforms import __all__ as _transforms
 from .wta import WTADataset
@@ -11,6 +12,8 @@ __all__ = [
     'BaseSegDataset',
     'ClassBalancedDataset',
     'ConcatDataset',
+    'MultiImageMixDataset',
+    'RareClassDataset',
     'RepeatDataset',
     'WTADataset',
     *_transforms,

@@ -8,13 +8,20 @@ from pathlib import PurePath
 
 import numpy as np
 from mmengine import fileio
-from mmengine.dataset import BaseDataset, Compose
+from mmengine.dataset import BaseDataset, Compose, force_full_init
 from mmengine.registry import DefaultScope
 
 from mmseg.registry import DATASETS
 
 #: Label of pixels whose class was left out of ``metainfo['classes']``; losses and metrics ignore it.
 DROPPED_LABEL = 255
+
+
+def default_scope() -> str:
+    """The scope that a runner has set, or this package's."""
+    current = DefaultScope.get_current_instance()
+    name = current.scope_name if current is not None else 'mmengine'
+    return 'mmseg' if name == 'mmengine' else name
 
 
 @DATASETS.register_module()
@@ -118,9 +125,7 @@ class BaseSegDataset(BaseDataset):
     @staticmethod
     def _build_pipeline(pipeline: list[dict | Callable]) -> Compose:
         """Look names up in this package first, even where no runner has set a default scope."""
-        current = DefaultScope.get_current_instance()
-        scope = current.scope_name if current is not None else None
-        with DefaultScope.overwrite_default_scope('mmseg' if scope in (None, 'mmengine') else scope):
+        with DefaultScope.overwrite_default_scope(default_scope()):
             return Compose(pipeline)
 
     @classmethod
@@ -212,11 +217,41 @@ class BaseSegDataset(BaseDataset):
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Class ids that occur in the labels of item ``idx``, without the ignored one (reads the file)."""
-        # Imported here: the transforms package imports this module's neighbours.
+        labels = self._labels(idx)
+        return [int(label) for label in np.unique(labels) if label != self.ignore_index]
+
+    @force_full_init
+    def class_counts(self) -> np.ndarray:
+        """Labelled pixels per image and class, (N, number of classes) int64; reads every label map.
+
+        Raises:
+            ValueError: The dataset has no class names or a label is out of range.
+        """
+        classes = self._metainfo.get('classes')
+        if classes is None:
+            raise ValueError(
+                f"{type(self).__name__} has no class names: pass metainfo=dict(classes=('...', ...))."
+            )
+        counts = np.zeros((len(self), len(classes)), np.int64)
+        for idx in range(len(self)):
+            found = np.bincount(self._labels(idx).ravel(), minlength=256)
+            if 0 <= self.ignore_index < 256:
+                found[self.ignore_index] = 0
+            if found[len(classes) :].any():
+                wrong = np.flatnonzero(found[len(classes) :]) + len(classes)
+                raise ValueError(
+                    f'{self.get_data_info(idx)["seg_map_path"]} holds the labels {wrong.tolist()}, expected ids below '
+                    f'{len(classes)} or ignore_index={self.ignore_index}. '
+                    'Convert it with tools/dataset_tools/convert_labels.py.'
+                )
+            counts[idx] = found[: len(classes)]
+        return counts
+
+    def _labels(self, idx: int) -> np.ndarray:
+        # Imported here: the transforms package must not be needed to define a dataset class.
         from .transforms.loading import LoadAnnotations
 
         info = self.get_data_info(idx)
         if 'seg_map_path' not in info:
             raise ValueError(f'{info["img_path"]} has no label map: data_prefix lacks seg_map_path.')
-        labels = LoadAnnotations(backend_args=self.backend_args)(info)['gt_seg_map']
-        return [int(label) for label in np.unique(labels) if label != self.ignore_index]
+        return LoadAnnotations(backend_args=self.backend_args, cache_mb=0)(info)['gt_seg_map']

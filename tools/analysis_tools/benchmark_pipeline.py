@@ -13,11 +13,13 @@ measured. The random state is set per image: packages that draw alike do the sam
 import argparse
 import importlib
 import json
+import os
 import random
 import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, median
 
@@ -28,6 +30,7 @@ from mmengine.config import Config
 from mmengine.registry import TRANSFORMS, DefaultScope, Registry
 
 TOTAL = 'total'
+CLOCKS = {'wall': time.perf_counter, 'cpu': time.thread_time}
 Timings = dict[str, list[float]]
 
 
@@ -41,12 +44,24 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--data-root', type=Path, help="instead of the config's data_root")
     parser.add_argument('--images', type=int, default=50, help='images per round (default: 50)')
     parser.add_argument('--rounds', type=int, default=3, help='passes over these images (default: 3)')
+    parser.add_argument(
+        '--warmup',
+        type=int,
+        default=2,
+        help='passes before timing starts (default: 2): loaders may keep decoded files. 0 times the first sight',
+    )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
         '--import', dest='imports', nargs='+', default=['mmseg'], metavar='MODULE', help='default: mmseg'
     )
     parser.add_argument('--against', metavar='COMMAND', help='command of the interpreter to compare with')
     parser.add_argument('--against-import', nargs='+', default=['mmseg'], metavar='MODULE')
+    parser.add_argument(
+        '--clock',
+        choices=CLOCKS,
+        default='wall',
+        help='cpu counts only the time this thread was running, for a machine with other load (default: wall)',
+    )
     parser.add_argument('--json', type=Path, help='also write all timings there, in milliseconds')
     args = parser.parse_args(argv)
     if args.images < 1 or args.rounds < 1:
@@ -54,16 +69,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def transform_registry(modules: list[str]) -> Registry:
-    """Import the modules in order; the last one's package names the registry and the default scope."""
+def transform_registry(modules: list[str]) -> tuple[Registry, str]:
+    """Import the modules in order; the last one's package has the registry and names the scope."""
     for module in modules:
         importlib.import_module(module)
     package = modules[-1].split('.')[0]
-    DefaultScope.get_instance('benchmark_pipeline', scope_name=package)
     try:
-        return importlib.import_module(f'{package}.registry').TRANSFORMS
+        return importlib.import_module(f'{package}.registry').TRANSFORMS, package
     except (ImportError, AttributeError):
-        return TRANSFORMS
+        return TRANSFORMS, package
 
 
 def find_dataset(cfg: Config, split: str) -> dict:
@@ -101,33 +115,37 @@ def measure(args: argparse.Namespace) -> Timings:
     """Milliseconds of each transform and of the whole, one value per image."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    registry = transform_registry(args.imports)
+    registry, scope = transform_registry(args.imports)
     cfg = Config.fromfile(args.config)
     dataset = find_dataset(cfg, args.split)
     items = list_items(dataset, args.data_root or Path(dataset.get('data_root') or '.'), args.images)
     names = [f'{i}. {step["type"]}' for i, step in enumerate(dataset['pipeline'], 1)]
-    steps = [registry.build(step) for step in dataset['pipeline']]
+    with DefaultScope.overwrite_default_scope(scope):
+        steps = [registry.build(step) for step in dataset['pipeline']]
 
     timings: Timings = {name: [] for name in (*names, TOTAL)}
-    run_item(items[0], steps, args.seed)  # the first pass pays for imports and memory
+    for item in [items[0], *items * args.warmup]:  # even the first sight is timed without lazy imports
+        run_item(item, steps, args.seed)
     for round_ in range(args.rounds):
         for index, item in enumerate(items):
-            spent = run_item(item, steps, args.seed + round_ * len(items) + index)
+            spent = run_item(item, steps, args.seed + round_ * len(items) + index, CLOCKS[args.clock])
             for name, ms in zip((*names, TOTAL), (*spent, sum(spent)), strict=True):
                 timings[name].append(ms)
     return timings
 
 
-def run_item(item: dict, steps: list, seed: int) -> list[float]:
+def run_item(
+    item: dict, steps: list, seed: int, clock: Callable[[], float] = time.perf_counter
+) -> list[float]:
     """Milliseconds per transform for one image."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - the state that transforms draw from
     results = dict(item, label_map=None, reduce_zero_label=False, seg_fields=[])
     spent = []
     for step in steps:
-        start = time.perf_counter()
+        start = clock()
         results = step(results)
-        spent.append((time.perf_counter() - start) * 1e3)
+        spent.append((clock() - start) * 1e3)
         if results is None:
             raise ValueError(f'{type(step).__name__} refused {item["img_path"]}; leave this image out.')
     return spent
@@ -136,12 +154,14 @@ def run_item(item: dict, steps: list, seed: int) -> list[float]:
 def measure_both(args: argparse.Namespace) -> tuple[Timings, Timings]:
     """Alternate rounds of both interpreters, so that a change in the machine's load meets both."""
     sides: tuple[Timings, Timings] = ({}, {})
-    commands = ([sys.executable], args.imports), (shlex.split(args.against), args.against_import)
+    own_path = shlex.join(['env', f'PYTHONPATH={os.pathsep.join(filter(None, sys.path))}', sys.executable])
+    commands = (args.against, args.against_import), (own_path, args.imports)  # a wrong command fails at once
     for round_ in range(args.rounds):
         for timings, (command, imports) in zip(sides, commands, strict=True):
-            for name, values in _measure_elsewhere(args, command, imports, round_).items():
+            for name, values in _measure_elsewhere(args, shlex.split(command), imports, round_).items():
                 timings.setdefault(name, []).extend(values)
-    return sides
+    there, here = sides
+    return here, there
 
 
 def _measure_elsewhere(
@@ -156,6 +176,7 @@ def _measure_elsewhere(
         str(args.images),
     ]
     own += ['--rounds', '1', '--seed', str(args.seed + round_ * args.images), '--json', '/dev/stdout']
+    own += ['--clock', args.clock, '--warmup', str(args.warmup)]
     own += ['--data-root', str(args.data_root)] if args.data_root else []
     done = subprocess.run([*command, *own, '--import', *imports], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -3,7 +3,6 @@
 from mmcv.transforms import (
     CenterCrop,
     Compose,
-    LoadImageFromFile,
     Normalize,
     Pad,
     RandomApply,
@@ -13,7 +12,7 @@ from mmcv.transforms import (
 )
 
 from .formatting import PackSegInputs
-from .loading import InferencerLoader, LoadAnnotations, LoadImageFromNDArray
+from .loading import InferencerLoader, LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
 from .transforms import *
 from .transforms import __all__ as _transforms
 

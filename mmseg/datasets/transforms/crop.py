@@ -1,6 +1,8 @@
 # ruff: noqa: NPY002 - numpy's global state is what a worker seeds and a resumed run restores
 """Cutting a window out of an image and its maps, or out of its content."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from mmcv.transforms.base import BaseTransform
@@ -79,7 +81,7 @@ class RandomCrop(BaseTransform):
     def _is_dominated(self, labels: np.ndarray) -> bool:
         """Whether one class covers ``cat_max_ratio`` of the counted pixels, or there is at most one."""
         if labels.dtype == np.uint8:
-            counts = cv2.calcHist([np.ascontiguousarray(labels)], [0], None, [256], [0, 256]).ravel()
+            counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
             if 0 <= self.ignore_index < 256:
                 counts[self.ignore_index] = 0
         else:
@@ -94,14 +96,82 @@ class RandomCrop(BaseTransform):
         return img[top:bottom, left:right, ...]
 
     def transform(self, results: dict) -> dict:
-        """Crop ``img`` and the maps, and set ``img_shape``."""
+        """Crop ``img`` and the maps to views of their windows, and set ``img_shape``."""
         box = self.crop_bbox(results)
-        # Copies of the windows: views would keep the whole resized image alive in every queued sample.
-        results['img'] = self.crop(results['img'], box).copy()
+        results['img'] = self.crop(results['img'], box)
         for key in results.get('seg_fields', []):
-            results[key] = self.crop(results[key], box).copy()
+            results[key] = self.crop(results[key], box)
         results['img_shape'] = results['img'].shape[:2]
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(crop_size={self.crop_size})'
+        return (
+            f'{type(self).__name__}(crop_size={self.crop_size}, cat_max_ratio={self.cat_max_ratio}, '
+            f'ignore_index={self.ignore_index})'
+        )
+
+
+@TRANSFORMS.register_module()
+class RareClassCrop(RandomCrop):
+    """A ``RandomCrop`` that places its window around a pixel of a rare class.
+
+    The class is ``results['rare_class']`` where ``RareClassDataset`` has drawn one. Without that key, one of
+    the ``classes`` present in the label map is drawn with probability ``prob``. The window is uniform among
+    those that hold a random pixel of the class; otherwise, it is ``RandomCrop``'s.
+
+    Args:
+        crop_size: (height, width), or one number for both.
+        cat_max_ratio: As in ``RandomCrop``, for the windows that are not placed.
+        ignore_index: Label that does not count.
+        classes: Ids to choose from; None is every class but 0.
+        prob: Share of the windows placed so where no dataset has drawn a class.
+    """
+
+    def __init__(
+        self,
+        crop_size: int | tuple[int, int],
+        cat_max_ratio: float = 1.0,
+        ignore_index: int = 255,
+        classes: Sequence[int] | None = None,
+        prob: float = 0.5,
+    ) -> None:
+        super().__init__(crop_size, cat_max_ratio, ignore_index)
+        if not 0 <= prob <= 1:
+            raise ValueError(f'RareClassCrop: prob={prob}, expected a probability from 0 to 1.')
+        self.classes = None if classes is None else tuple(classes)
+        self.prob = prob
+
+    @cache_randomness
+    def crop_bbox(self, results: dict) -> tuple[int, int, int, int]:
+        """Draw the window (top, bottom, left, right)."""
+        labels = results['gt_seg_map']
+        rare = results['rare_class'] if 'rare_class' in results else self._draw_class(labels)
+        rows, columns = np.nonzero(labels == rare) if rare is not None else ((), ())
+        if not len(rows):  # none drawn, or lost when the image was made smaller
+            return super().crop_bbox(results)
+        pixel = np.random.randint(len(rows))
+        top = self._place(rows[pixel], labels.shape[0], self.crop_size[0])
+        left = self._place(columns[pixel], labels.shape[1], self.crop_size[1])
+        return top, top + self.crop_size[0], left, left + self.crop_size[1]
+
+    def _draw_class(self, labels: np.ndarray) -> int | None:
+        if np.random.random() >= self.prob:
+            return None
+        present = [label for label in np.unique(labels).tolist() if label != self.ignore_index]
+        wanted = [
+            label for label in present if (label != 0 if self.classes is None else label in self.classes)
+        ]
+        return wanted[np.random.randint(len(wanted))] if wanted else None
+
+    @staticmethod
+    def _place(position: int, side: int, window: int) -> int:
+        """A random start of a window inside ``side`` that holds ``position``."""
+        first = max(0, position - window + 1)
+        last = max(0, min(position, side - window))
+        return int(np.random.randint(min(first, last), last + 1))
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(crop_size={self.crop_size}, cat_max_ratio={self.cat_max_ratio}, '
+            f'ignore_index={self.ignore_index}, classes={self.classes}, prob={self.prob})'
+        )

@@ -78,6 +78,6 @@ def _channels_first(img: np.ndarray) -> np.ndarray:
     if img.dtype in (np.uint8, np.float32) and img.shape[2] == 3:
         # cv2.split de-interleaves with vector instructions, five times as fast as a strided copy.
         out = np.empty((3, *img.shape[:2]), img.dtype)
-        cv2.split(np.ascontiguousarray(img), list(out))
+        cv2.split(img, list(out))
         return out
     return img.transpose(2, 0, 1).copy()

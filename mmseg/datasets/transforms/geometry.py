@@ -251,6 +251,7 @@ class RandomRotFlip(BaseTransform):
             axis = np.random.randint(0, 2)
             for key in ('img', *maps):
                 results[key] = np.flip(np.rot90(results[key], turns), axis).copy()
+            results['img_shape'] = results['img'].shape[:2]
         return results
 
     def __repr__(self) -> str:

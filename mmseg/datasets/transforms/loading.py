@@ -2,18 +2,69 @@
 
 Label maps stay 8-bit from here to ``PackSegInputs``, which makes the int64 tensor: every transform in
 between moves an eighth of the memory.
+
+Decoding is half of a training pipeline's time, so the loaders of local files keep what they decoded, see
+:class:`.decoded_cache.DecodedCache`. Set ``cache_mb=0`` where memory is scarcer than time.
 """
 
 import mmcv
 import numpy as np
 from mmcv.transforms import LoadAnnotations as MMCV_LoadAnnotations
-from mmcv.transforms import LoadImageFromFile
+from mmcv.transforms import LoadImageFromFile as MMCV_LoadImageFromFile
 from mmcv.transforms.base import BaseTransform
 from mmengine import fileio
 
 from mmseg.registry import TRANSFORMS
 
+from .decoded_cache import DecodedCache
+
 _SHIFT_ZERO = np.concatenate([[255], np.arange(254), [255]]).astype(np.uint8)  # 0 and 255 are ignored
+
+
+@TRANSFORMS.register_module()
+class LoadImageFromFile(MMCV_LoadImageFromFile):
+    """mmcv's ``LoadImageFromFile`` that decodes a local file once or twice, not in every epoch.
+
+    Args:
+        cache_mb: Bound of the decoded images kept per process, in MiB; the default holds 341 images of
+            512 x 512. Images on other file backends are never kept.
+        **kwargs: mmcv's arguments.
+
+    Raises:
+        FileNotFoundError: The file is missing (unless ``ignore_empty``).
+        ValueError: The file cannot be decoded (unless ``ignore_empty``).
+    """
+
+    def __init__(self, *args, cache_mb: int = 256, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.cache = DecodedCache(cache_mb if self.backend_args is None else 0)
+
+    def transform(self, results: dict) -> dict | None:
+        """Add ``img`` (H, W, C), ``img_shape`` and ``ori_shape``."""
+        if self.file_client_args is not None:
+            return super().transform(results)
+        try:
+            img = self.cache.read(results['img_path'], self._decode)
+        except (OSError, ValueError):
+            if self.ignore_empty:
+                return None
+            raise
+        results.update(img=img, img_shape=img.shape[:2], ori_shape=img.shape[:2])
+        return results
+
+    def _decode(self, path: str) -> np.ndarray:
+        content = fileio.get(path, backend_args=self.backend_args)
+        try:
+            img = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+        except Exception as error:  # each backend has its own; which file it was is what matters
+            raise ValueError(
+                f'image {path!r} cannot be decoded: {error}. Replace or remove the file.'
+            ) from error
+        if img is None:
+            raise ValueError(
+                f'image {path!r} cannot be decoded: the file is damaged or no image. Replace it.'
+            )
+        return img.astype(np.float32) if self.to_float32 else img
 
 
 @TRANSFORMS.register_module()
@@ -27,6 +78,7 @@ class LoadAnnotations(MMCV_LoadAnnotations):
         reduce_zero_label: None takes the dataset's setting; a value must agree with it.
         backend_args: File backend of mmengine, None for the local disk.
         imdecode_backend: ``'pillow'`` reads the indices of a palette PNG; ``'cv2'`` would read its colours.
+        cache_mb: Bound of the decoded label maps kept per process, in MiB.
 
     Raises:
         FileNotFoundError: The label file is missing.
@@ -34,7 +86,9 @@ class LoadAnnotations(MMCV_LoadAnnotations):
             ``reduce_zero_label`` disagrees with the dataset.
     """
 
-    def __init__(self, reduce_zero_label=None, backend_args=None, imdecode_backend='pillow') -> None:
+    def __init__(
+        self, reduce_zero_label=None, backend_args=None, imdecode_backend='pillow', cache_mb: int = 96
+    ) -> None:
         super().__init__(
             with_bbox=False,
             with_label=False,
@@ -44,14 +98,15 @@ class LoadAnnotations(MMCV_LoadAnnotations):
             backend_args=backend_args,
         )
         self.reduce_zero_label = reduce_zero_label
+        self.cache = DecodedCache(cache_mb if backend_args is None else 0)
 
     def _load_seg_map(self, results: dict) -> None:
-        labels = self._read(results['seg_map_path'])
+        labels = self.cache.read(results['seg_map_path'], self._decode)
         table = self._table(results)
         results['gt_seg_map'] = labels if table is None else table[labels]
         results.setdefault('seg_fields', []).append('gt_seg_map')
 
-    def _read(self, path: str) -> np.ndarray:
+    def _decode(self, path: str) -> np.ndarray:
         try:
             content = fileio.get(path, backend_args=self.backend_args)
         except FileNotFoundError:
@@ -110,7 +165,7 @@ class LoadAnnotations(MMCV_LoadAnnotations):
 
 
 @TRANSFORMS.register_module()
-class LoadImageFromNDArray(LoadImageFromFile):
+class LoadImageFromNDArray(MMCV_LoadImageFromFile):
     """Take an image array (H, W, C) in ``results['img']`` as if it had been loaded from a file."""
 
     def transform(self, results: dict) -> dict:

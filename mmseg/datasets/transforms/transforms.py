@@ -1,6 +1,7 @@
 """The transforms under upstream's module path."""
 
-from .crop import RandomCrop
+from .copy_paste import CopyPasteDefects
+from .crop import RandomCrop, RareClassCrop
 from .edges import GenerateEdge
 from .geometry import (
     RandomChoiceResize,
@@ -19,6 +20,7 @@ from .photometric import CLAHE, AdjustGamma, PhotoMetricDistortion, Rerange, RGB
 __all__ = [
     'CLAHE',
     'AdjustGamma',
+    'CopyPasteDefects',
     'GenerateEdge',
     'PhotoMetricDistortion',
     'RGB2Gray',
@@ -30,6 +32,7 @@ __all__ = [
     'RandomResize',
     'RandomRotFlip',
     'RandomRotate',
+    'RareClassCrop',
     'Rerange',
     'Resize',
     'ResizeShortestEdge',
