@@ -3,7 +3,7 @@
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
-from tiny_sdxl import build_tiny_sdxl
+from tiny_sdxl import WORDS, build_tiny_sdxl
 
 
 @pytest.fixture(scope='module')
@@ -32,7 +32,8 @@ def test_the_same_seed_gives_the_same_weights(tiny_sdxl_dir, tmp_path):
         assert first and [f.read_bytes() for f in first] == [f.read_bytes() for f in second]
 
 
-def test_blistering_is_two_tokens(pipeline):
+def test_words_are_one_token_and_blistering_two(pipeline):
+    assert all(len(pipeline.tokenizer(word).input_ids) == 3 for word in WORDS.split())
     ids = pipeline.tokenizer('a crack with blistering').input_ids
     tokens = pipeline.tokenizer.convert_ids_to_tokens(ids)
     assert tokens == [

@@ -15,7 +15,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, U
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-WORDS = 'photo of a crack with scratch rust peeling corrosion dent metal deep'
+WORDS = 'photo of a scratch crack with rust peeling corrosion dent metal deep'
 """Words that are one token each, set apart by blanks. Any other word is spelt out letter by letter."""
 SPLIT_WORD = (('blister', ''), ('ing', '</w>'))
 """The two tokens of 'blistering'; the second ends the word."""

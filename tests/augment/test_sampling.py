@@ -1,0 +1,85 @@
+"""Steps asked from the scheduler, and guided predictions."""
+
+import pytest
+import torch
+from diffusers import DDIMInverseScheduler, DDIMScheduler, EulerDiscreteScheduler
+
+from augment.model import EditModel, PromptEmbeddings
+from augment.sampling import ddim_schedule, guided_prediction, predict
+
+OPTIONS = {'beta_schedule': 'scaled_linear', 'beta_start': 0.00085, 'beta_end': 0.012, 'clip_sample': False}
+LATENTS, NOISE = torch.randn(2, 2, 4, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+@pytest.mark.parametrize('prediction', ['epsilon', 'v_prediction', 'sample'])
+@pytest.mark.parametrize(
+    ('spacing', 'offset', 'to_one'), [('leading', 1, False), ('leading', 0, False), ('trailing', 0, False)]
+)
+def test_steps_are_the_schedulers_own(prediction, spacing, offset, to_one):
+    scheduler = DDIMScheduler(
+        **OPTIONS,
+        prediction_type=prediction,
+        timestep_spacing=spacing,
+        steps_offset=offset,
+        set_alpha_to_one=to_one,
+    )
+    schedule = ddim_schedule(scheduler, 7)
+    assert schedule.timesteps == scheduler.timesteps.tolist()
+    for i, timestep in enumerate(schedule.timesteps):
+        expected = scheduler.step(NOISE, timestep, LATENTS).prev_sample
+        torch.testing.assert_close(schedule.denoise(i, LATENTS, NOISE), expected)
+        torch.testing.assert_close(schedule.invert(i, expected, NOISE), LATENTS, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(('spacing', 'offset', 'to_one'), [('leading', 1, False), ('leading', 0, True)])
+def test_inversion_is_the_inverse_scheduler_of_diffusers(spacing, offset, to_one):
+    options = OPTIONS | {'timestep_spacing': spacing, 'steps_offset': offset, 'set_alpha_to_one': to_one}
+    schedule = ddim_schedule(DDIMScheduler(**options), 10)
+    inverse = DDIMInverseScheduler(**options)
+    inverse.set_timesteps(10)
+    for i, timestep in zip(reversed(range(10)), inverse.timesteps.tolist(), strict=True):
+        assert schedule.timesteps[i] == timestep
+        expected = inverse.step(NOISE, timestep, LATENTS).prev_sample
+        torch.testing.assert_close(schedule.invert(i, LATENTS, NOISE), expected, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize('steps', [0, 1001])
+def test_number_of_steps_out_of_range(steps):
+    with pytest.raises(ValueError, match=f'steps is {steps}; expected 1 to 1000'):
+        ddim_schedule(DDIMScheduler(**OPTIONS), steps)
+
+
+def test_the_last_step_may_end_at_the_clean_image():
+    scheduler = DDIMScheduler(**OPTIONS, set_alpha_to_one=True)
+    schedule = ddim_schedule(scheduler, 4)
+    torch.testing.assert_close(
+        schedule.denoise(3, LATENTS, NOISE), scheduler.step(NOISE, 0, LATENTS).prev_sample
+    )
+
+
+def test_schedule_without_signal_is_refused():
+    scheduler = DDIMScheduler(**OPTIONS, rescale_betas_zero_snr=True, timestep_spacing='trailing')
+    with pytest.raises(ValueError, match='zero signal'):
+        ddim_schedule(scheduler, 5)
+
+
+def test_another_scheduler_is_read_as_ddim_and_never_clips(tiny_model):
+    euler = EulerDiscreteScheduler(beta_schedule='scaled_linear', timestep_spacing='leading', steps_offset=1)
+    model = EditModel(tiny_model.unet, None, euler, id='tiny')
+    assert isinstance(model.scheduler, DDIMScheduler)
+    assert model.scheduler.config.clip_sample is False
+    assert model.scheduler.config.timestep_spacing == 'leading'
+    assert ddim_schedule(model.scheduler, 50).timesteps[0] == 981
+
+
+def test_guidance_in_one_batch_or_two_passes(tiny_model, tiny_latents):
+    prompts = tiny_model.encode_prompt(['photo of a crack', ''])
+    rows = [PromptEmbeddings(prompts.tokens[i : i + 1], prompts.pooled[i : i + 1]).expand(3) for i in (0, 1)]
+    conditional, null = rows
+    with_prompt, without = (predict(tiny_model, tiny_latents, 500, row, 0.0) for row in rows)
+    expected = without + 15 * (with_prompt - without)
+    for low_resource in (False, True):
+        guided = guided_prediction(
+            tiny_model, tiny_latents, 500, null, conditional, 15.0, 0.0, low_resource=low_resource
+        )
+        torch.testing.assert_close(guided, expected, atol=1e-4, rtol=1e-4)
