@@ -38,6 +38,7 @@ def blades(tmp_path_factory) -> Path:
 def _dataloader(root: Path, split: str, pipeline: list[dict], **options) -> dict:
     prefix = dict(img_path=f'img_dir/{split}', seg_map_path=f'ann_dir/{split}')
     dataset = dict(type='WTADataset', data_root=str(root), data_prefix=prefix, pipeline=pipeline)
+    dataset['serialize_data'] = False  # it collects garbage, which takes longer than all else
     sampler = dict(type='DefaultSampler', shuffle=False)
     return dict(batch_size=1, num_workers=0, sampler=sampler, dataset=dataset) | options
 
