@@ -29,19 +29,19 @@ class CrissCrossAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same shape; H + W similarities per position."""
-        height, width = x.shape[2:]
+        height = x.shape[2]
         query, key, value = self.query_conv(x), self.key_conv(x), self.value_conv(x)
-        # Similarity to position j of the column, then of the row; both (N, H, W, ·).
-        column = torch.einsum('nchw,ncjw->nhwj', query, key)
-        row = torch.einsum('nchw,nchj->nhwj', query, key)
+        # Similarities to the positions of the column (N, W, H, H) and of the row (N, H, W, W).
+        column = query.permute(0, 3, 2, 1) @ key.permute(0, 3, 1, 2)
+        row = query.permute(0, 2, 3, 1) @ key.permute(0, 2, 1, 3)
         # A position lies in its row and in its column; it counts in the row.
         index = torch.arange(height, device=x.device)
-        itself = (index.unsqueeze(1) == index).unsqueeze(1)
-        column = column.masked_fill(itself, float('-inf'))
-        weight = torch.cat([column, row], dim=3).softmax(dim=3).to(value.dtype)
-        column, row = weight.split([height, width], dim=3)
-        context = torch.einsum('ncjw,nhwj->nchw', value, column)
-        context = context + torch.einsum('nchj,nhwj->nchw', value, row)
+        column = column.masked_fill(index.unsqueeze(1) == index, float('-inf')).transpose(1, 2)
+        weight = torch.cat([column, row], dim=3).softmax(dim=3).to(value.dtype)  # (N, H, W, H + W)
+        column, row = weight[..., :height], weight[..., height:]
+        of_column = value.permute(0, 3, 1, 2) @ column.permute(0, 2, 3, 1)  # (N, W, C, H)
+        of_row = value.permute(0, 2, 1, 3) @ row.transpose(2, 3)  # (N, H, C, W)
+        context = of_column.permute(0, 2, 3, 1) + of_row.transpose(1, 2)
         return self.gamma(context) + x
 
 

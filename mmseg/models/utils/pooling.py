@@ -6,30 +6,34 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-def _bins(length: int, cells: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Membership (length, cells) of positions in cells, as 0 and 1, and positions per cell (cells,)."""
-    cell = torch.arange(cells, device=like.device)
+def _bins(length: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Membership (length, cells) of positions in cells, as 0 and 1, and positions per cell (cells,), in float32."""
+    cell = torch.arange(cells, device=device)
     start = cell * length // cells
     stop = ((cell + 1) * length + cells - 1) // cells
-    position = torch.arange(length, device=like.device).unsqueeze(1)
+    position = torch.arange(length, device=device).unsqueeze(1)
     inside = (position >= start) & (position < stop)
-    return inside.to(like.dtype), (stop - start).to(like.dtype)
+    return inside.to(torch.float32), (stop - start).to(torch.float32)
 
 
 def adaptive_avg_pool(x: Tensor, size: int | tuple[int, int]) -> Tensor:
-    """What ``F.adaptive_avg_pool2d`` computes, (N, C, H, W) to (N, C, size, size), as two matrix products.
+    """What ``F.adaptive_avg_pool2d`` computes, (N, C, H, W) to (N, C, size, size), as a matrix product.
 
     Unlike the library's kernel it has a deterministic gradient on CUDA and can be exported with H and W left
-    open. Sums are formed with a matrix of zeros and ones, which bfloat16 holds exactly.
+    open.
     """
     rows, columns = (size, size) if isinstance(size, int) else size
     if rows == columns == 1:
         return x.mean(dim=(2, 3), keepdim=True)
-    in_row, row_count = _bins(x.shape[2], rows, x)
-    in_column, column_count = _bins(x.shape[3], columns, x)
-    # Each product is divided at once, so that half-precision sums stay in range.
-    x = torch.matmul(x, in_column) / column_count
-    return torch.matmul(x.transpose(2, 3), in_row).transpose(2, 3) / row_count.unsqueeze(1)
+    in_row, row_count = _bins(x.shape[2], rows, x.device)
+    in_column, column_count = _bins(x.shape[3], columns, x.device)
+    inside = (in_row[:, None, :, None] * in_column[:, None, :]).flatten(2).flatten(0, 1)  # (H * W, cells)
+    count = (row_count.unsqueeze(1) * column_count).flatten()
+    # Powers of two near 1 / count are exact in half precision and keep its sums in range.
+    scale = torch.exp2(-count.log2().floor())
+    weight = (inside * scale).to(x.dtype).expand(x.shape[0], -1, -1)
+    mean = torch.bmm(x.flatten(2), weight) / (count * scale)
+    return mean.to(x.dtype).unflatten(2, (rows, columns))
 
 
 class AdaptiveAvgPool2d(nn.Module):

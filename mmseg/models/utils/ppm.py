@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
+from .pooling import AdaptiveAvgPool2d, check_pooled_batch
 from .wrappers import resize
 
 
@@ -21,6 +22,9 @@ class PPM(nn.ModuleList):
         conv_cfg, norm_cfg, act_cfg: of the 1x1 projection.
         align_corners: of the resize.
         kwargs: passed on to ``ConvModule``.
+
+    Raises:
+        ValueError: training with BatchNorm on a single image, where a scale is 1.
     """
 
     def __init__(
@@ -36,7 +40,7 @@ class PPM(nn.ModuleList):
     ) -> None:
         super().__init__(
             nn.Sequential(
-                nn.AdaptiveAvgPool2d(scale),
+                AdaptiveAvgPool2d(scale),
                 ConvModule(
                     in_channels, channels, 1, conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg, **kwargs
                 ),
@@ -49,4 +53,8 @@ class PPM(nn.ModuleList):
     def forward(self, x: Tensor) -> list[Tensor]:
         """One tensor (N, channels, H, W) per scale, from ``x`` (N, in_channels, H, W)."""
         size = x.shape[2:]
-        return [resize(branch(x), size, mode='bilinear', align_corners=self.align_corners) for branch in self]
+        outputs = []
+        for pool, project in self:
+            pooled = project(check_pooled_batch(pool(x), project, f'pyramid pooling to {pool.output_size}'))
+            outputs.append(resize(pooled, size, mode='bilinear', align_corners=self.align_corners))
+        return outputs

@@ -2,6 +2,7 @@
 
 import warnings
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -19,7 +20,9 @@ def resize(
     With ``align_corners=True`` and ``warning=True`` an output that isn't ``k * (input - 1) + 1`` on both
     sides is warned about, since corners then match but the pixels between drift.
     """
-    if size is not None:
+    if size is not None and torch.compiler.is_compiling():
+        size = tuple(size)  # sides may be symbols: comparing or converting them would fix them
+    elif size is not None:
         size = tuple(int(side) for side in size)
         if warning and align_corners:
             in_h, in_w = (int(side) for side in input.shape[-2:])

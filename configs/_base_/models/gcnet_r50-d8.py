@@ -1,0 +1,20 @@
+"""GCNet (Cao et al., 2019)."""
+
+_base_ = './resnet50_d8.py'
+
+model = dict(
+    decode_head=dict(
+        type='GCHead',
+        in_channels=2048,
+        in_index=3,
+        channels=512,
+        ratio=1 / 4.0,
+        pooling_type='att',
+        fusion_types=('channel_add',),
+        dropout_ratio=0.1,
+        num_classes=19,
+        norm_cfg=_base_.norm_cfg,
+        align_corners=False,
+        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+    )
+)
