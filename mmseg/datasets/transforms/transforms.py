@@ -1,5 +1,6 @@
 """The transforms under upstream's module path."""
 
+from .albu import Albu
 from .copy_paste import CopyPasteDefects
 from .crop import RandomCrop, RareClassCrop
 from .edges import GenerateEdge
@@ -20,6 +21,7 @@ from .photometric import CLAHE, AdjustGamma, PhotoMetricDistortion, Rerange, RGB
 __all__ = [
     'CLAHE',
     'AdjustGamma',
+    'Albu',
     'CopyPasteDefects',
     'GenerateEdge',
     'PhotoMetricDistortion',

@@ -2,6 +2,7 @@
 """Transforms of one image: geometry, colour, and the random state they draw from."""
 
 import random
+import sys
 
 import cv2
 import numpy as np
@@ -222,3 +223,29 @@ def test_small_transforms_by_hand():
 def test_bad_arguments_are_named(name, kwargs, message):
     with pytest.raises(ValueError, match=message):
         build(name, **kwargs)
+
+
+def test_albu_says_that_its_package_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'albumentations', None)
+    with pytest.raises(ImportError, match='pip install albumentations'):
+        build('Albu', transforms=[])
+
+
+def test_albu_runs_albumentations_reproducibly():
+    pytest.importorskip('albumentations', reason='albumentations is an optional package')
+    steps = [
+        dict(type='HorizontalFlip', p=1.0),
+        dict(type='OneOf', transforms=[dict(type='Blur', p=0.5)], p=0.5),
+    ]
+    albu = build('Albu', transforms=steps, keymap=dict(img='image', gt_seg_map='mask', gt_edge_map='edge'))
+    runs = []
+    for _ in range(2):
+        np.random.seed(4)
+        runs.append([albu(sample(seed)) for seed in range(8)])
+    for one, two in zip(*runs, strict=True):
+        np.testing.assert_array_equal(one['img'], two['img'])
+        np.testing.assert_array_equal(one['gt_edge_map'], sample()['gt_seg_map'][:, ::-1])
+    with pytest.raises(ValueError, match='gt_edge_map'):
+        build('Albu', transforms=steps)(sample())
+    with pytest.raises(ValueError, match='no transform'):
+        build('Albu', transforms=[dict(type='NoSuchThing')])

@@ -1,0 +1,82 @@
+# ruff: noqa: NPY002 - numpy's global state is what a worker seeds and a resumed run restores
+"""Transforms of the albumentations package, which is imported only where a config names ``Albu``."""
+
+import numpy as np
+from mmcv.transforms.base import BaseTransform
+
+from mmseg.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class Albu(BaseTransform):
+    """Run albumentations' transforms on the image and its maps.
+
+    Newer versions of that package draw from a generator of their own; it is seeded from numpy's global
+    state at each call, so that runs stay reproducible.
+
+    Args:
+        transforms: Configs, ``dict(type='HorizontalFlip', p=0.5)``; nested ones as
+            ``dict(type='OneOf', transforms=[...])``.
+        keymap: From keys of the results to albumentations' names, by default
+            ``dict(img='image', gt_seg_map='mask')``. Names other than these two are taken as masks.
+        update_pad_shape: Set ``pad_shape`` to the shape of the new image.
+
+    Raises:
+        ImportError: albumentations is not installed.
+        ValueError: albumentations has no such transform, or a map of the results is not in ``keymap``.
+    """
+
+    def __init__(
+        self, transforms: list[dict], keymap: dict | None = None, update_pad_shape: bool = False
+    ) -> None:
+        try:
+            import albumentations
+        except ImportError as error:
+            raise ImportError(
+                'Albu needs the package albumentations: pip install albumentations, or leave Albu out.'
+            ) from error
+        self.transforms = transforms
+        self.keymap = dict(keymap or dict(img='image', gt_seg_map='mask'))
+        self.update_pad_shape = update_pad_shape
+        others = [name for name in self.keymap.values() if name not in ('image', 'mask')]
+        self.aug = albumentations.Compose(
+            [self.albu_builder(step) for step in transforms],
+            additional_targets=dict.fromkeys(others, 'mask'),
+        )
+
+    def albu_builder(self, cfg: dict) -> object:
+        """Build one transform of albumentations, with the nested ones in ``cfg['transforms']``."""
+        import albumentations
+
+        arguments = dict(cfg)
+        kind = arguments.pop('type')
+        factory = getattr(albumentations, kind, None) if isinstance(kind, str) else kind
+        if factory is None:
+            raise ValueError(
+                f'Albu: albumentations {albumentations.__version__} has no transform {kind!r}. Correct its name.'
+            )
+        if 'transforms' in arguments:
+            arguments['transforms'] = [self.albu_builder(step) for step in arguments['transforms']]
+        return factory(**arguments)
+
+    def transform(self, results: dict) -> dict:
+        """Change the keys of ``keymap`` that the results hold."""
+        left_out = [key for key in results.get('seg_fields', []) if key not in self.keymap]
+        if left_out:
+            raise ValueError(
+                f'Albu would leave {left_out} behind: name them in keymap, for example '
+                f'{dict(self.keymap, **{key: key for key in left_out})}.'
+            )
+        if hasattr(self.aug, 'set_random_seed'):
+            self.aug.set_random_seed(np.random.randint(2**31))
+        changed = self.aug(**{name: results[key] for key, name in self.keymap.items() if key in results})
+        for key, name in self.keymap.items():
+            if key in results:
+                results[key] = changed[name]
+        results['img_shape'] = results['img'].shape[:2]
+        if self.update_pad_shape:
+            results['pad_shape'] = results['img'].shape
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(transforms={self.transforms})'
