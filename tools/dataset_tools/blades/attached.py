@@ -25,7 +25,7 @@ def _speckles(
     radius = np.clip(small * np.exp(rng.normal(0, 0.32, n)), 0.6, 3.2) * scale**0.35
     opacity = np.clip(rng.normal(dim, 0.16, n), 0.38, 0.98)
     # A pixel counts from a third of its area on, so a particle takes a little more than its disc.
-    enough = np.searchsorted(np.cumsum(np.pi * (radius + 0.2) ** 2), pixels) + 1
+    enough = max(1, np.searchsorted(np.cumsum(np.pi * (radius + 0.25) ** 2), pixels))
     for place, r, colour, a in zip(places[:enough], radius, _gold(rng, n), opacity):
         if rng.random() < 0.3:
             # Swarf: a short curl instead of a grain.
@@ -112,7 +112,7 @@ def ring(rng: np.random.Generator, part: Part, layer: Layer, pixels: int) -> Non
     """A particle's closed outline: pale gold, uneven in width and brightness, slightly pointed."""
     scale = part.frame.scale
     width = rng.uniform(1.6, 3.2) * scale**0.5
-    radius = float(np.clip(pixels / (width + 0.4) / (2 * np.pi), 3.5, rng.uniform(12, 30) * scale))
+    radius = float(np.clip(pixels / (width + 0.9) / (2 * np.pi), 3.5, rng.uniform(12, 30) * scale))
     outline = closed_contour(rng, radius, rng.uniform(0.1, 0.2), 7, rng.uniform(1.0, 2.0))
     # One end is drawn out, as where a drop dried last.
     outline *= 1 + rng.uniform(0, 0.35) * np.exp(-((np.arange(len(outline)) - 36) ** 2) / 60)[:, None]

@@ -31,8 +31,8 @@ def crack(rng: np.random.Generator, part: Part, layer: Layer, pixels: int) -> No
     """A thin, interrupted line, free over the face or along a step, with branches."""
     size, scale = part.metal.shape[0], part.frame.scale
     width = max(0.75, rng.uniform(0.7, 1.35) * scale**0.25)
-    # A pixel counts from a third of its area on; a third of a crack is interrupted, a branch adds some.
-    length = min(pixels / (width + 0.8) / 0.75, rng.uniform(60, 260) * scale)
+    # A pixel counts from a third of its area on; what interruptions take, branches add.
+    length = min(pixels / (width + 0.8) / 0.92, rng.uniform(60, 260) * scale)
     along = pick_stretch(rng, part.walls + part.floors, size, length) if rng.random() < 0.5 else None
     if along is not None and len(along) > 15:
         along = along[:: 3 if len(along) > 40 else 2]

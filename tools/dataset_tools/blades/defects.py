@@ -50,7 +50,7 @@ def draw_defects(
         covered = np.zeros((size, size), bool)
         for _ in range(MAX_GROUPS):
             left = budget - int(covered.sum())
-            if left <= max(2, 0.04 * budget):
+            if left <= max(4, 0.06 * budget):
                 break
             choose(rng, left)(rng, part, layer, left)
             covered = layer.labelled(metal)
