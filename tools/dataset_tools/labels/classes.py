@@ -1,0 +1,109 @@
+"""Names and colours of the classes, and the ids they stand for."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+#: What a user calls pixels that are not to be judged, and their id.
+IGNORE, IGNORE_ID = 'ignore', 255
+
+
+class ConversionError(ValueError):
+    """A file can't be converted; the message names file, value and remedy."""
+
+
+def pairs(items: Iterable[str], option: str) -> dict[str, str]:
+    """``['a=b', …]`` as given on the command line, as a dict.
+
+    Raises:
+        ValueError: An item has no ``=``, or a name occurs twice.
+    """
+    found: dict[str, str] = {}
+    for item in items:
+        # The last '=': names may hold one, ids and colours don't.
+        name, mark, value = item.rpartition('=')
+        if not mark or not name or not value:
+            raise ValueError(f'{option} {item!r}: expected NAME=VALUE.')
+        if name in found:
+            raise ValueError(f'{option}: {name!r} is given twice.')
+        found[name] = value
+    return found
+
+
+class ClassTable:
+    """The classes of a dataset in the order of their ids.
+
+    Args:
+        names: Class names.
+        palette: One (R, G, B) per class.
+        renamed: Other names, ``{name in the file: class name, id, or 'ignore'}``.
+
+    Raises:
+        ValueError: A renamed class does not exist.
+    """
+
+    def __init__(self, names: Iterable[str], palette: Iterable = (), renamed: dict[str, str] | None = None):
+        self.names = tuple(names)
+        self.palette = [tuple(int(v) for v in colour) for colour in palette]
+        self.renamed = {name: self.id_of(target) for name, target in (renamed or {}).items()}
+
+    def id_of(self, target: str) -> int:
+        """The id of a class name, of an id written as a number, or of ``'ignore'``."""
+        if target in self.names:
+            return self.names.index(target)
+        if target == IGNORE or target == str(IGNORE_ID):
+            return IGNORE_ID
+        if target.isdigit() and int(target) < len(self.names):
+            return int(target)
+        raise ValueError(
+            f'{target!r} is no class. Choose one of {", ".join(self.names)}, an id 0..{len(self.names) - 1}, '
+            f'or {IGNORE!r}; other class names are set with --classes.'
+        )
+
+    def id_of_label(self, label: str, file: str) -> int:
+        """The id that a name in an annotation file stands for.
+
+        Raises:
+            ConversionError: The name is neither a class nor renamed to one.
+        """
+        if label in self.renamed:
+            return self.renamed[label]
+        if label in self.names:
+            return self.names.index(label)
+        raise ConversionError(
+            f'{file}: unknown class name {label!r}, expected {", ".join(self.names)}. '
+            f'Say which class it is: --map {label!r}=<class>, or --map {label!r}={IGNORE}.'
+        )
+
+    def colours(self, given: dict[str, str]) -> dict[int, int]:
+        """Colour, packed as R << 16 | G << 8 | B, to id; ``given`` adds ``{class: 'R,G,B'}``.
+
+        Raises:
+            ValueError: A colour is malformed, or stands for two classes.
+        """
+        wanted = [(i, colour) for i, colour in enumerate(self.palette) if self.names[i] not in given]
+        wanted += [(self.id_of(name), _colour(text)) for name, text in given.items()]
+        table: dict[int, int] = {}
+        for value, colour in wanted:
+            packed = int(pack(np.array(colour)))
+            if table.setdefault(packed, value) != value:
+                raise ValueError(f'colour {colour} stands for two classes; give each its own with --colour.')
+        return table
+
+
+def pack(rgb: np.ndarray) -> np.ndarray:
+    """Colours ``(..., 3)`` as one number each."""
+    rgb = rgb.astype(np.int32)
+    return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
+
+
+def unpack(packed: int) -> str:
+    """A packed colour as ``R,G,B``."""
+    return f'{packed >> 16},{packed >> 8 & 255},{packed & 255}'
+
+
+def _colour(text: str) -> tuple[int, ...]:
+    parts = text.split(',')
+    if len(parts) != 3 or not all(p.strip().isdigit() and int(p) < 256 for p in parts):
+        raise ValueError(f'--colour {text!r}: expected R,G,B with numbers 0..255.')
+    return tuple(int(p) for p in parts)
