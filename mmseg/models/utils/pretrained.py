@@ -160,10 +160,10 @@ def _load_file(checkpoint: str, file: Path) -> object:
 
         return load_file(file)
     # Imported here: the engine's package imports this one.
-    from mmseg.engine.checkpoint_loading import load_local
+    from mmseg.engine.checkpoint_loading import load_from_local
 
     try:
-        return load_local(str(file), map_location='cpu')
+        return load_from_local(str(file), map_location='cpu')
     except ValueError as error:
         raise ValueError(f'pretrained weights {checkpoint!r}: {error}') from error
 

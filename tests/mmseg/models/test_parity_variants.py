@@ -1,0 +1,68 @@
+"""Small variants of the ResNet systems against mmsegmentation 1.2.2: other depths, options, odd sizes, training.
+
+``tests/parity/resnet_variants.json`` holds what the recorded program computed with the weights and images of
+``tests/parity/fill.py``; its dropout was off for the training figures.
+"""
+
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import PixelData
+
+import mmseg.models  # noqa: F401
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+PARITY = Path(__file__).parents[2] / 'parity'
+FILL = runpy.run_path(str(PARITY / 'fill.py'))
+VARIANTS = json.loads((PARITY / 'resnet_variants.json').read_text())
+
+
+def build(figures):
+    model = MODELS.build(figures['model'])
+    assert len(model.state_dict()) == figures['keys']
+    n, channels, height, width = figures['input']
+    images = FILL['image'](n, height, width)[:, :channels]
+    meta = dict(img_shape=(height, width), ori_shape=(height, width), pad_shape=(height, width))
+    labels = FILL['label'](n, height, width)
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=label[None]), metainfo=meta) for label in labels]
+    return FILL['fill'](model), images, samples
+
+
+@pytest.mark.parametrize('name', VARIANTS)
+def test_variant_is_the_recorded_one(name):
+    figures = VARIANTS[name]
+    model, images, samples = build(figures)
+    model.eval()
+    with torch.no_grad():
+        logits = model.inference(images, [sample.metainfo for sample in samples])
+        losses = model.loss(images, samples)
+    places = np.linspace(0, logits.numel() - 1, len(figures['logits'])).astype(int)
+    error = np.abs(logits.flatten()[places].numpy() - figures['logits']).max()
+    assert error <= 1e-3 * figures['std']
+    assert {name: value.item() for name, value in losses.items()} == pytest.approx(
+        figures['losses'], rel=1e-3
+    )
+
+    model.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout2d):
+            module.p = 0
+    losses = model.loss(images, samples)
+    sum(value for key, value in losses.items() if 'loss' in key).backward()
+    assert {name: value.item() for name, value in losses.items()} == pytest.approx(
+        figures['train_losses'], rel=1e-3
+    )
+    gradients = {
+        name: parameter.grad.norm().item()
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
+    gradients[''] = sum(value**2 for value in gradients.values()) ** 0.5
+    assert {name: gradients[name] for name in figures['gradients']} == pytest.approx(
+        figures['gradients'], rel=5e-3
+    )
