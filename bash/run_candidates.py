@@ -7,6 +7,7 @@ interrupted. Results are in ``<work-dir>/<project>/exp``, what the job notes for
 import argparse
 import difflib
 import json
+import os
 import shlex
 import signal
 import sys
@@ -227,7 +228,8 @@ def print_summary(rows: Sequence[dict], total: int, project_dir: Path) -> None:
 
 def write_summary(rows: Sequence[dict], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix('.part')
+    # several jobs may work on one project side by side
+    part = path.with_suffix(f'.{os.getpid()}.part')
     part.write_text(json.dumps(rows, indent=1), encoding='utf-8')
     part.replace(path)
 
