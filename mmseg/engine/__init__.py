@@ -14,7 +14,11 @@ from .checkpoint_loading import (
 from .data_stream import InfiniteSampler
 from .hooks import CheckpointHook, ClassWeightHook, NonFiniteLossError, RuntimeInfoHook, SegVisualizationHook
 from .loops import IterBasedTrainLoop
-from .optimizers import AmpOptimWrapper
+from .optimizers import (
+    AmpOptimWrapper,
+    LayerDecayOptimizerConstructor,
+    LearningRateDecayOptimizerConstructor,
+)
 from .runner import SegRunner, build_runner
 
 register_safe_globals()
@@ -28,6 +32,8 @@ __all__ = [
     'ClassWeightHook',
     'InfiniteSampler',
     'IterBasedTrainLoop',
+    'LayerDecayOptimizerConstructor',
+    'LearningRateDecayOptimizerConstructor',
     'NonFiniteLossError',
     'RuntimeInfoHook',
     'SegRunner',

@@ -58,7 +58,8 @@ def _in_order_of_trust(pointer: Path, folders: Iterable[Path]) -> list[Path]:
     ``last_checkpoint`` tells the last one of the last run, save one that was written just before a kill.
     Files with a higher number that are older than it come from an earlier run and are left out.
     """
-    target = Path(pointer.read_text().strip()) if pointer.is_file() else None
+    named = pointer.read_text().strip() if pointer.is_file() else ''  # empty if killed while it was written
+    target = Path(named) if named else None
     if target is not None and not target.is_absolute():
         target = pointer.parent / target
     folders = {*folders, *([target.parent] if target else [])}

@@ -95,7 +95,8 @@ def draw_predictions(
     if show:
         cfg.default_hooks.visualization.update(show=True, wait_time=wait_time)
     if show_dir:
-        cfg.visualizer.save_dir = show_dir
+        fallback = dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
+        cfg.visualizer = {**(cfg.get('visualizer') or fallback), 'save_dir': show_dir}
     return cfg
 
 
