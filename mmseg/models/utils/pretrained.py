@@ -1,26 +1,12 @@
-"""Weights that a backbone starts from: where they are, how they are read, what of them was used.
+"""Weights that a backbone starts from: how they are read, and what of them was used.
 
-A checkpoint is named by
-
-- a file, ``~`` allowed;
-- ``https://…``;
-- ``open-mmlab://NAME`` and ``mmcls://NAME``, OpenMMLab's collections;
-- ``torchvision://NAME``, for instance ``resnet50`` or ``resnet50.imagenet1k_v1`` (torchvision isn't needed);
-- ``timm://NAME`` (needs timm).
-
-Downloads lie in torch.hub's cache, where a machine without network finds them if they are copied there.
+:mod:`mmseg.models.utils.weight_sources` says how a checkpoint is named and where it lies.
 """
 
-import difflib
-import os
-import urllib.parse
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
-import mmengine
 import torch
-from mmengine.dist import barrier
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmengine.model import PretrainedInit as _PretrainedInit
@@ -30,128 +16,21 @@ from torch import Tensor
 
 from mmseg.registry import WEIGHT_INITIALIZERS
 
-_FROM_SCRATCH = (
-    'To train from scratch: tools/train.py CONFIG --from-scratch, which is the same as setting '
-    'model.pretrained=None and model.backbone.init_cfg=None'
-)
-_SCHEMES = ('open-mmlab', 'openmmlab', 'mmcls', 'torchvision', 'modelzoo')
-# Trained by torchvision's newer recipe; the same layout, a few points better on ImageNet.
-_TORCHVISION_V2 = {
-    f'{name}.imagenet1k_v2': f'https://download.pytorch.org/models/{file}'
-    for name, file in (
-        ('resnet50', 'resnet50-11ad3fa6.pth'),
-        ('resnet101', 'resnet101-cd907fc2.pth'),
-        ('resnet152', 'resnet152-f82ba261.pth'),
-    )
-}
-# Hosts that end a file's name with the first digits of its SHA-256.
-_HASHING_HOSTS = ('download.openmmlab.com', 'download.pytorch.org')
+from .weight_sources import fetch, unavailable
+
+# Keys below which training programs put the weights.
 _WRAPPERS = ('state_dict', 'model', 'module', 'state_dict_ema')
 
 
-@cache
-def _collection(scheme: str) -> dict[str, str]:
-    """Name to URL of one of mmengine's lists."""
-    hub = Path(mmengine.__file__).parent / 'hub'
-    if scheme in ('open-mmlab', 'openmmlab'):
-        urls = mmengine.load(hub / 'openmmlab.json')
-        for old, new in mmengine.load(hub / 'deprecated.json').items():
-            if new in urls:
-                urls.setdefault(old, urls[new])
-        return urls
-    if scheme == 'mmcls':
-        return mmengine.load(hub / 'mmcls.json')
-    # The weights of torchvision 0.12 are those that later versions call IMAGENET1K_V1.
-    urls = mmengine.load(hub / 'torchvision_0.12.json')
-    urls = {name: url for name, url in urls.items() if url}
-    return urls | {f'{name}.imagenet1k_v1': url for name, url in urls.items()} | _TORCHVISION_V2
-
-
-def locate(checkpoint: str) -> str:
-    """The URL or file behind a checkpoint's name.
-
-    Raises:
-        ValueError: a collection that has no checkpoint of that name, or an unknown scheme.
-    """
-    checkpoint = str(checkpoint)
-    scheme, separator, name = checkpoint.partition('://')
-    if not separator or scheme in ('http', 'https', 'timm'):
-        return str(Path(checkpoint).expanduser()) if not separator else checkpoint
-    if scheme == 'file':
-        return urllib.parse.unquote(urllib.parse.urlparse(checkpoint).path)
-    if scheme not in _SCHEMES:
-        known = ', '.join(f'{known}://' for known in (*_SCHEMES, 'timm', 'https', 'file'))
-        raise ValueError(
-            f'pretrained weights {checkpoint!r}: unknown scheme; known are {known} and plain files'
-        )
-    urls = _collection(scheme)
-    if name not in urls:
-        similar = difflib.get_close_matches(name, urls, n=5, cutoff=0.5)
-        hint = f'similar names: {", ".join(similar)}' if similar else f'it has {len(urls)} others'
-        raise ValueError(
-            f'pretrained weights {checkpoint!r}: {scheme} has no {name!r}; {hint}. {_FROM_SCRATCH}.'
-        )
-    return urls[name]
-
-
-def _cached_file(url: str) -> Path:
-    return Path(torch.hub.get_dir()) / 'checkpoints' / Path(urllib.parse.urlparse(url).path).name
-
-
-def _missing(checkpoint: str, reason: str, url: str | None = None) -> FileNotFoundError:
-    lines = [f'pretrained weights {checkpoint!r} could not be loaded: {reason}']
-    if url is not None:
-        lines += [
-            f'  file: {_cached_file(url).name}',
-            f'  from: {url}',
-            f'  to:   {_cached_file(url)} (on a machine without network: download it elsewhere and copy it '
-            'there, or put its path into the config)',
-        ]
-    return FileNotFoundError('\n'.join([*lines, f'  {_FROM_SCRATCH}.']))
-
-
-def _download(checkpoint: str, url: str) -> Path:
-    """The cached file of ``url``; the first process of each machine downloads it, the others wait."""
-    target = _cached_file(url)
-    failure = None
-    if not target.is_file() and int(os.environ.get('LOCAL_RANK', 0)) == 0:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            print_log(f'downloading {url} to {target}', logger='current')
-            # Writes to a temporary name and moves it once the hash is right.
-            torch.hub.download_url_to_file(url, str(target), _hash_of(url), progress=os.isatty(2))
-        except (
-            OSError,
-            RuntimeError,
-        ) as error:  # URLError and HTTPError are OSErrors; RuntimeError: wrong hash
-            failure = error
-    barrier()  # also after a failure, or the other processes would wait for ever
-    if failure is not None or not target.is_file():
-        raise _missing(
-            checkpoint, str(failure or 'the download of the first process failed'), url
-        ) from failure
-    return target
-
-
-def _hash_of(url: str) -> str | None:
-    if urllib.parse.urlparse(url).hostname not in _HASHING_HOSTS:
-        return None
-    match = torch.hub.HASH_REGEX.search(url)
-    return match.group(1) if match else None
-
-
 def _read_timm(checkpoint: str) -> dict[str, Tensor]:
-    name = checkpoint.removeprefix('timm://')
     try:
         import timm
 
-        return timm.create_model(name, pretrained=True).state_dict()
+        return timm.create_model(checkpoint.removeprefix('timm://'), pretrained=True).state_dict()
     except ImportError as error:
-        raise _missing(checkpoint, f'timm is needed: pip install "wta-seg[timm]" ({error})') from error
-    except (
-        Exception
-    ) as error:  # timm and huggingface_hub raise their own kinds for unknown names and no network
-        raise _missing(checkpoint, f'timm: {error}') from error
+        raise unavailable(checkpoint, f'timm is needed: pip install "wta-seg[timm]" ({error})') from error
+    except Exception as error:  # each of timm and its hub has kinds of its own for names and for the network
+        raise unavailable(checkpoint, f'timm: {error}') from error
 
 
 def _load_file(checkpoint: str, file: Path) -> object:
@@ -172,29 +51,23 @@ def read_state_dict(checkpoint: str, prefix: str | None = None) -> dict[str, Ten
     """The tensors of a checkpoint on the CPU, of whatever layout: mmengine's, timm's, DeiT's, BEiT's, DDP's.
 
     Args:
-        checkpoint: see the module's docstring.
+        checkpoint: its name, see :mod:`mmseg.models.utils.weight_sources`.
         prefix: take only the keys below this, without it; ``'backbone.'`` takes the backbone of a whole model.
 
     Raises:
         FileNotFoundError: it can't be had; the text says from where it can.
         ValueError: it isn't a checkpoint, or has no key below ``prefix``.
     """
-    location = locate(checkpoint)
-    if location.startswith('timm://'):
-        content = _read_timm(location)
+    checkpoint = str(checkpoint)
+    if checkpoint.startswith('timm://'):
+        content = _read_timm(checkpoint)
     else:
-        if location.startswith(('http://', 'https://')):
-            file = _download(str(checkpoint), location)
-        else:
-            file = Path(location)
-            if not file.is_file():
-                raise _missing(str(checkpoint), f'there is no file {file.resolve()}')
-        content = _load_file(str(checkpoint), file)
+        content = _load_file(checkpoint, fetch(checkpoint))
     state = _unwrap(content)
     if not state:
         kind = f'keys {list(content)[:5]}' if isinstance(content, dict) else f'a {type(content).__name__}'
         raise ValueError(f'pretrained weights {checkpoint!r}: no state_dict in it, but {kind}')
-    if prefix is None and str(checkpoint).startswith('mmcls://'):
+    if prefix is None and checkpoint.startswith('mmcls://'):
         prefix = 'backbone.'
     return _below(state, prefix, checkpoint) if prefix else state
 

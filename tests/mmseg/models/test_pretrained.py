@@ -10,7 +10,8 @@ import torch
 from mmengine.logging import MMLogger
 
 from mmseg.models import ResNet, ResNetV1c
-from mmseg.models.utils.pretrained import BaseBackbone, load_state_dict, locate, read_state_dict
+from mmseg.models.utils.pretrained import BaseBackbone, load_state_dict, read_state_dict
+from mmseg.models.utils.weight_sources import locate
 
 SMALL = dict(depth=18, base_channels=4, stem_channels=8)
 
