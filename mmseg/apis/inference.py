@@ -1,5 +1,6 @@
 """Inference in a few lines: build a model, apply it to images, draw what it says."""
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -94,7 +95,7 @@ def init_model(
         config = Config.fromfile(config)
     elif not isinstance(config, Config):
         raise TypeError(f'config is a file name or a Config, got {type(config).__name__}')
-    config = config.copy()
+    config = copy.deepcopy(config)  # Config.copy shares what is nested
     if cfg_options is not None:
         config.merge_from_dict(cfg_options)
     if checkpoint is not None:

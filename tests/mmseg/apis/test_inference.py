@@ -34,6 +34,7 @@ def test_init_model(trained, tmp_path):
         type='Pretrained', checkpoint='absent.pth'
     )  # the checkpoint replaces it
     model = init_model(cfg, path, device='cuda:0', cfg_options={'model.test_cfg.mode': 'whole'})
+    assert cfg.model.backbone.init_cfg.checkpoint == 'absent.pth'
     assert not model.training
     assert model.dataset_meta['classes'] == ('ok', 'spot', 'crack')
     assert not any(isinstance(module, torch.nn.SyncBatchNorm) for module in model.modules())
