@@ -50,6 +50,17 @@ class SegRunner(Runner):
     does not import is let alone.
     """
 
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """Register mmengine's default hooks and a look at the training files before the first iteration.
+
+        ``default_hooks=dict(check_dataset=None)`` leaves that out; ``check_dataset=dict(type=…, limit=…)``
+        changes it.
+        """
+        hooks = {'check_dataset': dict(type='mmseg.DatasetCheckHook'), **(hooks or {})}
+        if hooks['check_dataset'] is None:
+            del hooks['check_dataset']
+        super().register_default_hooks(hooks)
+
     def setup_env(self, env_cfg: dict) -> None:
         """Set up processes; without a GPU they are joined by gloo, whatever ``dist_cfg.backend`` says."""
         if self.distributed and not is_distributed() and get_device() == 'cpu':

@@ -12,6 +12,7 @@ from PIL import Image
 from mmseg.datasets import WTADataset
 from mmseg.datasets.check import check_dataset, check_files
 from mmseg.engine.hooks.check_dataset_hook import DatasetCheckHook
+from mmseg.registry import HOOKS
 
 SIZE = 16
 
@@ -278,3 +279,23 @@ def test_hook_stops_every_process(root, monkeypatch):
     )
     with pytest.raises(ValueError, match='found by the first'):
         DatasetCheckHook().before_train(runner_for(dataset_of(root)))
+
+
+def test_training_looks_unless_told_not_to(monkeypatch):
+    """The runner registers the hook by default, ``check_dataset=None`` leaves it out."""
+    from mmengine.runner import Runner
+
+    from mmseg.engine import SegRunner
+
+    seen = []
+    monkeypatch.setattr(Runner, 'register_default_hooks', lambda self, hooks: seen.append(hooks))
+    runner = SegRunner.__new__(SegRunner)
+    runner.register_default_hooks(None)
+    runner.register_default_hooks(dict(check_dataset=None, logger=dict(type='LoggerHook')))
+    runner.register_default_hooks(dict(check_dataset=dict(type='DatasetCheckHook', limit=None)))
+    assert seen == [
+        dict(check_dataset=dict(type='mmseg.DatasetCheckHook')),
+        dict(logger=dict(type='LoggerHook')),
+        dict(check_dataset=dict(type='DatasetCheckHook', limit=None)),
+    ]
+    assert isinstance(HOOKS.build(seen[0]['check_dataset']), DatasetCheckHook)

@@ -83,7 +83,7 @@ def _ids_in_files(dataset: Dataset, runner: Runner) -> int | None:
     """How many class ids the label files may hold; None if neither data set nor model tells."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     of_model = getattr(model, 'num_classes', None)
-    classes = dataset.metainfo.get('classes')
+    classes = getattr(dataset, 'metainfo', {}).get('classes')
     if classes and of_model and len(classes) > of_model:
         raise ValueError(
             f'the training set has {len(classes)} classes {tuple(classes)}, the model num_classes={of_model}; '

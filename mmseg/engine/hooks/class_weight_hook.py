@@ -18,6 +18,8 @@ from mmseg.models.losses import ClassWeightedLoss, enet_class_weight
 from mmseg.models.losses.utils import ENET
 from mmseg.registry import HOOKS, TRANSFORMS
 
+from .check_dataset_hook import parts_of
+
 CACHE_NAME = 'class_frequencies.json'
 
 
@@ -100,7 +102,7 @@ def class_counts(dataset: Dataset) -> np.ndarray:
     """
     num_classes = len(dataset.metainfo['classes'])
     histogram = np.zeros(256, dtype=np.int64)
-    for part in _parts(dataset):
+    for part in parts_of(dataset):
         load = _loader(part)
         counted = np.zeros(256, dtype=np.int64)
         for item in track(_label_items(part), description='counting the pixels of each class'):
@@ -117,13 +119,6 @@ def class_counts(dataset: Dataset) -> np.ndarray:
             'tools/dataset_tools/check_dataset.py on the data set'
         )
     return counts
-
-
-def _parts(dataset: Dataset) -> list[Dataset]:
-    """The data sets inside wrappers, each once: repeats do not change the shares."""
-    if hasattr(dataset, 'datasets'):
-        return [part for inner in dataset.datasets for part in _parts(inner)]
-    return _parts(dataset.dataset) if hasattr(dataset, 'dataset') else [dataset]
 
 
 def _label_items(part: Dataset) -> list[dict]:
@@ -147,7 +142,7 @@ def _loader(part: Dataset):
 def _key(dataset: Dataset) -> str:
     """A digest of all that the counts depend on."""
     digest = hashlib.sha256(repr(list(dataset.metainfo['classes'])).encode())
-    for part in _parts(dataset):
+    for part in parts_of(dataset):
         digest.update(repr((repr(_loader(part)), getattr(part, 'ignore_index', 255))).encode())
         for item in _label_items(part):
             path = Path(item['seg_map_path'])
