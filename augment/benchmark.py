@@ -3,11 +3,12 @@
     python augment/benchmark.py --size sdxl --resolution 512 --batch 16 --out 512.json
 
 Time does not depend on the weights, so they are drawn on the device. Every inner step is taken: the stop rule is
-off, since it does depend on them. Text encoders are left out (two prompts a run); embeddings are random.
+off, since it does depend on them.
 """
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -23,94 +24,13 @@ if __package__ in (None, ''):  # run as a file: the package is beside it, not in
 from augment.attention import EditAttention, attention_control
 from augment.editing import edit
 from augment.inversion import invert
-from augment.model import EditModel, PromptEmbeddings
+from augment.model import PromptEmbeddings
 from augment.null_text import InnerStep, learning_rate
+from augment.random_model import SIZES, TimedModel, build_model, build_parts
 from augment.sampling import Schedule, ddim_schedule, guide
-
-# config.json of unet and vae in stabilityai/stable-diffusion-xl-base-1.0, as far as it differs from the defaults
-SDXL_UNET = {
-    'sample_size': 128,
-    'block_out_channels': (320, 640, 1280),
-    'layers_per_block': 2,
-    'down_block_types': ('DownBlock2D', 'CrossAttnDownBlock2D', 'CrossAttnDownBlock2D'),
-    'up_block_types': ('CrossAttnUpBlock2D', 'CrossAttnUpBlock2D', 'UpBlock2D'),
-    'transformer_layers_per_block': (1, 2, 10),
-    'attention_head_dim': (5, 10, 20),
-    'cross_attention_dim': 2048,
-    'use_linear_projection': True,
-    'addition_embed_type': 'text_time',
-    'addition_time_embed_dim': 256,
-    'projection_class_embeddings_input_dim': 2816,
-}
-SDXL_VAE = {
-    'block_out_channels': (128, 256, 512, 512),
-    'layers_per_block': 2,
-    'down_block_types': ('DownEncoderBlock2D',) * 4,
-    'up_block_types': ('UpDecoderBlock2D',) * 4,
-    'latent_channels': 4,
-    'sample_size': 1024,
-    'scaling_factor': 0.13025,
-}
-SDXL_SCHEDULER = {
-    'beta_start': 0.00085,
-    'beta_end': 0.012,
-    'beta_schedule': 'scaled_linear',
-    'clip_sample': False,
-    'set_alpha_to_one': False,
-    'steps_offset': 1,
-    'timestep_spacing': 'leading',
-}
-# The same parts in small, to try the benchmark itself on a CPU
-TINY_UNET = SDXL_UNET | {
-    'sample_size': 8,
-    'block_out_channels': (16, 32, 32),
-    'norm_num_groups': 8,
-    'layers_per_block': 1,
-    'transformer_layers_per_block': 1,
-    'attention_head_dim': (2, 4, 4),
-    'cross_attention_dim': 64,
-    'addition_time_embed_dim': 8,
-    'projection_class_embeddings_input_dim': 80,
-}
-TINY_VAE = SDXL_VAE | {'block_out_channels': (8, 8, 16, 16), 'norm_num_groups': 4, 'layers_per_block': 1}
-SIZES = {'sdxl': (SDXL_UNET, SDXL_VAE), 'tiny': (TINY_UNET, TINY_VAE)}
 
 SOURCE, TARGET, WORD = 'photo of a crack', 'photo of a crack with peeling', 'peeling'
 GUIDANCE, RLI_ALPHA, INNER_STEPS = 15.0, 0.1, 10
-TOKENS = 77
-
-
-class WordTokenizer:
-    """Stands in for CLIP's tokenizer where only positions count: one token a word."""
-
-    model_max_length = TOKENS
-
-    def __call__(self, prompt: str) -> Any:
-        return argparse.Namespace(input_ids=['<start>', *(f'{word}</w>' for word in prompt.split()), '<end>'])
-
-    def convert_ids_to_tokens(self, ids: list[str]) -> list[str]:
-        """The words themselves are the ids."""
-        return ids
-
-
-class TimedModel(EditModel):
-    """A model without text encoders: a prompt's embedding is random, but always the same."""
-
-    def encode_prompt(self, prompts: list[str]) -> PromptEmbeddings:
-        """Random embeddings of the right size, drawn from a seed made of the prompt."""
-        width = self.unet.config.cross_attention_dim
-        pooled = (
-            self.unet.config.projection_class_embeddings_input_dim
-            - 6 * self.unet.config.addition_time_embed_dim
-        )
-        rows = []
-        for prompt in prompts:
-            generator = torch.Generator().manual_seed(sum(prompt.encode()))
-            rows.append(torch.randn(TOKENS * width + pooled, generator=generator))
-        values = torch.stack(rows).to(self.device)
-        return PromptEmbeddings(
-            values[:, : TOKENS * width].unflatten(1, (TOKENS, width)), values[:, TOKENS * width :]
-        )
 
 
 class ExplicitAttention(EditAttention):
@@ -120,17 +40,10 @@ class ExplicitAttention(EditAttention):
         return (query @ key.transpose(-1, -2) * scale).softmax(dim=-1) @ value
 
 
-def build_model(unet, vae, scheduler, device: str, dtype: torch.dtype, **options: Any) -> TimedModel:
-    """Wrap (and convert in place) the parts."""
-    graphs = options.pop('graphs', False)
-    # Compiled blocks stay compiled; a model that asks for none must not see them.
-    for module in unet.modules():
-        module._compiled_call_impl = None
-    model = TimedModel(
-        unet, vae, scheduler, (WordTokenizer(),), id='random', device=device, dtype=dtype, **options
-    )
-    model.use_graphs = graphs and model.device.type == 'cuda'
-    return model
+def write_maps(model: TimedModel) -> None:
+    """Put explicit attention in the place of the installed processors, with their interpolation."""
+    installed = model.unet.attn_processors.items()
+    model.unet.set_attn_processor({name: ExplicitAttention(layer.rli_alpha) for name, layer in installed})
 
 
 def synchronize(device: str) -> None:
@@ -165,10 +78,7 @@ def reference_style(model: TimedModel, image: Tensor, schedule: Schedule, steps:
     """
     source, null = (model.encode_prompt([prompt]) for prompt in (SOURCE, ''))
     timesteps = [torch.tensor([t], device=model.device) for t in schedule.timesteps]
-    processors = {
-        name: ExplicitAttention(processor.rli_alpha) for name, processor in model.unet.attn_processors.items()
-    }
-    model.unet.set_attn_processor(processors)
+    write_maps(model)
     latent = model.encode_images(image)
 
     def invert_steps() -> None:
@@ -235,8 +145,6 @@ def measure_reference(
         'measured_ddim_steps': whole_steps,
         'extrapolated_to_ddim_steps': steps,
         'peak_memory_gib': peak_memory(device),
-        'inner_step_ms_per_image': seconds['null-text'] / steps / INNER_STEPS * 1e3,
-        'inner_step_note': 'one eleventh to one twelfth of this is the two passes around the inner loop',
     }
 
 
@@ -276,10 +184,12 @@ def measure_ours(model: TimedModel, images: Tensor, steps: int) -> dict[str, Any
     }
 
 
-def inner_step_time(model: TimedModel, latents: Tensor, repeats: int) -> float:
+def inner_step_time(model: TimedModel, latents: Tensor, repeats: int, explicit: bool) -> float:
     """Milliseconds of one inner step per image, forward, backward and Adam."""
     schedule, null = ddim_schedule(model.scheduler, 50), model.encode_prompt([''])
     with attention_control(model.unet, RLI_ALPHA):
+        if explicit:
+            write_maps(model)
         inner = InnerStep(model, latents, null)
         inner.tokens.value.copy_(null.tokens.expand(len(latents), -1, -1))
         inner.pooled.value.copy_(null.pooled.expand(len(latents), -1))
@@ -295,12 +205,18 @@ def ablation(
     """Milliseconds of an inner step per image while the measures are added one by one."""
     generator = torch.Generator().manual_seed(1)
     latents = torch.randn(batch, 4, *size, generator=generator).to(device)
-    half = torch.bfloat16
-    rows = [
-        ('fused attention (float32, batch 1, eager)', torch.float32, 1, {'channels_last': False}),
-        ('+ bf16', half, 1, {'channels_last': False}),
-        ('+ CUDA graph', half, 1, {'channels_last': False, 'graphs': True}),
-        (f'+ batch {batch}', half, batch, {'channels_last': False, 'graphs': True}),
+    half, plain = torch.bfloat16, {'channels_last': False}
+    rows: list[tuple[str, torch.dtype, int, dict]] = [
+        (
+            'reference (float32, batch 1, explicit attention, eager)',
+            torch.float32,
+            1,
+            plain | {'explicit': True},
+        ),
+        ('+ fused attention', torch.float32, 1, plain),
+        ('+ bf16', half, 1, plain),
+        ('+ CUDA graph', half, 1, plain | {'graphs': True}),
+        (f'+ batch {batch}', half, batch, plain | {'graphs': True}),
         ('+ channels_last', half, batch, {'channels_last': True, 'graphs': True}),
     ]
     if compile:
@@ -312,9 +228,9 @@ def ablation(
         start = time.perf_counter()
         row: dict[str, Any] = {'measure': name}
         try:
+            explicit = options.pop('explicit', False)
             model = build_model(*parts, device, dtype, **options)
-            row['inner_step_ms_per_image'] = inner_step_time(model, latents[:images], repeats)
-            model.release()
+            row['inner_step_ms_per_image'] = inner_step_time(model, latents[:images], repeats, explicit)
         except Exception as error:  # a measure that fails on this machine must not cost the other figures
             row['failed'] = f'{type(error).__name__}: {str(error)[:300]}'
         if torch.device(device).type == 'cuda':
@@ -324,17 +240,6 @@ def ablation(
         print(json.dumps(row), flush=True)
         found.append(row)
     return found
-
-
-def build_parts(size: str, device: str) -> tuple:
-    """UNet, autoencoder and scheduler with random weights, drawn on the device."""
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-
-    unet_config, vae_config = SIZES[size]
-    torch.manual_seed(0)
-    with torch.device(device):
-        unet, vae = UNet2DConditionModel(**unet_config), AutoencoderKL(**vae_config)
-    return unet, vae, DDIMScheduler(**SDXL_SCHEDULER)
 
 
 def benchmark(
@@ -366,13 +271,9 @@ def benchmark(
     report['reference'] = measure_reference(parts, device, images, steps, min(reference_steps, steps))
     print(json.dumps(report['reference']), flush=True)
     report['ablation'] = ablation(parts, device, (cells, cells), ablation_batch or batch, compile, repeats)
-    best = report['ablation'][-1]
-    faster = best.get('inner_step_ms_per_image', float('inf')) < report['ablation'][-2].get(
-        'inner_step_ms_per_image', 0.0
-    )
-    report['compiled'] = compile and faster
-    dtype = torch.bfloat16
-    model = build_model(*parts, device, dtype, graphs=True, compile=report['compiled'])
+    plain, compiled = (row.get('inner_step_ms_per_image', math.inf) for row in report['ablation'][-2:])
+    report['compiled'] = compile and compiled < plain
+    model = build_model(*parts, device, torch.bfloat16, graphs=True, compile=report['compiled'])
     report['ours'] = measure_ours(model, images, steps)
     report['times_faster'] = report['reference']['seconds_per_image'] / report['ours']['seconds_per_image']
     return report

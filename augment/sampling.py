@@ -112,15 +112,17 @@ class Replay:
 class Prediction:
     """One UNet pass without gradient over static buffers, for ``rows`` latents of one size."""
 
-    def __init__(self, model: EditModel, latents: Tensor, tokens: Tensor, pooled: Tensor):
-        rows = len(latents)
+    def __init__(self, model: EditModel, latents: Tensor, prompt: PromptEmbeddings, edit: PromptEdit | None):
+        tokens, pooled, rows = prompt.tokens, prompt.pooled, len(latents)
         self.model = model
         self.latents = torch.empty(latents.shape, device=model.device)
         self.timestep = torch.zeros(1, dtype=torch.int64, device=model.device)
         self.tokens = torch.empty(rows, *tokens.shape[1:], device=model.device)
         self.pooled = torch.empty(rows, *pooled.shape[1:], device=model.device)
         self.output = torch.empty_like(self.latents)
-        self._replay = Replay(model, self._run, [])
+        # LocalBlend's maps are summed up by the attention layers themselves.
+        sums = [] if edit is None or edit.word_maps is None else [edit.word_maps.total]
+        self._replay = Replay(model, self._run, sums)
 
     def _run(self) -> None:
         self.output.copy_(self.model.predict(self.latents, self.timestep, self.tokens, self.pooled))
@@ -157,7 +159,7 @@ def predict(
     ``rli_alpha`` and ``edit`` say what the installed attention processors do: a captured graph holds on to that.
     """
     key = ('prediction', tuple(latents.shape), rli_alpha, None if edit is None else edit.phase())
-    run = model.replay(key, lambda: Prediction(model, latents, prompt.tokens, prompt.pooled))
+    run = model.replay(key, lambda: Prediction(model, latents, prompt, edit))
     return run(latents, timestep, prompt)
 
 

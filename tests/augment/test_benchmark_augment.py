@@ -1,0 +1,45 @@
+"""The benchmark measures what it says, tried on the tiny size."""
+
+import json
+
+import pytest
+import torch
+
+from augment import benchmark, random_model
+
+
+def test_all_parts_are_measured(tmp_path, monkeypatch, capsys):
+    out = tmp_path / 'figures.json'
+    arguments = '--size tiny --resolution 64 --batch 2 --steps 2 --reference-steps 1 --repeats 1 --device cpu'
+    monkeypatch.setattr('sys.argv', ['benchmark.py', *arguments.split(), '--out', str(out)])
+    benchmark.main()
+    report = json.loads(out.read_text())
+    assert [path.name for path in tmp_path.iterdir()] == ['figures.json']
+    rows = report['ablation']
+    assert len(rows) == 6 and all(row['inner_step_ms_per_image'] > 0 for row in rows), rows
+    reference, ours = report['reference'], report['ours']
+    assert (reference['measured_ddim_steps'], reference['extrapolated_to_ddim_steps']) == (1, 2)
+    assert ours['inner_steps_taken'] == 2 * benchmark.INNER_STEPS  # none was spared by the stop rule
+    for part in (reference, ours):
+        assert part['seconds_per_image'] == pytest.approx(sum(part['parts'].values()))
+    assert report['times_faster'] == pytest.approx(reference['seconds_per_image'] / ours['seconds_per_image'])
+
+
+def test_explicit_attention_is_attention(tiny_model, tiny_latents):
+    prompt = tiny_model.encode_prompt(['photo of a crack'])
+    tokens, pooled = prompt.tokens.expand(3, -1, -1), prompt.pooled.expand(3, -1)
+    found = []
+    with benchmark.attention_control(tiny_model.unet, 0.1), torch.no_grad():
+        for prepare in (lambda: None, lambda: benchmark.write_maps(tiny_model)):
+            prepare()
+            found.append(tiny_model.predict(tiny_latents, torch.tensor([500]), tokens, pooled))
+    torch.testing.assert_close(*found, atol=1e-4, rtol=1e-4)
+    assert not torch.equal(*found)
+
+
+def test_full_size_is_that_of_sdxl():
+    with torch.device('meta'):
+        unet, vae, _ = random_model.build_parts('sdxl', 'meta')
+    # The published parameter counts: 2.57 billion (Podell et al. 2023, table 1) and 83.7 million.
+    assert sum(p.numel() for p in unet.parameters()) == 2_567_463_684
+    assert sum(p.numel() for p in vae.parameters()) == 83_653_863
