@@ -101,9 +101,8 @@ def draw_predictions(
 
 
 def write_predictions(cfg: Config, folder: str) -> Config:
-    """Have every evaluator that can do so write predictions to ``folder``. In place; returns ``cfg``."""
+    """Have the evaluators, besides, write predictions to ``folder``. In place; returns ``cfg``."""
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     for evaluator in evaluators:
         evaluator.output_dir = folder
-        evaluator.keep_results = True
     return cfg
