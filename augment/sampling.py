@@ -95,18 +95,19 @@ class Replay:
 
     def _capture(self) -> None:
         before = [tensor.clone() for tensor in self.state]
-        stream = torch.cuda.Stream(self.model.device)
-        stream.wait_stream(torch.cuda.current_stream(self.model.device))
-        with torch.cuda.stream(stream):
-            for _ in range(WARMUP_RUNS):
+        with torch.cuda.device(self.model.device):  # graphs are captured on the current device
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(WARMUP_RUNS):
+                    self.run()
+            torch.cuda.current_stream().wait_stream(stream)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=self.model.graph_pool(), stream=stream):
                 self.run()
-        torch.cuda.current_stream(self.model.device).wait_stream(stream)
-        torch.cuda.synchronize(self.model.device)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, pool=self.model.graph_pool()):
-            self.run()
         for tensor, value in zip(self.state, before):
             tensor.copy_(value)
+        self.graph = graph
 
 
 class Prediction:

@@ -1,11 +1,13 @@
 """Steps asked from the scheduler, and guided predictions."""
 
+import contextlib
+
 import pytest
 import torch
 from diffusers import DDIMInverseScheduler, DDIMScheduler, EulerDiscreteScheduler
 
 from augment.model import EditModel, PromptEmbeddings
-from augment.sampling import ddim_schedule, guided_prediction, predict
+from augment.sampling import Replay, ddim_schedule, guided_prediction, predict
 
 OPTIONS = {'beta_schedule': 'scaled_linear', 'beta_start': 0.00085, 'beta_end': 0.012, 'clip_sample': False}
 LATENTS, NOISE = torch.randn(2, 2, 4, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -83,3 +85,30 @@ def test_guidance_in_one_batch_or_two_passes(tiny_model, tiny_latents):
             tiny_model, tiny_latents, 500, null, conditional, 15.0, 0.0, low_resource=low_resource
         )
         torch.testing.assert_close(guided, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_warming_up_and_capturing_leave_no_trace_in_the_state(tiny_model, monkeypatch):
+    """The order of capture, with a stand-in for the GPU; test_cuda_graphs.py has the real one."""
+    counter = torch.zeros(1)
+
+    def run():
+        counter.add_(1)
+
+    class Graph:
+        replay = staticmethod(run)
+
+    class Stream:
+        def wait_stream(self, other):
+            pass
+
+    for name in ('device', 'stream', 'graph'):
+        monkeypatch.setattr(torch.cuda, name, lambda *args, **kwargs: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, 'Stream', Stream)
+    monkeypatch.setattr(torch.cuda, 'current_stream', Stream)
+    monkeypatch.setattr(torch.cuda, 'CUDAGraph', Graph)
+    monkeypatch.setattr(torch.cuda, 'graph_pool_handle', lambda: None)
+    monkeypatch.setattr(tiny_model, 'use_graphs', True)
+    replay = Replay(tiny_model, run, [counter])
+    for calls in (1, 2, 3):
+        replay()
+        assert counter == calls
