@@ -120,7 +120,7 @@ class StudyCommand:
         self.project = args.work_dir / (args.project or '')
         self.report = args.out or self.project / 'report'
         self.batch: Batch | None = None
-        self.reported = 0.0
+        self.reported = time.monotonic()
 
     # ------------------------------------------------------------------ training
 
@@ -167,7 +167,9 @@ class StudyCommand:
 
     def workers(self) -> int | None:
         """Processes of a data loader: as asked for; side by side, what the cores leave for each job."""
-        if self.args.workers is not None or self.args.jobs == 1 or self.args.smoke:
+        if self.args.workers is None and self.args.smoke:
+            return 0
+        if self.args.workers is not None or self.args.jobs == 1:
             return self.args.workers
         return max(0, min(4, (os.cpu_count() or 1) // self.args.jobs - 1))
 

@@ -15,6 +15,17 @@ from .files import write
 import candidate_settings as settings  # isort: skip
 from mmengine.config import Config  # isort: skip
 
+# names that a config's own parts are made of; what has been made of them stands in the parts
+INTERMEDIATE = (
+    'crop_size',
+    'data_root',
+    'dataset_type',
+    'img_ratios',
+    'norm_cfg',
+    'optimizer',
+    'train_pipeline',
+)
+
 
 @dataclass(frozen=True)
 class Common:
@@ -91,5 +102,7 @@ def as_source(cfg: Config, title: str) -> str:
     """A config as Python source that stands alone, without ``_base_``."""
     parts = [f'# {title}. Written by tools/study.py; stands alone.']
     for key, value in cfg.to_dict().items():
+        if key in INTERMEDIATE or key.endswith('_loss'):
+            continue
         parts.append(f'{key} = {pprint.pformat(value, width=100, sort_dicts=False)}')
     return '\n'.join(parts) + '\n'

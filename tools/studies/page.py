@@ -26,12 +26,13 @@ def render(
     main = [
         f'<h1>{escape(study["title"])}</h1>',
         f'<p class="question">{escape(study["question"])}</p>',
+        _warning(study),
         '<h2>Table</h2>',
         _table(table, study),
         '<h2>What it shows</h2>',
         '<ul>' + ''.join(f'<li>{escape(text)}</li>' for text in said) + '</ul>',
         '<h2>Pictures</h2>' if pictures else '',
-        *(_picture(file, png) for file, png in pictures.items()),
+        '<div class="pictures">' + '\n'.join(_picture(*item) for item in pictures.items()) + '</div>',
         '<h2>What was measured</h2>',
         _measured(study, table),
         '<h2>Settings</h2>',
@@ -78,7 +79,8 @@ def _table(table: StudyTable, study: dict) -> str:
 def _picture(file: str, png: bytes) -> str:
     data = base64.b64encode(png).decode('ascii')
     name = escape(file)
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{name}"><figcaption>{name}</figcaption></figure>'
+    wide = ' class="full"' if file.endswith(('_bars.png', '_shares.png')) else ''
+    return f'<figure{wide}><img src="data:image/png;base64,{data}" alt="{name}"><figcaption>{name}</figcaption></figure>'
 
 
 def _measured(study: dict, table: StudyTable) -> str:
@@ -94,13 +96,13 @@ def _measured(study: dict, table: StudyTable) -> str:
         'tested once, with the checkpoint of its best validation (highest mean of aAcc, mIoU and mAcc). '
         f'{spread} Curves show the validation set, bands one standard deviation.'
     )
-    smoke = study['settings'].get('smoke')
-    warning = (
-        '<p class="warning">A trial of four iterations on small images (--smoke): the figures mean nothing.</p>'
-        if smoke
-        else ''
-    )
-    return f'{warning}<p>{escape(text)}</p>'
+    return f'<p>{escape(text)}</p>'
+
+
+def _warning(study: dict) -> str:
+    if not study['settings'].get('smoke'):
+        return ''
+    return '<p class="warning">A trial of four iterations on small images (--smoke): the figures mean nothing.</p>'
 
 
 def _settings(results: dict, study: dict) -> str:

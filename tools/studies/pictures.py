@@ -85,8 +85,9 @@ def draw_curves(
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.4)
     if drawn > 4:
-        axes.legend(loc='upper left', bbox_to_anchor=(1.01, 1), borderaxespad=0, fontsize=9)
-        figure.set_size_inches(10.5, 4.6)
+        # below, where it costs no width: pages are read on phones, too
+        figure.legend(loc='outside lower center', ncols=2 if drawn > 6 else 3, fontsize=9)
+        figure.set_size_inches(7.5, 4.6 + 0.22 * math.ceil(drawn / (2 if drawn > 6 else 3)))
     else:
         axes.legend(loc='best', fontsize=9)
     return _png(figure)

@@ -97,7 +97,7 @@ class StudyTable:
         value = line.figures[i]
         if math.isnan(value.mean):
             return '–'
-        digits = decimals(self.metrics[i])
+        digits = decimals(self.metrics[i], value)
         text = f'{value.mean:.{digits}f}'
         text = text.removesuffix('0') if digits == 3 else text
         return text if math.isnan(value.deviation) else f'{text} ± {value.deviation:.2f}'
@@ -133,7 +133,7 @@ class StudyTable:
         for line in self.lines:
             values = []
             for i, value in enumerate(line.figures):
-                digits = decimals(self.metrics[i])
+                digits = decimals(self.metrics[i], value)
                 for number in (value.mean, value.deviation):
                     values.append(None if math.isnan(number) else round(number, digits))
             rows.append([line.group, line.label, *values, line.runs])
@@ -193,11 +193,11 @@ def _fill(sheet, rows: Sequence[Sequence], font) -> None:
     sheet.freeze_panes = 'C2'
 
 
-def decimals(metric: str) -> int:
-    """Two for a class, three for a mean over classes, as in the published tables."""
-    return 3 if metric in ('mIoU', 'mAcc') else 2
+def decimals(metric: str, value: Figure) -> int:
+    """Two, but three for a single run's mean over classes, as in the published tables."""
+    return 3 if metric in ('mIoU', 'mAcc') and math.isnan(value.deviation) else 2
 
 
 def _shown(value: Figure, i: int, metrics: Sequence[str]) -> float | None:
     """A mean as the table shows it: what looks equal counts as equal."""
-    return None if math.isnan(value.mean) else round(value.mean, decimals(metrics[i]))
+    return None if math.isnan(value.mean) else round(value.mean, decimals(metrics[i], value))
