@@ -131,7 +131,7 @@ def _fuse_lora(pipeline: Any, path: Path) -> None:
     try:
         import peft  # noqa: F401
     except ImportError as error:
-        raise ValueError('a LoRA needs the package peft; run: pip install peft') from error
+        raise ValueError("a LoRA needs the package peft; run: pip install 'wta-seg[augment]'") from error
     where, options = (path, {}) if path.is_dir() else (path.parent, {'weight_name': path.name})
     try:
         pipeline.load_lora_weights(str(where), local_files_only=True, **options)
