@@ -1,0 +1,111 @@
+"""What stands in two places says the same, and what must stay apart does."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+
+
+def pins():
+    lines = (ROOT / 'constraints.txt').read_text().splitlines()
+    found = dict(line.split('==') for line in lines if line and not line.startswith('#'))
+    return {name.lower().replace('_', '-'): version for name, version in found.items()}
+
+
+def imported_packages(folder):
+    for file in (ROOT / folder).rglob('*.py'):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module]
+            yield from ((name.split('.')[0], file) for name in names)
+
+
+def test_conda_environment_equals_pyproject():
+    environment = yaml.safe_load((ROOT / 'environment.yaml').read_text())
+    (pip,) = (entry['pip'] for entry in environment['dependencies'] if isinstance(entry, dict))
+    listed = [entry for entry in pip if not entry.startswith('-')]
+    assert sorted(listed) == sorted(PROJECT['dependencies'])
+    assert f'python{PROJECT["requires-python"]}' in environment['dependencies']
+
+
+@pytest.mark.parametrize('extra', [None, 'augment', 'table', 'deploy', 'dev'])
+def test_pins_satisfy_the_ranges(extra):
+    requirements = PROJECT['dependencies'] if extra is None else PROJECT['optional-dependencies'][extra]
+    for requirement in map(Requirement, requirements):
+        version = pins().get(requirement.name.lower())
+        assert version is not None, f'{requirement.name} has no pin in constraints.txt'
+        assert requirement.specifier.contains(version), f'{requirement} is pinned to {version}'
+
+
+@pytest.mark.parametrize(('package', 'other'), [('mmseg', 'augment'), ('augment', 'mmseg')])
+def test_the_two_packages_meet_only_on_disk(package, other):
+    offenders = [str(file) for name, file in imported_packages(package) if name == other]
+    assert offenders == []
+
+
+def test_importing_needs_no_optional_package():
+    blocked = [
+        'torchvision',
+        'diffusers',
+        'transformers',
+        'accelerate',
+        'timm',
+        'onnx',
+        'onnxruntime',
+        'openpyxl',
+    ]
+    program = (
+        f'import sys\nfor name in {blocked}: sys.modules[name] = None\n'
+        'import mmseg.apis, mmseg.datasets, mmseg.engine, mmseg.evaluation, mmseg.models, mmseg.visualization'
+    )
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def code_blocks(text):
+    """Commands and trees of a README, without what follows a ``#``."""
+    blocks = re.findall(r'```(?:bash|python)\n(.*?)```', text, flags=re.DOTALL)
+    return [[line.split('#')[0].rstrip() for line in block.splitlines()] for block in blocks]
+
+
+def table_figures(text):
+    rows = [line for line in text.splitlines() if line.startswith('|')]
+    return [re.findall(r'\d+\.\d+', row) for row in rows]
+
+
+def test_both_readmes_show_the_same_commands():
+    english, korean = ((ROOT / name).read_text() for name in ('README.md', 'README_ko.md'))
+    assert code_blocks(english) == code_blocks(korean)
+    assert table_figures(english) == table_figures(korean)
+
+
+@pytest.mark.parametrize('readme', ['README.md', 'README_ko.md'])
+def test_files_that_a_readme_names_exist(readme):
+    text = (ROOT / readme).read_text()
+    links = [link for link in re.findall(r'\]\(([^)#]+)\)', text) if '://' not in link]
+    scripts = re.findall(r'(?:python|bash) ((?:tools|bash|augment)/\S+\.(?:py|sh))', text)
+    configs = re.findall(r'configs/\S+\.py', text)
+    missing = [name for name in {*links, *scripts, *configs} if not (ROOT / name).exists()]
+    assert missing == []
+
+
+def test_no_tracked_file_is_large():
+    done = subprocess.run(['git', 'ls-files', '-z'], capture_output=True, text=True, cwd=ROOT)
+    if done.returncode:
+        pytest.skip('not a git checkout')
+    sizes = {
+        name: (ROOT / name).stat().st_size for name in done.stdout.split('\0') if (ROOT / name).is_file()
+    }
+    assert {name: size for name, size in sizes.items() if size > 500_000} == {}
