@@ -6,14 +6,13 @@ import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks.drop import build_dropout
-from mmcv.cnn.bricks.transformer import FFN
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
 from ..utils.relative_position import relative_position_index, resize_relative_position_table
-from ..utils.transformer import PatchEmbed, PlainTransformer, as_pair, tokens_to_map
+from ..utils.transformer import FFN, PatchEmbed, PlainTransformer, as_pair, tokens_to_map
 
 
 class BEiTAttention(BaseModule):

@@ -149,7 +149,9 @@ class BiSeNetV1(BaseBackbone):
         out_indices: which of (fused, context at 1/8, context at 1/16) ``forward`` returns.
         align_corners: kept for configs; every resize in here is nearest-neighbour.
         out_channels: of the fused features; equals ``spatial_channels[-1] + context_channels[0]``.
-        conv_cfg, norm_cfg, act_cfg, init_cfg: as everywhere in mmcv.
+        conv_cfg, norm_cfg, act_cfg: as everywhere in mmcv, of all but the backbone. (In mmsegmentation 1.2.2
+            they have no effect: it always builds BN and ReLU.)
+        init_cfg: weight initialisation.
     """
 
     def __init__(

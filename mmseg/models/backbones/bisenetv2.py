@@ -149,21 +149,25 @@ class SemanticBranch(BaseModule):
         semantic_channels: Sequence[int] = (16, 32, 64, 128),
         in_channels: int = 3,
         exp_ratio: int = 6,
+        conv_cfg: dict | None = None,
+        norm_cfg: dict | None = dict(type='BN'),
+        act_cfg: dict | None = dict(type='ReLU'),
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.in_channels = in_channels
-        self.stage1 = StemBlock(in_channels, semantic_channels[0])
+        common = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.stage1 = StemBlock(in_channels, semantic_channels[0], **common)
         self.stage_names = ['stage1']
         last = len(semantic_channels)
         for i in range(2, last + 1):
             previous, width = semantic_channels[i - 2 : i]
-            layers = [GELayer(previous, width, exp_ratio, stride=2)]
-            layers += [GELayer(width, width, exp_ratio) for _ in range(3 if i == last else 1)]
+            layers = [GELayer(previous, width, exp_ratio, stride=2, **common)]
+            layers += [GELayer(width, width, exp_ratio, **common) for _ in range(3 if i == last else 1)]
             self.add_module(f'stage{i}', nn.Sequential(*layers))
             self.stage_names.append(f'stage{i}')
         width = semantic_channels[-1]
-        self.add_module(f'stage{last}_CEBlock', CEBlock(width, width))
+        self.add_module(f'stage{last}_CEBlock', CEBlock(width, width, **common))
         self.stage_names.append(f'stage{last}_CEBlock')
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -226,8 +230,8 @@ class BiSeNetV2(BaseBackbone):
         bga_channels: of the aggregation; equals ``detail_channels[-1]`` and ``semantic_channels[-1]``.
         out_indices: which of (aggregated, stage 1, …, last stage) ``forward`` returns.
         align_corners: of the aggregation's resizes.
-        conv_cfg, norm_cfg, act_cfg: of detail branch and aggregation; the semantic branch keeps its
-            defaults, as in upstream.
+        conv_cfg, norm_cfg, act_cfg: as everywhere in mmcv, of both branches and the aggregation. (In
+            mmsegmentation 1.2.2 they have no effect: it always builds BN and ReLU.)
         init_cfg: weight initialisation.
     """
 
@@ -256,10 +260,19 @@ class BiSeNetV2(BaseBackbone):
                 'BiSeNetV2: detail_channels[-1], semantic_channels[-1] and bga_channels are equal, got '
                 f'{detail_channels[-1]}, {semantic_channels[-1]} and {bga_channels}'
             )
+        if len(semantic_channels) != len(detail_channels) + 1:
+            raise ValueError(
+                'BiSeNetV2: semantic_channels has one entry more than detail_channels, so that both branches '
+                f'end at sizes a factor 4 apart; got {list(semantic_channels)} and {list(detail_channels)}'
+            )
+        if not set(out_indices) <= set(range(len(semantic_channels) + 1)):
+            raise ValueError(
+                f'BiSeNetV2: out_indices are among 0 to {len(semantic_channels)}, got {list(out_indices)}'
+            )
         self.out_indices = tuple(out_indices)
         common = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.detail = DetailBranch(detail_channels, in_channels, **common)
-        self.semantic = SemanticBranch(semantic_channels, in_channels, semantic_expansion_ratio)
+        self.semantic = SemanticBranch(semantic_channels, in_channels, semantic_expansion_ratio, **common)
         self.bga = BGALayer(bga_channels, align_corners, **common)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:

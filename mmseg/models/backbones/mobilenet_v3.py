@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule
-from mmcv.cnn.bricks import Conv2dAdaptivePadding
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmseg.registry import MODELS
 
+from ..utils.embed import SamePadConv2d
 from ..utils.inverted_residual import InvertedResidualV3
 from ..utils.pretrained import BaseBackbone
 
@@ -113,7 +113,7 @@ class MobileNetV3(BaseBackbone):
                 3,
                 stride=2,
                 padding=1,
-                conv_cfg=dict(type='Conv2dAdaptivePadding'),
+                conv_cfg=dict(type='mmseg.SamePadConv2d'),
                 norm_cfg=self.norm_cfg,
                 act_cfg=dict(type='HSwish'),
             )
@@ -191,6 +191,6 @@ def _dilate(conv: nn.Conv2d, dilation: int) -> None:
     """Keep a depthwise convolution's resolution and widen its view instead."""
     conv.stride = (1, 1)
     conv.dilation = (dilation, dilation)
-    if not isinstance(conv, Conv2dAdaptivePadding):  # which pads by its dilation on its own
+    if not isinstance(conv, SamePadConv2d):  # which pads by its dilation on its own
         padding = dilation * (conv.kernel_size[0] - 1) // 2
         conv.padding = (padding, padding)

@@ -6,13 +6,12 @@ import torch
 import torch.utils.checkpoint as cp
 from mmcv.cnn import build_norm_layer
 from mmcv.cnn.bricks.drop import build_dropout
-from mmcv.cnn.bricks.transformer import FFN
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
-from ..utils.transformer import PatchEmbed, PlainTransformer, as_pair, tokens_to_map
+from ..utils.transformer import FFN, PatchEmbed, PlainTransformer, as_pair, tokens_to_map
 from ..utils.wrappers import resize
 
 
@@ -246,7 +245,8 @@ class VisionTransformer(PlainTransformer):
         return state
 
     def _pos_embeding(self, patched_img: Tensor, hw_shape: tuple[int, int], pos_embed: Tensor) -> Tensor:
-        if tuple(hw_shape) != self.grid:
+        # The size of an export is open and must not be compared; interpolating to the own size changes nothing.
+        if torch.compiler.is_compiling() or tuple(hw_shape) != self.grid:
             pos_embed = self.resize_pos_embed(pos_embed, hw_shape, self.grid, self.interpolate_mode)
         return self.drop_after_pos(patched_img + pos_embed)
 

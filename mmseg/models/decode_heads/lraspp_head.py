@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
@@ -13,16 +12,36 @@ from ..utils.wrappers import resize
 from .decode_head import BaseDecodeHead
 
 
-class _ClampedAvgPool2d(nn.AvgPool2d):
+def _windows(length: int, window: int, stride: int, like: Tensor) -> tuple[Tensor, int]:
+    """Membership (length, count) of positions in windows, as 0 and 1, and the positions per window."""
+    # not ``length - min(window, length)``: this form tells an export that sides up to 512 have one window
+    count = torch.sym_max(length - window, 0) // stride + 1
+    window = torch.sym_min(window, length)
+    start = torch.arange(count, device=like.device) * stride
+    position = torch.arange(length, device=like.device).unsqueeze(1)
+    return ((position >= start) & (position < start + window)).to(like.dtype), window
+
+
+class ClampedAvgPool2d(nn.Module):
     """Average pooling whose window shrinks with inputs smaller than it.
 
     The published window of 49 x 49 positions needs an image of at least 392 pixels a side at output
-    stride 8; below that the window is the whole map, the mean of which is what the pooling is for.
+    stride 8; below that the window is the whole map, the mean of which is what the pooling is for. It is
+    computed as sums with weights 0 and 1, which can be exported with H and W left open.
     """
 
+    def __init__(self, kernel_size: tuple[int, int], stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = kernel_size, stride
+
     def forward(self, x: Tensor) -> Tensor:
-        window = (min(self.kernel_size[0], x.shape[-2]), min(self.kernel_size[1], x.shape[-1]))
-        return F.avg_pool2d(x, window, self.stride)
+        """Map (N, C, H, W) to (N, C, (H - window) // stride + 1, …)."""
+        in_row, rows = _windows(x.shape[2], self.kernel_size[0], self.stride[0], x)
+        in_column, columns = _windows(x.shape[3], self.kernel_size[1], self.stride[1], x)
+        # Each product is divided at once, so that half-precision sums stay in range.
+        x = torch.matmul(in_row.t(), x) / rows
+        # written out, since a product with one column checks strides, which an open width fails
+        return (x.unsqueeze(-1) * in_column).sum(dim=-2) / columns
 
 
 @MODELS.register_module()
@@ -59,7 +78,7 @@ class LRASPPHead(BaseDecodeHead):
         self.conv_up_input = nn.Conv2d(self.channels, self.channels, 1)
         self.aspp_conv = ConvModule(self.in_channels[-1], self.channels, **normed)
         self.image_pool = nn.Sequential(
-            _ClampedAvgPool2d(kernel_size=(49, 49), stride=(16, 20)),
+            ClampedAvgPool2d(kernel_size=(49, 49), stride=(16, 20)),
             ConvModule(self.in_channels[-1], self.channels, act_cfg=dict(type='Sigmoid'), **common),
         )
 

@@ -41,7 +41,7 @@ class Feature2Pyramid(nn.Module):
             raise ValueError(f'Feature2Pyramid: rescales are among {list(names)}, got {unknown}')
         self.rescales = tuple(rescales)
         self._stages = [names[scale] for scale in rescales]
-        for scale in set(rescales):
+        for scale in dict.fromkeys(rescales):
             if scale == 4:
                 norm = build_norm_layer(norm_cfg, embed_dim)[1]
                 stage = nn.Sequential(double(), norm, nn.GELU(), double())

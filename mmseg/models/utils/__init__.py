@@ -1,6 +1,7 @@
 """Blocks that several models share."""
 
 from .context_block import ContextBlock, NonLocal2d
+from .embed import PatchEmbed
 from .inverted_residual import InvertedResidual, InvertedResidualV3
 from .make_divisible import make_divisible
 from .ppm import PPM
@@ -18,6 +19,7 @@ __all__ = [
     'InvertedResidual',
     'InvertedResidualV3',
     'NonLocal2d',
+    'PatchEmbed',
     'PretrainedInit',
     'ResLayer',
     'SELayer',

@@ -130,8 +130,8 @@ class InvertedResidualV3(_Residual):
         common = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg)
         if with_expand_conv:
             self.expand_conv = ConvModule(in_channels, mid_channels, 1, act_cfg=act_cfg, **common)
-        # 'Conv2dAdaptivePadding' is TensorFlow's SAME padding, which the published stride-2 weights assume
-        depthwise_conv = dict(type='Conv2dAdaptivePadding') if stride == 2 else conv_cfg
+        # TensorFlow's SAME padding, which the published stride-2 weights assume
+        depthwise_conv = dict(type='mmseg.SamePadConv2d') if stride == 2 else conv_cfg
         self.depthwise_conv = ConvModule(
             mid_channels,
             mid_channels,

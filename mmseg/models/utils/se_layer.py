@@ -1,5 +1,7 @@
 """Squeeze-and-excitation. Hu et al., Squeeze-and-Excitation Networks, CVPR 2018, section 3."""
 
+import warnings
+
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
@@ -31,7 +33,10 @@ class SELayer(nn.Module):
         hidden = make_divisible(channels // ratio, 8)
         self.global_avgpool = nn.AdaptiveAvgPool2d(1)
         self.conv1 = ConvModule(channels, hidden, 1, conv_cfg=conv_cfg, act_cfg=first_act)
-        self.conv2 = ConvModule(hidden, channels, 1, conv_cfg=conv_cfg, act_cfg=second_act)
+        with warnings.catch_warnings():
+            # mmcv's HSigmoid warns of a default of years ago, whatever its arguments are
+            warnings.simplefilter('ignore', UserWarning)
+            self.conv2 = ConvModule(hidden, channels, 1, conv_cfg=conv_cfg, act_cfg=second_act)
 
     def forward(self, x: Tensor) -> Tensor:
         """Gate ``x`` of shape (N, C, H, W)."""

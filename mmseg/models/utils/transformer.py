@@ -1,17 +1,23 @@
 """What ViT and BEiT share."""
 
+import warnings
 from collections.abc import Sequence
 
 import torch
 from mmcv.cnn import build_norm_layer
-from mmcv.cnn.bricks.transformer import PatchEmbed
 from mmengine.model.weight_init import trunc_normal_
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .embed import PatchEmbed
 from .pretrained import BaseBackbone
 
-__all__ = ['PatchEmbed', 'PlainTransformer', 'as_pair', 'tokens_to_map']
+with warnings.catch_warnings():
+    # mmcv-lite warns of lacking a deformable attention that nothing here uses
+    warnings.simplefilter('ignore', UserWarning)
+    from mmcv.cnn.bricks.transformer import FFN
+
+__all__ = ['FFN', 'PatchEmbed', 'PlainTransformer', 'as_pair', 'tokens_to_map']
 
 
 def as_pair(size: int | Sequence[int], name: str) -> tuple[int, int]:
@@ -102,4 +108,4 @@ class PlainTransformer(BaseBackbone):
         return self
 
     def _with_cls_token(self, patches: Tensor) -> Tensor:
-        return torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)
+        return torch.cat([self.cls_token.expand(patches.shape[0], -1, -1), patches], dim=1)

@@ -27,6 +27,7 @@ class Architecture:
         options: dotted keys below ``model``, as of ``--cfg-options``; a key ``a.*.b`` sets all entries of a list.
         size: (height, width) of a usual image.
         other_sizes: sizes that aren't multiples of the stride; empty where the architecture has one size.
+        sides: smallest and largest image side that an export can leave open.
         bf16_tolerance: largest root mean square error of logits under bfloat16 autocast, in their standard deviations.
     """
 
@@ -35,6 +36,7 @@ class Architecture:
     size: tuple[int, int] = (64, 96)
     other_sizes: tuple[tuple[int, int], ...] = ((97, 75),)
     bf16_tolerance: float = 0.05
+    sides: tuple[int, int] = (33, 4096)
 
     def config(self) -> dict:
         """The ``model`` dict: small, three classes, BN for SyncBN, no pretrained weights."""
@@ -103,6 +105,29 @@ RESNET_D8 = {
     'auxiliary_head.channels': 8,
 }
 
+_FASTFCN = {'neck.in_channels': [16, 32, 64], 'neck.mid_channels': 16}
+_BISENETV1 = {
+    'backbone.backbone_cfg.base_channels': 8,
+    'backbone.backbone_cfg.stem_channels': 8,
+    'backbone.context_channels': [16, 32, 64],
+    'backbone.spatial_channels': [8, 8, 8, 16],
+    'backbone.out_channels': 32,
+    'decode_head.in_channels': 32,
+    'decode_head.channels': 16,
+    'auxiliary_head.*.in_channels': 16,
+    'auxiliary_head.*.channels': 8,
+}
+_BISENETV2 = {'decode_head.channels': 16, 'auxiliary_head.*.channels': 8}
+_VIT = {
+    'backbone.img_size': (64, 96),
+    'backbone.embed_dims': 32,
+    'backbone.num_heads': 2,
+    'decode_head.in_channels': [32] * 4,
+    'decode_head.channels': 16,
+    'auxiliary_head.in_channels': 32,
+    'auxiliary_head.channels': 8,
+}
+
 ARCHITECTURES = [
     Architecture('fast_scnn'),
     Architecture('pspnet_r50-d8', RESNET_D8),
@@ -115,4 +140,18 @@ ARCHITECTURES = [
     ),
     Architecture('ccnet_r50-d8', RESNET_D8),
     Architecture('danet_r50-d8', {**RESNET_D8, 'decode_head.pam_channels': 8}),
+    Architecture('fastfcn_r50-d32_jpu_psp', {**RESNET_D8, **_FASTFCN}),
+    Architecture('upernet_r50', {**RESNET_D8, 'decode_head.in_channels': [8, 16, 32, 64]}),
+    Architecture('bisenetv1_r18-d32', _BISENETV1),
+    Architecture('bisenetv2', _BISENETV2),
+    # beyond 512 pixels the number of pooling windows depends on the size
+    Architecture('lraspp_m-v3-d8', sides=(33, 512)),
+    # the deepest level halves the patch grid
+    Architecture(
+        'upernet_vit-b16_ln_mln',
+        {**_VIT, 'neck.in_channels': [32] * 4, 'neck.out_channels': 32},
+        sides=(49, 4096),
+    ),
+    # relative positions fix the number of patches
+    Architecture('upernet_beit', {**_VIT, 'neck.embed_dim': 32}, other_sizes=()),
 ]

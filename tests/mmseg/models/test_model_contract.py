@@ -107,7 +107,8 @@ class TestArchitecture:
         dynamic = None
         if architecture.other_sizes:
             # The batch too: merged with a size, as in CCNet, a fixed one makes guards that torch can't prove.
-            height, width = Dim('height', min=33, max=4096), Dim('width', min=33, max=4096)
+            low, high = architecture.sides
+            height, width = Dim('height', min=low, max=high), Dim('width', min=low, max=high)
             dynamic = dict(inputs={0: Dim('batch', max=64), 2: height, 3: width})
         program = torch.export.export(model, (image(2, architecture.size),), dynamic_shapes=dynamic).module()
         for size in (architecture.size, *architecture.other_sizes):

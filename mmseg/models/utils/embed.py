@@ -1,0 +1,134 @@
+"""Padding to whole strides ("SAME" in TensorFlow), exportable with H and W left open, and patches by it."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import build_conv_layer, build_norm_layer
+from mmengine.model import BaseModule
+from mmengine.utils import to_2tuple
+from torch import Tensor, nn
+
+from mmseg.registry import MODELS
+
+
+def pad_to_strides(
+    x: Tensor,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int] = (1, 1),
+    mode: str = 'same',
+) -> Tensor:
+    """Zeros around ``x`` (N, C, H, W), for a convolution with ``ceil(side / stride)`` positions.
+
+    Args:
+        x: what the convolution reads.
+        kernel, stride, dilation: (height, width) of the convolution, the stride no larger than the kernel.
+        mode: ``'same'`` pads all around, the odd line right and below; ``'corner'`` right and below only.
+    """
+    if torch.compiler.is_compiling():
+        return _pad_open_sides(x, kernel, stride, dilation, mode)
+    pad = []
+    for side, k, s, d in zip(x.shape[-2:], kernel, stride, dilation):
+        total = (k - 1) * d - (side - 1) % s
+        before = total // 2 if mode == 'same' else 0
+        pad = [before, total - before, *pad]
+    return F.pad(x, pad) if any(pad) else x
+
+
+def _pad_open_sides(x: Tensor, kernel: tuple, stride: tuple, dilation: tuple, mode: str) -> Tensor:
+    """:func:`pad_to_strides` without asking whether a side needs padding, which an export leaves open.
+
+    Any side gets the most that one can need. Zeros left over at the end make no further position; those at
+    the beginning are skipped by an index.
+    """
+    for dim, (k, s, d) in enumerate(zip(kernel, stride, dilation), start=2):
+        side, reach = x.shape[dim], (k - 1) * d
+        before = reach // 2 if mode == 'same' else 0
+        skipped_most = before - (reach - s + 1) // 2 if mode == 'same' else 0
+        x = F.pad(x, [0, 0] * (3 - dim) + [before, reach - before + skipped_most])
+        if skipped_most:
+            skipped = before - (reach - (side - 1) % s) // 2
+            x = x.index_select(dim, torch.arange(side + reach, device=x.device) + skipped)
+    return x
+
+
+@MODELS.register_module()
+class SamePadConv2d(nn.Conv2d):
+    """``nn.Conv2d`` behind :func:`pad_to_strides`; mmcv's ``Conv2dAdaptivePadding``, exportable."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        # ``padding`` is there for ConvModule, which passes one; the size decides instead
+        super().__init__(in_channels, out_channels, kernel_size, stride, 0, dilation, groups, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_channels, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride))."""
+        x = pad_to_strides(x, self.kernel_size, self.stride, self.dilation)
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+class PatchEmbed(BaseModule):
+    """An image's patches as tokens.
+
+    Args:
+        in_channels: of the image.
+        embed_dims: channels of a token.
+        conv_type: of the projection.
+        kernel_size: side of a patch.
+        stride: from patch to patch; ``kernel_size`` if None.
+        padding: ``'corner'`` or ``'same'``, see :func:`pad_to_strides`; a number is the convolution's.
+        dilation: of the projection.
+        bias: of the projection.
+        norm_cfg: of the tokens.
+        init_cfg: weight initialisation.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        embed_dims: int = 768,
+        conv_type: str = 'Conv2d',
+        kernel_size: int = 16,
+        stride: int | None = None,
+        padding: int | Sequence[int] | str = 'corner',
+        dilation: int = 1,
+        bias: bool = True,
+        norm_cfg: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if isinstance(padding, str) and padding not in ('corner', 'same'):
+            raise ValueError(f"the padding of patches is 'corner', 'same' or a number, got {padding!r}")
+        self.embed_dims = embed_dims
+        self.pad_mode = padding if isinstance(padding, str) else None
+        self.projection = build_conv_layer(
+            dict(type=conv_type),
+            in_channels=in_channels,
+            out_channels=embed_dims,
+            kernel_size=kernel_size,
+            stride=stride or kernel_size,
+            padding=0 if self.pad_mode else to_2tuple(padding),
+            dilation=dilation,
+            bias=bias,
+        )
+        self.norm = build_norm_layer(norm_cfg, embed_dims)[1] if norm_cfg is not None else None
+
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Tokens (N, h * w, embed_dims) of an image (N, C, H, W), and (h, w)."""
+        if self.pad_mode:
+            conv = self.projection
+            x = pad_to_strides(x, conv.kernel_size, conv.stride, conv.dilation, self.pad_mode)
+        x = self.projection(x)
+        size = (x.shape[2], x.shape[3])
+        x = x.flatten(2).transpose(1, 2)
+        return (x if self.norm is None else self.norm(x)), size
