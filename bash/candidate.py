@@ -102,6 +102,8 @@ class Run:
             self.state = self._read_state()
             self._accept(now)
             if self._trained() and self._tested(now):
+                if self.state.get('error'):
+                    self._save(error=None)
                 return 'skipped'
             self._save(config=self.candidate.config, error=None)
             if not self._trained():

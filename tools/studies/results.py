@@ -40,9 +40,9 @@ def collect_run(project: Path, name: str, seed: int, old: dict | None = None) ->
     job = json.loads(state.read_text(encoding='utf-8')) if state.is_file() else {}
     found['error'] = job.get('error')
     found['status'] = 'missing' if not job else 'failed' if job.get('error') else 'unfinished'
-    if run.finished and job.get('metrics'):
+    # an error beside metrics: they are there, but of other settings than the last that were asked for
+    if run.finished and job.get('metrics') and not job.get('error'):
         found['status'] = 'done'
-        found['error'] = None
         found['scores'] = {key: [_finite(s.iou), _finite(s.acc)] for key, s in run.defects.items()}
         found['checkpoint'] = job.get('checkpoint')
     classes = set(run.defects)

@@ -76,9 +76,9 @@ class Batch:
         log = self.job_dir(candidate) / 'job.log'
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open('wb') as file:
-            # a session of its own: Ctrl-C reaches this process alone, which then ends the jobs in order
+            # a group of its own: Ctrl-C reaches this process alone, which then ends the jobs in order
             return subprocess.Popen(
-                command, env=env, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+                command, env=env, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, process_group=0
             )
 
     def outcome(self, candidate: Candidate, status: int) -> str:
