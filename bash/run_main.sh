@@ -13,8 +13,40 @@ set -u
 # Training configs below MODEL_CONFIG_PATH, without .py:
 # configs/fastscnn/NAME.py is written fastscnn/NAME
 TEST_CANDI=(
+    gcnet/gcnet_r50-d8_4xb4-40k_wta-512x512
+    gcnet/gcnet_r50-d8_4xb4-40k_wta_aug_peeling-512x512
+    apcnet/apcnet_r50-d8_4xb4-40k_wta-512x512
+    apcnet/apcnet_r50-d8_4xb4-40k_wta_aug_peeling-512x512
+    pspnet/pspnet_r50-d8_4xb4-40k_wta-512x512
+    pspnet/pspnet_r50-d8_4xb4-40k_wta_aug_peeling-512x512
     fastscnn/fast_scnn_4xb4-40k_wta-512x512
+    fastscnn/fast_scnn_4xb4-40k_wta_aug_peeling-512x512
     fastscnn/fast_scnn_4xb4-40k_wta-ce-512x512
+    mobilenet_v3/mobilenet-v3-d8_lraspp_4xb4-40k_wta-512x512
+    mobilenet_v3/mobilenet-v3-d8_lraspp_4xb4-40k_wta_aug_peeling-512x512
+    upernet/upernet_r50_4xb4-40k_wta-512x512
+    upernet/upernet_r50_4xb4-40k_wta_aug_peeling-512x512
+    ann/ann_r50-d8_4xb4-40k_wta-512x512
+    ann/ann_r50-d8_4xb4-40k_wta_aug_peeling-512x512
+    bisenetv2/bisenetv2_fcn_4xb4-40k_wta-512x512
+    bisenetv2/bisenetv2_fcn_4xb4-40k_wta_aug_peeling-512x512
+    beit/beit-base_upernet_4xb4-40k_wta-512x512
+    beit/beit-base_upernet_4xb4-40k_wta_aug_peeling-512x512
+    vit/vit_deit-b16_mln_upernet_4xb4-40k_wta-512x512
+    vit/vit_deit-b16_mln_upernet_4xb4-40k_wta_aug_peeling-512x512
+    ccnet/ccnet_r50-d8_4xb4-40k_wta-512x512
+    ccnet/ccnet_r50-d8_4xb4-40k_wta_aug_peeling-512x512
+    danet/danet_r50-d8_4xb4-40k_wta-512x512
+    danet/danet_r50-d8_4xb4-40k_wta_aug_peeling-512x512
+    deeplabv3/deeplabv3_r50-d8_4xb4-40k_wta-256x256
+    deeplabv3/deeplabv3_r50-d8_4xb4-40k_wta_aug-256x256
+    bisenetv1/bisenetv1_r18-d32_4xb4-40k_wta-256x256
+    bisenetv1/bisenetv1_r18-d32_4xb4-40k_wta_aug-256x256
+    fastfcn/fastfcn_r50-d32_jpu_psp_4xb4-40k_wta-256x256
+    fastfcn/fastfcn_r50-d32_jpu_psp_4xb4-40k_wta_aug-256x256
+    deeplabv3plus/deeplabv3plus_r50-d8_4xb4-40k_wta-256x256
+    deeplabv3plus/deeplabv3plus_r50-d8_4xb4-40k_wta_aug-256x256
+    deeplabv3plus/deeplabv3plus_r50-d8_4xb4-40k_final_relabeled-512x512
 )
 
 # where the configs are

@@ -7,8 +7,6 @@ from mmengine.config import Config, ConfigDict
 
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _SIZE_KEYS = ('crop_size', 'scale', 'size', 'pad_size', 'img_scale', 'scales')
-# heads whose fixed pooling windows need larger images
-_SMALLEST_SIDE = {'LRASPPHead': 512}
 
 
 def _walk(node: Any) -> Iterator[dict]:
@@ -86,6 +84,9 @@ def _shrink_model(cfg: Config, side: int) -> None:
     for preprocessor in (model.get('data_preprocessor'), cfg.get('data_preprocessor')):
         if preprocessor and preprocessor.get('size') is not None:
             preprocessor.size = (side, side)
+        padding = (preprocessor or {}).get('test_cfg') or {}
+        if padding.get('size_divisor', 0) > side:
+            padding.size_divisor = side
     for node in _walk(model):
         if 'img_size' in node:
             node['img_size'] = (side, side)
@@ -121,13 +122,12 @@ def shrink(cfg: Config, iterations: int = 4, side: int = 64, batch_size: int = 2
     Args:
         cfg: a whole experiment's config.
         iterations: how many to train.
-        side: images' height and width; heads with fixed pooling windows take more.
+        side: images' height and width.
         batch_size: of training; at least 2, since batch norm behind a global pooling needs two values.
         samples: of each dataset.
     """
     if batch_size < 2:
         raise ValueError(f'batch_size={batch_size}; batch norm behind a global pooling needs at least 2')
-    side = max([side, *(_SMALLEST_SIDE.get(node.get('type'), 0) for node in _walk(cfg.model))])
     drop_pretrained(cfg)
     _shrink_data(cfg, side, batch_size, samples)
     _shrink_model(cfg, side)

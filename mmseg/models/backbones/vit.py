@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.utils.checkpoint as cp
 from mmcv.cnn import build_norm_layer
@@ -201,7 +202,7 @@ class VisionTransformer(PlainTransformer):
                 norm_cfg,
                 with_cp,
             )
-            for path_rate in torch.linspace(0, drop_path_rate, num_layers)
+            for path_rate in np.linspace(0, drop_path_rate, num_layers)
         )
         self._add_final_norm(final_norm, norm_cfg, embed_dims)
         self._freeze()

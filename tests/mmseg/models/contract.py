@@ -43,7 +43,7 @@ class Architecture:
         model = Config.fromfile(CONFIGS / f'{self.name}.py').model.to_dict()
         model.pop('pretrained', None)
         for key, value in self.options.items():
-            _assign(model, key.split('.'), value)
+            assign(model, key.split('.'), value)
         return _for_tests(model)
 
     def build(self, training: bool = False) -> torch.nn.Module:
@@ -58,15 +58,16 @@ class Architecture:
         return model.train(training)
 
 
-def _assign(node: dict | list, path: list[str], value: object) -> None:
+def assign(node: dict | list, path: list[str], value: object) -> None:
+    """Set what a dotted key names; ``*`` stands for all entries of a list."""
     key, rest = path[0], path[1:]
     if key == '*':
         for child in node:
-            _assign(child, rest, value)
+            assign(child, rest, value)
     elif not rest:
         node[int(key) if isinstance(node, list) else key] = value
     else:
-        _assign(node[int(key) if isinstance(node, list) else key], rest, value)
+        assign(node[int(key) if isinstance(node, list) else key], rest, value)
 
 
 def _for_tests(node: object) -> object:

@@ -1,0 +1,11 @@
+"""BiSeNet for the three WTA classes, FocalLoss on every head."""
+
+_base_ = ['./bisenetv1_r18-d32.py', '../losses/focal.py']
+
+model = dict(
+    data_preprocessor=dict(size=(512, 512)),
+    decode_head=dict(num_classes=3, loss_decode=_base_.focal_loss),
+    auxiliary_head=[
+        {**head, 'num_classes': 3, 'loss_decode': _base_.focal_loss} for head in _base_.model.auxiliary_head
+    ],
+)

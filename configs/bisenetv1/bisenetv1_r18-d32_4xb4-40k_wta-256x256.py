@@ -1,0 +1,14 @@
+"""BiSeNet on crops of the original images.
+
+One of the experiments that the seed document names; it publishes no figures for this model.
+Command: ``bash tools/dist_train.sh configs/bisenetv1/bisenetv1_r18-d32_4xb4-40k_wta-256x256.py 4``
+"""
+
+_base_ = [
+    '../_base_/models/bisenetv1_r18-d32_wta.py',
+    '../_base_/datasets/wta_256.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/schedule_40k.py',
+]
+
+model = dict(data_preprocessor=dict(size=(256, 256)))

@@ -1,0 +1,14 @@
+"""DeepLabV3 on crops of the original images.
+
+One of the experiments that the seed document names; it publishes no figures for this model.
+Command: ``bash tools/dist_train.sh configs/deeplabv3/deeplabv3_r50-d8_4xb4-40k_wta-256x256.py 4``
+"""
+
+_base_ = [
+    '../_base_/models/deeplabv3_r50-d8_wta.py',
+    '../_base_/datasets/wta_256.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/schedule_40k.py',
+]
+
+model = dict(data_preprocessor=dict(size=(256, 256)))
