@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .paths import ROOT
 
-PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmcv-lite', 'numpy', 'opencv-python')
+PACKAGES = ('torch', 'mmengine', 'mmcv', 'mmcv-lite', 'numpy', 'opencv-python', 'opencv-python-headless')
 
 
 def describe(data: Path, argv: list[str], commit: str | None = None) -> dict:

@@ -57,12 +57,12 @@ def select_word(
     for word, values in words.items():
         lost = [i for i in columns if original[i] - values[i] > tolerance + ROUNDING]
         if lost:
-            shown = ', '.join(f'{metrics[i]} {original[i]:.4g} → {values[i]:.4g}' for i in lost)
+            shown = ', '.join(f'{metrics[i]} {_short(original[i])} → {_short(values[i])}' for i in lost)
             reasons.append(f'{word}: left out, it lowers {shown}.')
         else:
             kept[word] = values
             slight = [i for i in columns if values[i] < original[i]]
-            shown = ', '.join(f'{metrics[i]} {original[i]:.4g} → {values[i]:.4g}' for i in slight)
+            shown = ', '.join(f'{metrics[i]} {_short(original[i])} → {_short(values[i])}' for i in slight)
             reasons.append(f'{word}: stays' + (f'; within the tolerance: {shown}.' if slight else '.'))
     if not kept:
         return Selection(None, (*reasons, 'No word is left: keep the original images.'))
@@ -97,3 +97,8 @@ def _most_often_best(
 
 def _listed(names: Sequence[str]) -> str:
     return f' ({", ".join(names)})' if names else ''
+
+
+def _short(value: float) -> str:
+    """As the published tables write it: 28, 30.04, 26.125."""
+    return f'{value:.3f}'.rstrip('0').rstrip('.')
