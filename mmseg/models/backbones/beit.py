@@ -78,7 +78,9 @@ class BEiTAttention(BaseModule):
             dropout_p=self.attn_drop_rate if self.training else 0.0,
             scale=self.scale,
         )
-        return self.proj_drop(self.proj(x.transpose(1, 2).reshape(n, length, channels)))
+        # Copied, since the layout of ``x`` is the kernel's choice, which the ONNX exporter may make otherwise.
+        x = x.transpose(1, 2).clone(memory_format=torch.contiguous_format)
+        return self.proj_drop(self.proj(x.view(n, length, channels)))
 
 
 class BEiTTransformerEncoderLayer(BaseModule):

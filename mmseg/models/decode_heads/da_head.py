@@ -56,7 +56,7 @@ class CAM(nn.Module):
         self.gamma = Scale(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        channels = x.flatten(2)
+        channels = x.flatten(2).unsqueeze(1)  # (N, 1, C, H * W): one head, as fused kernels and ONNX want it
         # Softmax of the row's maximum less the similarity is softmax of the negated similarity.
         context = scaled_dot_product_attention(-channels, channels, channels, scale=1.0)
         return self.gamma(context.view(x.shape)) + x
