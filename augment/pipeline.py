@@ -41,9 +41,10 @@ class Report:
 
     def text(self) -> str:
         """The report as it is printed at the end of a run."""
+        state = f'{self.pending} still to make' if self.dry else f'{self.pending} made now'
         lines = [
             f'{self.out}: {self.pictures} pictures to edit ({self.regions} regions in {self.batches} batches), '
-            f'{self.edits} edits, {self.pending} of them still to make'
+            f'{self.edits} edits, {state}'
         ]
         lines += [f'  cannot be used: {problem}' for problem in self.unusable]
         if not self.dry:
@@ -56,12 +57,13 @@ def run(config: AugmentConfig, progress: Silent | None = None) -> Report:
     """Make the augmented dataset that ``config`` describes, or go on with one that was begun.
 
     Raises ``ValueError`` or ``FileNotFoundError`` for bad input before anything is written, and ``OSError`` naming
-    path and remedy when a file cannot be written; every file that is there is then whole.
+    path and remedy when a file cannot be written, ``MemoryError`` when the GPU is too small; every file that is there
+    is then whole.
     """
     config.check()
-    for sentence in config.without_effect():
-        log.warning(sentence)
-    with join_processes() as group, reproducible(config.seed):
+    with join_processes() as group, reproducible(config.seed), memory_remedy(config):
+        for sentence in config.without_effect() if group.main else ():
+            log.warning(sentence)
         data = read_dataset(Path(config.data), config.split, config.word)
         plan = make_plan(config, data)
         if not plan.groups and not plan.empty:
@@ -87,7 +89,8 @@ def run(config: AugmentConfig, progress: Silent | None = None) -> Report:
                 count(report, config, rows)
                 if config.summary:
                     write_summary(config, data, rows)
-        return group.share(report)
+        report.accepted = group.share(report.accepted)
+        return report
 
 
 def new_report(config: AugmentConfig, plan: Plan, manifest: Manifest) -> Report:
@@ -111,7 +114,7 @@ def carry_out(
     """Copy the originals and edit the groups that fall to this process."""
     if group.main:
         tidy(config, data, plan, manifest)
-    todo = group.share(pending_groups(plan, config, manifest))
+    todo = group.share(pending_groups(plan, config, manifest) if group.main else None)
     manifest.reload()
     group.wait()
     copy_originals(data, config.out_dir(), group.rank, group.world)
@@ -225,6 +228,18 @@ def sole_writer(out: Path, group: Processes) -> Iterator[None]:
                 f'{out} is being written by another run; wait for it or name another --out'
             ) from error
         yield
+
+
+@contextmanager
+def memory_remedy(config: AugmentConfig) -> Iterator[None]:
+    """Turn CUDA's out-of-memory error into a ``MemoryError`` that says what to change."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise MemoryError(
+            f'the GPU has too little memory for batch_size={config.batch_size} at resolution={config.resolution}; '
+            'the same command with a smaller --batch-size, or with --low-resource, goes on where this one stopped'
+        ) from error
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """The processes of one run: one, or as many as ``accelerate launch`` or ``torchrun`` start.
 
-They share the output folder and nothing on the devices, so the group speaks gloo, whatever the devices are.
+They share the output folder and nothing on the devices. All they have to tell each other are a few numbers, so they
+meet in the launcher's key-value store and need no process group.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,13 +18,12 @@ PATIENCE = timedelta(days=7)
 """How long a process waits for the others, whose pictures may take longer than its own."""
 
 
-@dataclass(frozen=True)
 class Processes:
-    """This process among ``world``; ``local_rank`` counts on this machine."""
+    """This process among ``world``; ``local_rank`` counts on this machine. Calls must match in all processes."""
 
-    rank: int = 0
-    world: int = 1
-    local_rank: int = 0
+    def __init__(self, rank: int = 0, world: int = 1, local_rank: int = 0, store: Any = None) -> None:
+        self.rank, self.world, self.local_rank, self.store = rank, world, local_rank, store
+        self.meetings = 0
 
     @property
     def main(self) -> bool:
@@ -33,22 +33,31 @@ class Processes:
     def wait(self) -> None:
         """Wait for all processes."""
         if self.world > 1:
-            dist.barrier()
+            self.meetings += 1
+            gate = f'gate {self.meetings}'
+            if self.store.add(f'{gate} reached', 1) == self.world:
+                self.store.set(gate, 'open')
+            self.store.wait([gate], PATIENCE)
 
     def share(self, value: Any) -> Any:
-        """The main process's ``value``, in all processes."""
+        """The main process's ``value``, of plain JSON types, in all processes."""
         if self.world == 1:
             return value
-        box = [value]
-        dist.broadcast_object_list(box, src=0)
-        return box[0]
+        self.meetings += 1
+        name = f'value {self.meetings}'
+        if self.main:
+            self.store.set(name, json.dumps(value))
+            return value
+        self.store.wait([name], PATIENCE)
+        return json.loads(self.store.get(name))
 
-    def total(self, counts: list[int]) -> list[int]:
-        """Sums of ``counts`` over all processes."""
-        summed = torch.tensor(counts, dtype=torch.int64)
+    def leave(self) -> None:
+        """Let the others go first: the main process may be the store's host."""
         if self.world > 1:
-            dist.all_reduce(summed)
-        return summed.tolist()
+            if self.store.add('left', 1) == self.world:
+                self.store.set('empty', '')
+            if self.main:
+                self.store.wait(['empty'], PATIENCE)
 
     def device(self, wanted: str) -> str:
         """The device of this process; ``ValueError`` for one that is not there."""
@@ -73,16 +82,12 @@ class Processes:
 
 @contextmanager
 def join_processes() -> Iterator[Processes]:
-    """The group that the launcher's environment describes, left at the end."""
+    """The processes that the launcher's environment describes."""
     world = int(os.environ.get('WORLD_SIZE', 1))
     if world == 1:
         yield Processes()
         return
-    own = not dist.is_initialized()
-    if own:
-        dist.init_process_group('gloo', timeout=PATIENCE)
-    try:
-        yield Processes(dist.get_rank(), dist.get_world_size(), int(os.environ.get('LOCAL_RANK', 0)))
-    finally:
-        if own:
-            dist.destroy_process_group()
+    store, rank, world = next(dist.rendezvous('env://', timeout=PATIENCE))
+    group = Processes(rank, world, int(os.environ.get('LOCAL_RANK', 0)), dist.PrefixStore('augment', store))
+    yield group
+    group.leave()

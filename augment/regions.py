@@ -70,10 +70,30 @@ def make_region(box: Box, weight: np.ndarray, mask: np.ndarray, config: AugmentC
 
 def feathered(mask: np.ndarray, dilate: int, feather: int) -> np.ndarray:
     """Weight ``(H, W)`` float32: 1 up to ``dilate`` pixels from ``mask``, falling to 0 over ``feather`` more."""
-    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    distance = distance_within(mask, dilate + feather)
     if feather == 0:
         return (distance <= dilate).astype(np.float32)
     return np.clip(1 - (distance - dilate) / feather, 0, 1).astype(np.float32)
+
+
+def distance_within(mask: np.ndarray, reach: int) -> np.ndarray:
+    """Euclidean distance in pixels to the nearest point of ``mask`` ``(H, W)``, right up to ``reach``.
+
+    Farther pixels get more than ``reach``. Two passes over integers, columns then rows, are exact; OpenCV's
+    transform may round differently from run to run, which a restarted run must not.
+    """
+    far = (reach + 1) ** 2
+    nearest = np.where(mask, 0, far)
+    for axis in (0, 1):
+        line = nearest
+        nearest = line.copy()
+        for shift in range(1, min(reach, mask.shape[axis] - 1) + 1):
+            before, after = [slice(None)] * 2, [slice(None)] * 2
+            before[axis], after[axis] = slice(None, -shift), slice(shift, None)
+            before, after = tuple(before), tuple(after)
+            np.minimum(nearest[after], line[before] + shift**2, out=nearest[after])
+            np.minimum(nearest[before], line[after] + shift**2, out=nearest[before])
+    return np.sqrt(nearest)
 
 
 def working_size(height: int, width: int, resolution: int) -> tuple[int, int]:

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print('stopped; the same command goes on where it was', file=sys.stderr)
         return STOPPED
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, MemoryError) as error:
         if os.environ.get('AUGMENT_TRACEBACK'):
             raise
         print(f'error: {error}', file=sys.stderr)

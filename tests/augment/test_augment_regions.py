@@ -8,6 +8,7 @@ from augment.config import AugmentConfig
 from augment.regions import (
     crop_boxes,
     cut,
+    distance_within,
     feathered,
     latent_mask,
     paste,
@@ -32,6 +33,17 @@ def test_feather_falls_linearly_from_the_dilated_mask():
     # Distances 0..9, dilated by 2: full up to 2, then 3/4, 2/4, 1/4 and nothing from 6 on.
     assert feathered(mask, 2, 4)[0].tolist() == [1, 1, 1, 0.75, 0.5, 0.25, 0, 0, 0, 0]
     assert feathered(mask, 2, 0)[0].tolist() == [1] * 3 + [0] * 7
+
+
+def test_distance_is_exact_within_reach_and_larger_beyond():
+    mask = np.random.default_rng(0).random((23, 41)) > 0.985
+    points = np.argwhere(mask)
+    grid = np.stack(np.mgrid[:23, :41], -1)
+    true = np.sqrt(((grid[:, :, None] - points) ** 2).sum(-1)).min(-1)
+    for reach in (0, 1, 5, 60):
+        near = true <= reach
+        found = distance_within(mask, reach)
+        assert np.array_equal(found[near], true[near]) and (found[~near] > reach).all()
 
 
 def test_working_size_keeps_shape_and_area():

@@ -13,6 +13,7 @@ from augment.editor import Piece, without_broken
 from augment.files import TEMPORARY, json_line, unwritable, write_bytes
 from augment.inversion import Inversion
 from augment.model import NonFiniteError
+from augment.pipeline import memory_remedy, reproducible
 from augment.processes import Processes
 from augment.progress import Bars
 
@@ -146,6 +147,24 @@ def test_devices_that_are_not_there_are_refused(wanted, said):
     with pytest.raises(ValueError, match=said):
         Processes().device(wanted)
     assert Processes().device('cpu') == 'cpu'
+
+
+def test_a_full_gpu_names_the_remedy():
+    said = r'batch_size=16 at resolution=1024; .* smaller --batch-size'
+    config = AugmentConfig(batch_size=16, resolution=1024)
+    with pytest.raises(MemoryError, match=said), memory_remedy(config):
+        raise torch.OutOfMemoryError('CUDA out of memory')
+
+
+def test_random_state_and_kernels_are_as_before_after_a_run():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    with reproducible(3):
+        assert torch.are_deterministic_algorithms_enabled()
+        first = torch.rand(4)
+    with reproducible(3):
+        assert torch.equal(torch.rand(4), first)
+    assert torch.equal(torch.get_rng_state(), before) and not torch.are_deterministic_algorithms_enabled()
 
 
 def test_progress_says_rate_and_time_to_go(caplog):
