@@ -40,8 +40,7 @@ class FCNHead(BaseDecodeHead):
         padding = kernel_size // 2 * dilation
         widths = [self.in_channels] + [self.channels] * num_convs
         convs = [
-            self._conv(w_in, w_out, padding=padding, dilation=dilation)
-            for w_in, w_out in pairwise(widths)
+            self._conv(w_in, w_out, padding=padding, dilation=dilation) for w_in, w_out in pairwise(widths)
         ]
         self.convs = nn.Sequential(*convs) if convs else nn.Identity()
         if concat_input:
