@@ -7,11 +7,11 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 PROJECT=${1:-demo}
 DATA=data/wta_demo
 
-python tools/dataset_tools/render_blades.py --out "$DATA" --train 160 --val 24 --test 40
+python tools/dataset_tools/render_blades.py --out "$DATA" --train 160 --val 16 --test 40
 python tools/dataset_tools/check_dataset.py "$DATA"
 bash bash/run_main.sh --project "$PROJECT" --gpus 1 --candidates \
-    fastscnn/fast_scnn_1xb16-800_wta_demo-128x128 \
-    fastscnn/fast_scnn_1xb16-800_wta_demo-ce-128x128
+    fastscnn/fast_scnn_1xb8-1200_wta_demo-96x96 \
+    fastscnn/fast_scnn_1xb8-1200_wta_demo-ce-96x96
 python tools/analysis_tools/results_table.py "work_dirs/$PROJECT"
 python tools/analysis_tools/plot_curves.py "work_dirs/$PROJECT"
 python tools/analysis_tools/plot_overlays.py "work_dirs/$PROJECT" --count 6

@@ -1,6 +1,6 @@
 """``make demo``: Fast-SCNN with FocalLoss, a few minutes on two CPU cores. Reproduces no published figure.
 
-Command: ``make demo``, or after it ``python tools/train.py configs/fastscnn/fast_scnn_1xb16-800_wta_demo-128x128.py``
+Command: ``make demo``, or after it ``python tools/train.py configs/fastscnn/fast_scnn_1xb8-1200_wta_demo-96x96.py``
 """
 
 _base_ = [
@@ -10,4 +10,4 @@ _base_ = [
     '../_base_/schedules/schedule_demo.py',
 ]
 
-model = dict(data_preprocessor=dict(size=(128, 128)))
+model = dict(data_preprocessor=dict(size=(96, 96)))
