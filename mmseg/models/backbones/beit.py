@@ -214,8 +214,8 @@ class BEiT(PlainTransformer):
     def convert_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Interpolate a checkpoint's relative position tables to this model's window."""
         own = self.state_dict()
-        for key in [key for key in state if key.endswith('relative_position_index')]:
-            del state[key]  # a constant of the window, already right here
+        # constants of the window, which a checkpoint may lack or have of another one
+        state |= {key: value for key, value in own.items() if key.endswith('relative_position_index')}
         for key, table in state.items():
             if key.endswith('relative_position_bias_table') and key in own and table.shape != own[key].shape:
                 state[key] = resize_relative_position_table(table, self.window_size)

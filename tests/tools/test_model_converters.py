@@ -1,0 +1,110 @@
+"""``tools/model_converters``: released layouts, made by renaming our own tensors, come back as they were."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import mmseg.models  # noqa: F401
+from mmseg.models.utils.pretrained import load_state_dict
+from mmseg.registry import MODELS
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / 'tools' / 'model_converters'))
+
+import _conversion
+import beit2mmseg
+import vit2mmseg
+
+SMALL = dict(embed_dims=16, num_layers=2, num_heads=2, out_indices=(1,), final_norm=True)
+
+
+def _build(kind, side=64, **kwargs):
+    torch.manual_seed(0)
+    model = MODELS.build(dict(type=kind, img_size=side, **SMALL, **kwargs))
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    return model
+
+
+def _released_vit(model):
+    """timm's names for our tensors, and a classifier."""
+    released = {'head.weight': torch.zeros(1000, 16), 'head.bias': torch.zeros(1000)}
+    for key, value in model.state_dict().items():
+        for ours, theirs in (
+            ('attn.attn.in_proj_', 'attn.qkv.'),
+            ('attn.attn.out_proj', 'attn.proj'),
+            ('ffn.layers.0.0', 'mlp.fc1'),
+            ('ffn.layers.1', 'mlp.fc2'),
+            ('patch_embed.projection', 'patch_embed.proj'),
+        ):
+            key = key.replace(ours, theirs)
+        key = key.replace('ln2', 'norm2').replace('ln1', 'norm1' if key.startswith('layers') else 'norm')
+        released[key.replace('layers.', 'blocks.', 1) if key.startswith('layers.') else key] = value
+    return released
+
+
+@pytest.mark.parametrize(
+    ('kind', 'convert', 'kwargs'),
+    [('VisionTransformer', vit2mmseg.convert, dict(patch_bias=True)), ('BEiT', beit2mmseg.convert, {})],
+)
+def test_round_trip(kind, convert, kwargs):
+    model = _build(kind, **kwargs)
+    converted = convert(_released_vit(model))
+    own = {key: value for key, value in model.state_dict().items() if 'position_index' not in key}
+    assert set(converted) == set(own)
+    assert all(torch.equal(converted[key], value) for key, value in own.items())
+
+
+@pytest.mark.parametrize(
+    ('kind', 'convert', 'resized'),
+    [
+        ('VisionTransformer', vit2mmseg.convert, 'pos_embed'),
+        ('BEiT', beit2mmseg.convert, 'relative_position_bias_table'),
+    ],
+)
+def test_loading_fits_positions_to_another_image_size(kind, convert, resized):
+    model = _build(kind, side=96)
+    report = load_state_dict(model, convert(_released_vit(_build(kind))), 'released')
+    assert 'missing' not in report
+    assert 'resized' in report and resized in report and 'another shape' not in report
+
+
+def test_a_shared_table_goes_to_every_block():
+    released = _released_vit(_build('BEiT'))
+    table = released.pop('blocks.0.attn.relative_position_bias_table')
+    del released['blocks.1.attn.relative_position_bias_table']
+    converted = beit2mmseg.convert(released | {'rel_pos_bias.relative_position_bias_table': table})
+    for layer in range(2):
+        assert torch.equal(converted[f'layers.{layer}.attn.relative_position_bias_table'], table)
+
+
+def test_command_line_reads_wrapped_files_and_writes_whole_ones(tmp_path, capsys, monkeypatch):
+    model = _build('BEiT')
+    torch.save(dict(model=_released_vit(model)), tmp_path / 'released.pth')
+    argv = [str(tmp_path / 'released.pth'), str(tmp_path / 'pretrain' / 'beit.pth')]
+    _conversion.run(beit2mmseg.convert, 'BEiT', argv)
+    assert 'tensors' in capsys.readouterr().out
+    written = torch.load(argv[1], weights_only=True)
+    assert torch.equal(written['layers.1.gamma_2'], model.layers[1].gamma_2)
+    monkeypatch.setattr(torch, 'save', lambda *_: (_ for _ in ()).throw(OSError('disk full')))
+    with pytest.raises(OSError, match='disk full'):
+        _conversion.save({}, tmp_path / 'pretrain' / 'other.pth')
+    assert [path.name for path in (tmp_path / 'pretrain').iterdir()] == ['beit.pth']
+
+
+@pytest.mark.parametrize('convert', [vit2mmseg.convert, beit2mmseg.convert])
+def test_other_layouts_are_refused(convert):
+    resnet = {'conv1.weight': torch.zeros(1), 'layer1.0.conv1.weight': torch.zeros(1)}
+    with pytest.raises(ValueError, match=r'file\.pth: not the layout of .*conv1\.weight'):
+        convert(resnet, 'file.pth')
+
+
+def test_each_converter_refuses_the_others_and_distilled_weights():
+    vit, beit = _released_vit(_build('VisionTransformer')), _released_vit(_build('BEiT'))
+    with pytest.raises(ValueError, match='not the layout of BEiT'):
+        beit2mmseg.convert(vit)
+    with pytest.raises(ValueError, match="not the layout of timm's"):
+        vit2mmseg.convert(beit)
+    with pytest.raises(ValueError, match='distilled'):
+        vit2mmseg.convert(vit | {'dist_token': torch.zeros(1, 1, 16)})
