@@ -6,6 +6,7 @@ from .bisenetv2 import BiSeNetV2
 from .fast_scnn import FastSCNN
 from .mobilenet_v3 import MobileNetV3
 from .resnet import ResNet, ResNetV1c, ResNetV1d
+from .timm_backbone import TIMMBackbone
 from .vit import VisionTransformer
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     'ResNet',
     'ResNetV1c',
     'ResNetV1d',
+    'TIMMBackbone',
     'VisionTransformer',
 ]
