@@ -1,10 +1,10 @@
-"""1200 iterations: schedule_40k.py, everything in proportion."""
+"""1000 iterations: schedule_40k.py, everything in proportion."""
 
 _base_ = './schedule_40k.py'
 
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, begin=0, end=30, by_epoch=False),
-    dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=30, end=1200, by_epoch=False),
+    dict(type='PolyLR', eta_min=1e-4, power=0.9, begin=30, end=1000, by_epoch=False),
 ]
-train_cfg = dict(max_iters=1200, val_interval=150)
-default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=150))
+train_cfg = dict(max_iters=1000, val_interval=125)
+default_hooks = dict(logger=dict(interval=50), checkpoint=dict(interval=125))

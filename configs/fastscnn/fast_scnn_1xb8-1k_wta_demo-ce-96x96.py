@@ -1,6 +1,6 @@
 """``make demo``: Fast-SCNN with CrossEntropyLoss, otherwise as its FocalLoss twin."""
 
-_base_ = ['./fast_scnn_1xb8-1200_wta_demo-96x96.py', '../_base_/losses/cross_entropy.py']
+_base_ = ['./fast_scnn_1xb8-1k_wta_demo-96x96.py', '../_base_/losses/cross_entropy.py']
 
 model = dict(
     decode_head=dict(loss_decode=dict(_delete_=True, **_base_.cross_entropy_loss)),

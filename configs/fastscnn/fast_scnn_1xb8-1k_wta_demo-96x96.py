@@ -1,6 +1,6 @@
 """``make demo``: Fast-SCNN with FocalLoss, a few minutes on two CPU cores. Reproduces no published figure.
 
-Command: ``make demo``, or after it ``python tools/train.py configs/fastscnn/fast_scnn_1xb8-1200_wta_demo-96x96.py``
+Command: ``make demo``, or after it ``python tools/train.py configs/fastscnn/fast_scnn_1xb8-1k_wta_demo-96x96.py``
 """
 
 _base_ = [
