@@ -13,11 +13,13 @@ from torch import nn
 
 from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
+# Backbones whose blocks are ``backbone.layers``; upstream knows the first two.
+_TRANSFORMERS = ('BEiT', 'MAE', 'VisionTransformer')
 _TOKENS = ('backbone.cls_token', 'backbone.mask_token', 'backbone.pos_embed')
 
 
 def _vit_layer(name: str, max_layer: int) -> int:
-    """Of BEiT and MAE: 0 for the embedding, i + 1 for block i, ``max_layer - 1`` for what lies behind."""
+    """Of BEiT, MAE and ViT: 0 for the embedding, i + 1 for block i, ``max_layer - 1`` for what lies behind."""
     if name in _TOKENS or name.startswith('backbone.patch_embed'):
         return 0
     if name.startswith('backbone.layers'):
@@ -49,7 +51,7 @@ class LearningRateDecayOptimizerConstructor(DefaultOptimWrapperConstructor):
     """One parameter group per layer, with rate ``lr · decay_rate ** (layers behind it)``.
 
     ``paramwise_cfg`` has ``num_layers`` (blocks of the backbone), ``decay_rate`` and ``decay_type``:
-    ``layer_wise`` (BEiT, MAE, ConvNeXt) or ``stage_wise`` (ConvNeXt). Biases and one-dimensional weights get
+    ``layer_wise`` (BEiT, MAE, VisionTransformer, ConvNeXt) or ``stage_wise`` (ConvNeXt). Biases and one-dimensional weights get
     no weight decay; tokens and position embeddings do, as in mmsegmentation.
     """
 
@@ -91,13 +93,13 @@ class LearningRateDecayOptimizerConstructor(DefaultOptimWrapperConstructor):
         kind = type(module.backbone).__name__
         if decay_type == 'layer_wise' and 'ConvNeXt' in kind:
             return _convnext_layer(name, num_layers)
-        if decay_type == 'layer_wise' and ('BEiT' in kind or 'MAE' in kind):
+        if decay_type == 'layer_wise' and any(known in kind for known in _TRANSFORMERS):
             return _vit_layer(name, num_layers + 2)
         if decay_type == 'stage_wise' and 'ConvNeXt' in kind:
             return _convnext_stage(name, num_layers + 2)
         raise NotImplementedError(
-            f'paramwise_cfg.decay_type={decay_type!r} for a backbone {kind}; expected layer_wise for BEiT, MAE or '
-            'ConvNeXt, stage_wise for ConvNeXt'
+            f'paramwise_cfg.decay_type={decay_type!r} for a backbone {kind}; expected layer_wise for BEiT, MAE, '
+            'VisionTransformer or ConvNeXt, stage_wise for ConvNeXt'
         )
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmseg.registry import MODELS
 
@@ -175,16 +174,6 @@ class MobileNetV3(BaseBackbone):
             if i in self.out_indices:
                 outputs.append(x)
         return tuple(outputs)
-
-    def train(self, mode: bool = True) -> 'MobileNetV3':
-        """As ``nn.Module.train``, with frozen layers and, under ``norm_eval``, BatchNorm left in eval mode."""
-        super().train(mode)
-        self._freeze_stages()
-        if mode and self.norm_eval:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
-        return self
 
 
 def _dilate(conv: nn.Conv2d, dilation: int) -> None:

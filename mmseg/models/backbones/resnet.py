@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from mmcv.cnn import build_conv_layer, build_norm_layer
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmseg.registry import MODELS
 
@@ -217,16 +216,6 @@ class ResNet(BaseBackbone):
             if i in self.out_indices:
                 outputs.append(x)
         return tuple(outputs)
-
-    def train(self, mode: bool = True) -> 'ResNet':
-        """As ``nn.Module.train``, with frozen stages and, under ``norm_eval``, BatchNorm left in eval mode."""
-        super().train(mode)
-        self._freeze_stages()
-        if mode and self.norm_eval:
-            for module in self.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
-        return self
 
 
 @MODELS.register_module()

@@ -15,20 +15,23 @@ class _Block(BaseModule):
 
     expansion: int
 
-    def __init__(
-        self, downsample: nn.Module | None, stride: int, dilation: int, with_cp: bool, init_cfg
-    ) -> None:
+    def __init__(self, stride: int, dilation: int, with_cp: bool, init_cfg: dict | None) -> None:
         super().__init__(init_cfg)
         self.stride = stride
         self.dilation = dilation
         self.with_cp = with_cp
+
+    def _build(
+        self, convs: Sequence[nn.Module], widths: Sequence[int], norm_cfg: dict, downsample: nn.Module | None
+    ) -> None:
+        """Register convolutions, norms and shortcut in upstream's order, which optimizer states count by."""
+        for i, (conv, width) in enumerate(zip(convs, widths), start=1):
+            name, norm = build_norm_layer(norm_cfg, width, postfix=i)
+            setattr(self, f'norm{i}_name', name)
+            self.add_module(f'conv{i}', conv)
+            self.add_module(name, norm)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = downsample
-
-    def _add_norm(self, norm_cfg: dict, channels: int, postfix: int) -> None:
-        name, norm = build_norm_layer(norm_cfg, channels, postfix=postfix)
-        setattr(self, f'norm{postfix}_name', name)
-        self.add_module(name, norm)
 
     @property
     def norm1(self) -> nn.Module:
@@ -76,13 +79,14 @@ class BasicBlock(_Block):
     ) -> None:
         if dcn is not None or plugins:
             raise ValueError('dcn and plugins need bottleneck blocks: take depth 50, 101 or 152')
-        super().__init__(downsample, stride, dilation, with_cp, init_cfg)
-        self._add_norm(norm_cfg, planes, 1)
-        self._add_norm(norm_cfg, planes, 2)
-        self.conv1 = build_conv_layer(
-            conv_cfg, inplanes, planes, 3, stride=stride, padding=dilation, dilation=dilation, bias=False
+        super().__init__(stride, dilation, with_cp, init_cfg)
+        convs = (
+            build_conv_layer(
+                conv_cfg, inplanes, planes, 3, stride=stride, padding=dilation, dilation=dilation, bias=False
+            ),
+            build_conv_layer(conv_cfg, planes, planes, 3, padding=1, bias=False),
         )
-        self.conv2 = build_conv_layer(conv_cfg, planes, planes, 3, padding=1, bias=False)
+        self._build(convs, (planes, planes), norm_cfg, downsample)
 
     def _residual(self, x: Tensor) -> Tensor:
         x = self.relu(self.norm1(self.conv1(x)))
@@ -118,14 +122,15 @@ class Bottleneck(_Block):
     ) -> None:
         if style not in ('pytorch', 'caffe'):
             raise ValueError(f"style is 'pytorch' or 'caffe', got {style!r}")
-        super().__init__(downsample, stride, dilation, with_cp, init_cfg)
+        super().__init__(stride, dilation, with_cp, init_cfg)
         stride1, stride2 = (1, stride) if style == 'pytorch' else (stride, 1)
         outplanes = planes * self.expansion
-        for postfix, channels in ((1, planes), (2, planes), (3, outplanes)):
-            self._add_norm(norm_cfg, channels, postfix)
-        self.conv1 = build_conv_layer(conv_cfg, inplanes, planes, 1, stride=stride1, bias=False)
-        self.conv2 = self._middle_conv(conv_cfg, dcn, planes, stride2, dilation)
-        self.conv3 = build_conv_layer(conv_cfg, planes, outplanes, 1, bias=False)
+        convs = (
+            build_conv_layer(conv_cfg, inplanes, planes, 1, stride=stride1, bias=False),
+            self._middle_conv(conv_cfg, dcn, planes, stride2, dilation),
+            build_conv_layer(conv_cfg, planes, outplanes, 1, bias=False),
+        )
+        self._build(convs, (planes, planes, outplanes), norm_cfg, downsample)
         self._plugin_names = self._add_plugins(
             plugins or (), dict(after_conv1=planes, after_conv2=planes, after_conv3=outplanes)
         )

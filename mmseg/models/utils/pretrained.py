@@ -13,6 +13,7 @@ from mmengine.model import PretrainedInit as _PretrainedInit
 from mmengine.model.weight_init import update_init_info
 from mmengine.registry import DefaultScope
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmseg.registry import WEIGHT_INITIALIZERS
 
@@ -165,7 +166,9 @@ class PretrainedInit(_PretrainedInit):
 
 
 class BaseBackbone(BaseModule):
-    """Base of all backbones: ``pretrained`` as short for an ``init_cfg``, and the loading described above.
+    """Base of all backbones: ``pretrained`` as short for an ``init_cfg``, the loading described above, freezing.
+
+    A subclass may set ``norm_eval`` and override :meth:`_freeze_stages`.
 
     Args:
         init_cfg: mmengine's weight initialisation.
@@ -174,6 +177,8 @@ class BaseBackbone(BaseModule):
     Raises:
         ValueError: both are given.
     """
+
+    norm_eval = False
 
     def __init__(self, init_cfg: dict | list[dict] | None = None, pretrained: str | None = None) -> None:
         if pretrained is not None:
@@ -196,3 +201,16 @@ class BaseBackbone(BaseModule):
     def convert_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Translate a checkpoint's keys and resize its tables to this model's; override where needed."""
         return state
+
+    def _freeze_stages(self) -> None:
+        """Put what does not train into eval mode, without gradients; called by every :meth:`train`."""
+
+    def train(self, mode: bool = True) -> 'BaseBackbone':
+        """As ``nn.Module.train``, with frozen stages and, under ``norm_eval``, all norms left in eval mode."""
+        super().train(mode)
+        self._freeze_stages()
+        if mode and self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, (_BatchNorm, torch.nn.LayerNorm)):
+                    module.eval()
+        return self

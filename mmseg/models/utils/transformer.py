@@ -98,14 +98,5 @@ class PlainTransformer(BaseBackbone):
         else:
             super().init_weights()
 
-    def train(self, mode: bool = True) -> 'PlainTransformer':
-        """As ``nn.Module.train``; under ``norm_eval``, LayerNorm is left in eval mode."""
-        super().train(mode)
-        if mode and self.norm_eval:
-            for module in self.modules():
-                if isinstance(module, nn.LayerNorm):
-                    module.eval()
-        return self
-
     def _with_cls_token(self, patches: Tensor) -> Tensor:
         return torch.cat([self.cls_token.expand(patches.shape[0], -1, -1), patches], dim=1)

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+import mmseg.models  # noqa: F401
 from mmseg.engine import LayerDecayOptimizerConstructor, LearningRateDecayOptimizerConstructor
+from mmseg.registry import MODELS
 
 _OPTIMIZER = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.05))
 
@@ -81,3 +83,21 @@ def test_blocks_and_stages_of_convnext():
 def test_unknown_backbone():
     with pytest.raises(NotImplementedError, match='backbone Linear'):
         _rates(LearningRateDecayOptimizerConstructor, nn.Linear(1, 1), num_layers=1, decay_rate=0.5)
+
+
+@pytest.mark.parametrize('kind', ['BEiT', 'VisionTransformer'])
+def test_real_transformers(kind):
+    backbone = MODELS.build(
+        dict(type=kind, img_size=32, embed_dims=8, num_layers=3, num_heads=2, final_norm=True)
+    )
+    rates = _rates(LearningRateDecayOptimizerConstructor, backbone, num_layers=3, decay_rate=0.5)
+    # embedding 0.5 ** 4, blocks 0.5 ** 3 to 0.5 ** 1, the norm behind them and the head 1
+    assert rates['backbone.cls_token'][0] == rates['backbone.patch_embed.projection.weight'][0] == 0.5**4
+    assert [rates[f'backbone.layers.{i}.ln1.weight'] for i in range(3)] == [
+        (0.125, 0.0),
+        (0.25, 0.0),
+        (0.5, 0.0),
+    ]
+    assert rates['backbone.layers.1.ffn.layers.1.weight'] == (0.25, 0.05)
+    assert rates['backbone.ln1.weight'] == (1.0, 0.0)
+    assert set(rates) == {name for name, _ in _Segmentor(backbone).named_parameters()}

@@ -46,7 +46,10 @@ def filled(model):
 
 
 def test_state_dict_has_the_recorded_keys_and_shapes(recorded, model):
-    assert {key: list(value.shape) for key, value in model.state_dict().items()} == recorded[1]['state_dict']
+    shapes = {key: list(value.shape) for key, value in model.state_dict().items()}
+    assert shapes == recorded[1]['state_dict']
+    # an optimizer's state counts parameters by their order
+    assert list(shapes) == list(recorded[1]['state_dict'])
 
 
 def test_outputs_are_the_recorded_ones(recorded, filled):
