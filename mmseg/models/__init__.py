@@ -3,6 +3,18 @@
 from mmseg.registry import MODELS
 
 from .backbones import *
+from .builder import (
+    BACKBONES,
+    HEADS,
+    LOSSES,
+    NECKS,
+    SEGMENTORS,
+    build_backbone,
+    build_head,
+    build_loss,
+    build_neck,
+    build_segmentor,
+)
 from .data_preprocessor import SegDataPreProcessor
 from .decode_heads import *
 from .losses import *
@@ -10,7 +22,17 @@ from .necks import *
 from .segmentors import *
 from .utils import *
 
-# Upstream's older names for the one registry of models.
-BACKBONES = NECKS = HEADS = LOSSES = SEGMENTORS = MODELS
-
-__all__ = ['BACKBONES', 'HEADS', 'LOSSES', 'MODELS', 'NECKS', 'SEGMENTORS', 'SegDataPreProcessor']
+__all__ = [
+    'BACKBONES',
+    'HEADS',
+    'LOSSES',
+    'MODELS',
+    'NECKS',
+    'SEGMENTORS',
+    'SegDataPreProcessor',
+    'build_backbone',
+    'build_head',
+    'build_loss',
+    'build_neck',
+    'build_segmentor',
+]

@@ -5,7 +5,7 @@ import torch
 from mmengine.model import BaseModule
 from mmengine.structures import PixelData
 
-from mmseg.models import stack_gt
+from mmseg.models import build_loss, build_segmentor, stack_gt
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
@@ -202,3 +202,26 @@ def test_errors_name_the_remedy():
                 pretrained='b',
             )
         )
+
+
+def test_the_older_builders_build_and_say_so():
+    cfg = dict(
+        type='EncoderDecoder',
+        backbone=dict(type='HalvedImage'),
+        decode_head=dict(
+            type='FCNHead',
+            in_channels=3,
+            channels=3,
+            num_convs=0,
+            concat_input=False,
+            num_classes=3,
+            in_index=0,
+        ),
+    )
+    with pytest.warns(DeprecationWarning, match='build_segmentor'):
+        model = build_segmentor(cfg, test_cfg=dict(mode='whole'))
+    assert model.test_cfg == dict(mode='whole')
+    with pytest.raises(ValueError, match='test_cfg'):
+        build_segmentor({**cfg, 'test_cfg': {}}, test_cfg={})
+    with pytest.warns(DeprecationWarning, match='build_loss'):
+        assert build_loss(FOCAL).loss_name == 'loss_focal'
