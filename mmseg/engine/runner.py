@@ -1,6 +1,7 @@
 """The runner: mmengine's, at home on the CPU, resuming from whole files, compiling the core."""
 
 import datetime
+import itertools
 import os
 import subprocess
 from pathlib import Path
@@ -14,14 +15,17 @@ from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 
-from mmseg.registry import RUNNERS
+from mmseg.registry import RUNNERS, VISUALIZERS
 from mmseg.utils.collect_env import torchvision_hidden
 
 from .checkpoint_files import find_last_whole_checkpoint
 
 # the tensors-only part of a segmentor, see EncoderDecoder.loss_tensors
 CORE = 'loss_tensors'
+# how many runners this process has built
+_RUNS = itertools.count()
 
 
 def _launcher_environment(launcher: str) -> None:
@@ -47,8 +51,25 @@ class SegRunner(Runner):
 
     What differs: several processes on the CPU talk through gloo; SyncBN becomes BN wherever it can't run;
     ``resume=True`` takes the last whole checkpoint; ``compile`` compiles the model's core; a torchvision that
-    does not import is let alone.
+    does not import is let alone; a second run in one process shares nothing with the first.
     """
+
+    def __init__(self, *args, **kwargs) -> None:
+        run = next(_RUNS)
+        if run:  # mmengine's hubs and loggers go by the experiment's name, which it tells apart by the second
+            cfg = kwargs.get('cfg')
+            file = Path(getattr(cfg, 'filename', None) or 'run').stem
+            kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or file}_{run}'
+        super().__init__(*args, **kwargs)
+
+    def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:
+        """The run's own visualizer, also where an earlier run of the process had one of the same name."""
+        if isinstance(visualizer, dict) and 'name' in visualizer:
+            kind = visualizer['type']
+            kind = VISUALIZERS.get(kind) if isinstance(kind, str) else kind
+            if kind.check_instance_created(visualizer['name']):
+                visualizer = {**visualizer, 'name': f'{visualizer["name"]}_{self._experiment_name}'}
+        return super().build_visualizer(visualizer)
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """Register mmengine's default hooks and a look at the training files before the first iteration.

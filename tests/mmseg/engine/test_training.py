@@ -1,5 +1,6 @@
 """Runs of the tiny experiment: resuming, non-finite losses, SyncBN, mixed precision, compilation."""
 
+import json
 import math
 from pathlib import Path
 
@@ -190,3 +191,21 @@ def test_compiles_the_core(experiment):
     assert actual.losses == pytest.approx(expected.losses, rel=1e-5)
     with pytest.raises(ValueError, match=r'compile\.target'):
         build_runner(experiment(compile=dict(target='los_tensors'))).train()
+
+
+def test_runs_of_one_process_keep_to_themselves(experiment, tmp_path):
+    visualizer = dict(
+        type='SegLocalVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')]
+    )
+    runners = []
+    for name in ('first', 'second'):  # one config, one experiment name, within one second
+        cfg = experiment(visualizer=visualizer, work_dir=str(tmp_path / name), experiment_name='same')
+        runners.append(build_runner(cfg))
+    first, second = runners
+    assert first.visualizer is not second.visualizer
+    assert first.message_hub is not second.message_hub
+    first.visualizer.add_scalar('a', 1)
+    second.visualizer.add_scalar('b', 2)
+    for name, scalar in (('first', 'a'), ('second', 'b')):
+        (log,) = (tmp_path / name).glob('*/vis_data/*.json')
+        assert scalar in json.loads(log.read_text().splitlines()[0])
