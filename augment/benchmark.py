@@ -24,6 +24,7 @@ if __package__ in (None, ''):  # run as a file: the package is beside it, not in
 from augment.attention import EditAttention, attention_control
 from augment.editing import edit
 from augment.inversion import invert
+from augment.loading import DTYPES
 from augment.model import PromptEmbeddings
 from augment.null_text import InnerStep, learning_rate
 from augment.random_model import SIZES, TimedModel, build_model, build_parts
@@ -184,6 +185,24 @@ def measure_ours(model: TimedModel, images: Tensor, steps: int) -> dict[str, Any
     }
 
 
+def measure_largest_batch(
+    parts: tuple, device: str, dtype: str, images: Tensor, steps: int, compile: bool
+) -> dict[str, Any]:
+    """Part (b) with as many of the images as the memory holds, halving their number until it does."""
+    batch = len(images)
+    while True:
+        model = build_model(*parts, device, DTYPES[dtype], graphs=True, compile=compile)
+        try:
+            return measure_ours(model, images[:batch], steps)
+        except torch.OutOfMemoryError:
+            if batch == 1:
+                raise
+            print(f'batch {batch} does not fit, trying {batch // 2}', flush=True)
+        model.release()  # not in the handler: its traceback holds on to the tensors
+        torch.cuda.empty_cache()
+        batch //= 2
+
+
 def inner_step_time(model: TimedModel, latents: Tensor, repeats: int, explicit: bool) -> float:
     """Milliseconds of one inner step per image, forward, backward and Adam."""
     schedule, null = ddim_schedule(model.scheduler, 50), model.encode_prompt([''])
@@ -200,12 +219,12 @@ def inner_step_time(model: TimedModel, latents: Tensor, repeats: int, explicit: 
 
 
 def ablation(
-    parts: tuple, device: str, size: tuple[int, int], batch: int, compile: bool, repeats: int
+    parts: tuple, device: str, size: tuple[int, int], dtype: str, batch: int, compile: bool, repeats: int
 ) -> list[dict]:
     """Milliseconds of an inner step per image while the measures are added one by one."""
     generator = torch.Generator().manual_seed(1)
     latents = torch.randn(batch, 4, *size, generator=generator).to(device)
-    half, plain = torch.bfloat16, {'channels_last': False}
+    half, plain = DTYPES[dtype], {'channels_last': False}
     rows: list[tuple[str, torch.dtype, int, dict]] = [
         (
             'reference (float32, batch 1, explicit attention, eager)',
@@ -214,7 +233,7 @@ def ablation(
             plain | {'explicit': True},
         ),
         ('+ fused attention', torch.float32, 1, plain),
-        ('+ bf16', half, 1, plain),
+        (f'+ {dtype}', half, 1, plain),
         ('+ CUDA graph', half, 1, plain | {'graphs': True}),
         (f'+ batch {batch}', half, batch, plain | {'graphs': True}),
         ('+ channels_last', half, batch, {'channels_last': True, 'graphs': True}),
@@ -248,6 +267,7 @@ def benchmark(
     batch: int,
     *,
     device: str,
+    dtype: str = 'fp16',
     steps: int = 50,
     reference_steps: int = 3,
     ablation_batch: int | None = None,
@@ -264,17 +284,19 @@ def benchmark(
         'resolution': resolution,
         'steps': steps,
         'inner_steps': INNER_STEPS,
+        'dtype': dtype,
         'torch': torch.__version__,
         'device': torch.cuda.get_device_name() if torch.device(device).type == 'cuda' else 'cpu',
     }
-    # The float32 weights are rounded by the first bf16 row, which timing doesn't mind, so the reference is first.
+    # The float32 weights are rounded by the first row of half precision, which timing doesn't mind, so the reference is first.
     report['reference'] = measure_reference(parts, device, images, steps, min(reference_steps, steps))
     print(json.dumps(report['reference']), flush=True)
-    report['ablation'] = ablation(parts, device, (cells, cells), ablation_batch or batch, compile, repeats)
+    report['ablation'] = ablation(
+        parts, device, (cells, cells), dtype, ablation_batch or batch, compile, repeats
+    )
     plain, compiled = (row.get('inner_step_ms_per_image', math.inf) for row in report['ablation'][-2:])
     report['compiled'] = compile and compiled < plain
-    model = build_model(*parts, device, torch.bfloat16, graphs=True, compile=report['compiled'])
-    report['ours'] = measure_ours(model, images, steps)
+    report['ours'] = measure_largest_batch(parts, device, dtype, images, steps, report['compiled'])
     report['times_faster'] = report['reference']['seconds_per_image'] / report['ours']['seconds_per_image']
     return report
 
@@ -286,10 +308,16 @@ def main() -> None:
     )
     parser.add_argument('--size', choices=SIZES, default='sdxl', help='tiny tries the benchmark itself')
     parser.add_argument('--resolution', type=int, default=512, help='side of the square images in pixels')
-    parser.add_argument('--batch', type=int, default=16, help='images inverted and edited together')
+    parser.add_argument(
+        '--batch',
+        type=int,
+        default=16,
+        help='images inverted and edited together; halved until the memory suffices',
+    )
     parser.add_argument(
         '--ablation-batch', type=int, help='batch of the single measures; left out: as --batch'
     )
+    parser.add_argument('--dtype', choices=DTYPES, default='fp16', help='number format of the UNet, ours')
     parser.add_argument('--steps', type=int, default=50, help='DDIM steps')
     parser.add_argument(
         '--reference-steps',

@@ -131,7 +131,7 @@ class AugmentConfig:
     seed: int = option(
         0, 'seed of all that is drawn (pictures of --limit and of the contact sheet)', PROJECT, low=0
     )
-    dtype: str = option('bf16', 'number format of the UNet', PROJECT, choices=('bf16', 'fp16', 'fp32'))
+    dtype: str = option('fp16', 'number format of the UNet', PROJECT, choices=('fp16', 'bf16', 'fp32'))
     device: str = option('auto', 'auto, cpu, cuda or cuda:N', PROJECT)
     compile: bool = option(False, 'compile the repeated blocks of the UNet', PROJECT)
     cache: str = option(

@@ -9,7 +9,7 @@ import torch
 
 from .model import EditModel
 
-DTYPES = {'bf16': torch.bfloat16, 'fp16': torch.float16, 'fp32': torch.float32}
+DTYPES = {'fp16': torch.float16, 'bf16': torch.bfloat16, 'fp32': torch.float32}
 INDEX_FILE = 'model_index.json'
 WEIGHT_SUFFIXES = ('.safetensors', '.ckpt', '.bin', '.pt', '.pth')
 SAMPLES = 64  # places of a weight file that its fingerprint reads
@@ -17,7 +17,7 @@ SAMPLE_BYTES = 1 << 16
 
 
 def load_model(
-    model: str, *, device: str = 'cuda', dtype: str = 'bf16', lora: str | None = None, compile: bool = False
+    model: str, *, device: str = 'cuda', dtype: str = 'fp16', lora: str | None = None, compile: bool = False
 ) -> EditModel:
     """Load SDXL for editing.
 
@@ -26,7 +26,7 @@ def load_model(
             network is never touched. The configurations and tokenizers that belong to a single file are read from
             the directory of the same name beside it, where there is one, else from the hub.
         device: ``cuda``, ``cuda:N`` or ``cpu``.
-        dtype: Of the UNet and the text encoders: bf16, fp16 or fp32. The autoencoder always runs in float32.
+        dtype: Of the UNet and the text encoders: fp16, bf16 or fp32. The autoencoder always runs in float32.
         lora: LoRA file or directory, fused into the weights; needs the package ``peft``.
         compile: Compile the UNet's transformer blocks; used in the inner steps of null-text inversion.
 

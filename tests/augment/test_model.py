@@ -141,7 +141,7 @@ def test_other_weight_files_are_refused(tmp_path):
 
 
 def test_unknown_dtype_and_missing_gpu(tiny_sdxl_dir):
-    with pytest.raises(ValueError, match="'int4' is unknown; expected one of bf16, fp16, fp32"):
+    with pytest.raises(ValueError, match="'int4' is unknown; expected one of fp16, bf16, fp32"):
         load_model(str(tiny_sdxl_dir), device='cpu', dtype='int4')
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match='use device cpu'):
