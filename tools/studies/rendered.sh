@@ -20,7 +20,7 @@ cd "$ROOT"
 
 PYTHON=${PYTHON:-python3}
 DATA=${DATA:-data/rendered_600}
-CORES=$(nproc)
+CORES=$(env -u OMP_NUM_THREADS nproc)  # nproc would answer with OMP_NUM_THREADS
 JOBS=${JOBS:-$((CORES < 15 ? CORES : 15))}
 
 "$PYTHON" tools/dataset_tools/render_blades.py --out "$DATA" --train 400 --val 100 --test 100 --size 512 --seed 0
