@@ -7,6 +7,7 @@ from mmseg.utils.launch import (
     add_common_arguments,
     draw_predictions,
     enable_tta,
+    end_distributed_run,
     load_config,
     write_predictions,
 )
@@ -39,6 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.out is not None:
         write_predictions(cfg, args.out)
     build_runner(cfg).test()
+    end_distributed_run()
 
 
 if __name__ == '__main__':

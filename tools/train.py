@@ -5,7 +5,7 @@ import argparse
 from mmengine.device import get_device
 
 from mmseg.engine import build_runner
-from mmseg.utils.launch import add_common_arguments, enable_amp, load_config
+from mmseg.utils.launch import add_common_arguments, enable_amp, end_distributed_run, load_config
 from mmseg.utils.smoke import drop_pretrained, shrink
 
 
@@ -51,6 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     if get_device() == 'cpu':
         runner.logger.info('No CUDA device: training on the CPU.')
     runner.train()
+    end_distributed_run()
 
 
 if __name__ == '__main__':

@@ -114,8 +114,9 @@ def test_two_processes_train_what_one_does(experiment, tmp_path):
     moved = max((expected[name] - start[name]).abs().max().item() for name in expected)
     assert moved > 1e-2
     for name in expected:
-        # sums of 2 + 2 and of 4 images are rounded differently; a wrong gradient would be off by what has moved
-        torch.testing.assert_close(actual[name], expected[name], rtol=1e-4, atol=1e-4)
+        # sums of 2 + 2 and of 4 images are rounded differently, which ReLUs near zero make more of on some processors;
+        # a wrong gradient would be off by what has moved
+        torch.testing.assert_close(actual[name], expected[name], rtol=1e-4, atol=moved / 20)
 
 
 def test_test(experiment, tmp_path):
