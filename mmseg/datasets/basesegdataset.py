@@ -9,7 +9,9 @@ from pathlib import PurePath
 import numpy as np
 from mmengine import fileio
 from mmengine.dataset import BaseDataset, Compose, force_full_init
+from mmengine.dist import is_main_process
 from mmengine.registry import DefaultScope
+from rich.progress import Progress
 
 from mmseg.registry import DATASETS
 
@@ -224,8 +226,10 @@ class BaseSegDataset(BaseDataset):
     def class_counts(self) -> np.ndarray:
         """Labelled pixels per image and class, (N, number of classes) int64; reads every label map.
 
+        Labels are read as the pipeline reads them, before any augmentation. Shows its progress.
+
         Raises:
-            ValueError: The dataset has no class names or a label is out of range.
+            ValueError: The dataset has no class names, an image no label map, or a label is out of range.
         """
         classes = self._metainfo.get('classes')
         if classes is None:
@@ -233,25 +237,36 @@ class BaseSegDataset(BaseDataset):
                 f"{type(self).__name__} has no class names: pass metainfo=dict(classes=('...', ...))."
             )
         counts = np.zeros((len(self), len(classes)), np.int64)
-        for idx in range(len(self)):
-            found = np.bincount(self._labels(idx).ravel(), minlength=256)
-            if 0 <= self.ignore_index < 256:
-                found[self.ignore_index] = 0
-            if found[len(classes) :].any():
-                wrong = np.flatnonzero(found[len(classes) :]) + len(classes)
-                raise ValueError(
-                    f'{self.get_data_info(idx)["seg_map_path"]} holds the labels {wrong.tolist()}, expected ids below '
-                    f'{len(classes)} or ignore_index={self.ignore_index}. '
-                    'Convert it with tools/dataset_tools/convert_labels.py.'
-                )
-            counts[idx] = found[: len(classes)]
+        with Progress(disable=not is_main_process()) as progress:
+            for idx in progress.track(range(len(self)), description='counting the pixels of each class'):
+                counts[idx] = self._count_labels(idx, len(classes))
         return counts
 
-    def _labels(self, idx: int) -> np.ndarray:
+    def _count_labels(self, idx: int, num_classes: int) -> np.ndarray:
+        found = np.bincount(self._labels(idx).ravel(), minlength=256)
+        if 0 <= self.ignore_index < 256:
+            found[self.ignore_index] = 0
+        wrong = np.flatnonzero(found[num_classes:]) + num_classes
+        if len(wrong):
+            raise ValueError(
+                f'{self.get_data_info(idx)["seg_map_path"]} holds the labels {wrong.tolist()}, expected ids below '
+                f'{num_classes} or ignore_index={self.ignore_index}. '
+                'Convert it with tools/dataset_tools/convert_labels.py.'
+            )
+        return found[:num_classes]
+
+    def label_loader(self) -> Callable[[dict], dict]:
+        """The pipeline's own ``LoadAnnotations``; where it has none, the default one."""
         # Imported here: the transforms package must not be needed to define a dataset class.
         from .transforms.loading import LoadAnnotations
 
+        for transform in getattr(self.pipeline, 'transforms', ()):
+            if isinstance(transform, LoadAnnotations):
+                return transform
+        return LoadAnnotations(backend_args=self.backend_args, cache_mb=0)
+
+    def _labels(self, idx: int) -> np.ndarray:
         info = self.get_data_info(idx)
         if 'seg_map_path' not in info:
             raise ValueError(f'{info["img_path"]} has no label map: data_prefix lacks seg_map_path.')
-        return LoadAnnotations(backend_args=self.backend_args, cache_mb=0)(info)['gt_seg_map']
+        return self.label_loader()(info)['gt_seg_map']

@@ -11,12 +11,11 @@ from mmengine.dist import broadcast, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from rich.progress import track
 from torch.utils.data import Dataset
 
 from mmseg.models.losses import ClassWeightedLoss, enet_class_weight
 from mmseg.models.losses.utils import ENET
-from mmseg.registry import HOOKS, TRANSFORMS
+from mmseg.registry import HOOKS
 
 from .check_dataset_hook import parts_of
 
@@ -95,57 +94,27 @@ def cached_class_counts(dataset: Dataset, cache: Path) -> np.ndarray:
 
 
 def class_counts(dataset: Dataset) -> np.ndarray:
-    """Pixels of each class in the labels of a data set, int64 (C,); ignored and unknown ids are left out.
+    """Pixels of each class in the labels of a data set, int64 (C,).
 
     Raises:
-        ValueError: if an item has no label file, or no label names a class.
+        ValueError: if an item has no label file, a label is out of range, or none names a class.
     """
-    num_classes = len(dataset.metainfo['classes'])
-    histogram = np.zeros(256, dtype=np.int64)
-    for part in parts_of(dataset):
-        load = _loader(part)
-        counted = np.zeros(256, dtype=np.int64)
-        for item in track(_label_items(part), description='counting the pixels of each class'):
-            labels = load(dict(item, seg_fields=[]))['gt_seg_map']
-            counted += np.bincount(labels.ravel(), minlength=256)[:256]
-        ignored = getattr(part, 'ignore_index', 255)
-        if 0 <= ignored < 256:
-            counted[ignored] = 0
-        histogram += counted
-    counts = histogram[:num_classes]
-    if counts.sum() == 0:
+    counts = sum(part.class_counts().sum(axis=0) for part in parts_of(dataset))
+    if not counts.sum():
         raise ValueError(
-            f'no pixel of the training labels has an id in 0..{num_classes - 1}; run '
+            f'no pixel of the training labels has an id in 0..{len(counts) - 1}; run '
             'tools/dataset_tools/check_dataset.py on the data set'
         )
     return counts
-
-
-def _label_items(part: Dataset) -> list[dict]:
-    items = [part.get_data_info(index) for index in range(len(part))]
-    for item in items:
-        if 'seg_map_path' not in item:
-            raise ValueError(
-                f'{item.get("img_path")} has no label file: set data_prefix=dict(seg_map_path=...)'
-            )
-    return items
-
-
-def _loader(part: Dataset):
-    """The pipeline's own way to read labels, so that ids are counted as they are learned."""
-    for transform in getattr(part.pipeline, 'transforms', []):
-        if type(transform).__name__ == 'LoadAnnotations':
-            return transform
-    return TRANSFORMS.build(dict(type='LoadAnnotations'))
 
 
 def _key(dataset: Dataset) -> str:
     """A digest of all that the counts depend on."""
     digest = hashlib.sha256(repr(list(dataset.metainfo['classes'])).encode())
     for part in parts_of(dataset):
-        digest.update(repr((repr(_loader(part)), getattr(part, 'ignore_index', 255))).encode())
-        for item in _label_items(part):
-            path = Path(item['seg_map_path'])
+        digest.update(repr((repr(part.label_loader()), part.ignore_index)).encode())
+        for item in (part.get_data_info(index) for index in range(len(part))):
+            path = Path(item.get('seg_map_path', ''))
             stat = path.stat() if path.is_file() else None
             state = (stat.st_size, stat.st_mtime_ns) if stat else None
             read = (str(path), state, item.get('label_map'), item.get('reduce_zero_label'))

@@ -91,8 +91,10 @@ def test_counts_are_kept_until_a_label_changes(dataset, tmp_path):
 def test_what_it_cannot_do_it_says(dataset, tmp_path):
     with pytest.warns(UserWarning, match='no loss has class_weight'):
         run(dataset(), tmp_path, CrossEntropyLoss())
-    with pytest.raises(ValueError, match=r'a\.png has no label file'):
+    with pytest.raises(ValueError, match=r'a\.png has no label map'):
         run(dataset(data_prefix=dict(img_path='img')), tmp_path, CrossEntropyLoss(class_weight='enet'))
+    with pytest.raises(ValueError, match=r'a\.png holds the labels \[2\], expected ids below 2'):
+        run(dataset(classes=('normal', 'attached')), tmp_path, CrossEntropyLoss(class_weight='enet'))
     with pytest.raises(ValueError, match='c must be above 1'):
         ClassWeightHook(c=1)
     Image.fromarray(np.full((4, 4), 255, dtype=np.uint8)).save(tmp_path / 'ann' / 'a.png')
