@@ -119,6 +119,26 @@ def test_two_processes_train_what_one_does(experiment, tmp_path):
         torch.testing.assert_close(actual[name], expected[name], rtol=1e-4, atol=moved / 20)
 
 
+def test_a_distributed_run_ends_tidily(tmp_path):
+    code = f"""
+import atexit
+import torch.distributed as dist
+from mmseg.utils.launch import end_distributed_run
+
+end_distributed_run()
+print('alone, a program goes on')
+dist.init_process_group('gloo', init_method='file://{tmp_path}/meeting', rank=0, world_size=1)
+atexit.register(print, 'tidied up')
+end_distributed_run()
+print('not reached')
+"""
+    ran = subprocess.run(
+        [sys.executable, '-c', code], env=_environment(), capture_output=True, text=True, timeout=300
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == ['alone, a program goes on', 'tidied up']
+
+
 def test_test(experiment, tmp_path):
     train, test = _tool('train'), _tool('test')
     steps = [
