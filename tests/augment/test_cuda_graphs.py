@@ -46,8 +46,9 @@ def test_graphs_survive_another_size_and_other_prompts(models, tiny_latents):
         torch.testing.assert_close(graphs, eager, atol=5e-2, rtol=2e-2)
 
 
-def test_half_precision_with_graphs_is_finite_and_close(tiny_sdxl_dir, models, tiny_latents):
-    half = load_model(str(tiny_sdxl_dir), device='cuda', dtype='bf16')
+@pytest.mark.parametrize('dtype', ['fp16', 'bf16'])
+def test_half_precision_with_graphs_is_finite_and_close(tiny_sdxl_dir, models, tiny_latents, dtype):
+    half = load_model(str(tiny_sdxl_dir), device='cuda', dtype=dtype)
     assert half.vae.dtype == torch.float32
     fast, slow = (invert(model, tiny_latents, SOURCE, steps=5) for model in (half, models[1]))
     assert fast.uncond_tokens.dtype == torch.float32

@@ -125,7 +125,8 @@ def test_batched_and_one_by_one_agree(tiny_model, tiny_latents, monkeypatch):
         assert abs(psnrs[0] - psnrs[1]) < 0.1, psnrs
 
 
-def test_half_precision_keeps_the_gain(tiny_model, tiny_latents, inverted):
+@pytest.mark.parametrize(('dtype', 'lost'), [(torch.float16, 0.5), (torch.bfloat16, 1.5)])
+def test_half_precision_keeps_the_gain(tiny_model, tiny_latents, inverted, dtype, lost):
     """Of the 14 dB over plain DDIM inversion; single images move by 0.5 dB with any rounding of the gradients."""
     half = EditModel(
         copy.deepcopy(tiny_model.unet),
@@ -134,7 +135,7 @@ def test_half_precision_keeps_the_gain(tiny_model, tiny_latents, inverted):
         tiny_model.tokenizers,
         copy.deepcopy(tiny_model.text_encoders),
         id='tiny',
-        dtype=torch.bfloat16,
+        dtype=dtype,
     )
     found = invert(half, tiny_latents, PROMPT, steps=10)
     assert found.uncond_tokens.dtype == found.start.dtype == torch.float32
@@ -142,4 +143,4 @@ def test_half_precision_keeps_the_gain(tiny_model, tiny_latents, inverted):
         psnr(tiny_model, reconstruct(model, inversion, PROMPT), tiny_latents).mean()
         for model, inversion in ((tiny_model, inverted), (half, found))
     )
-    assert reduced > full - 1.5, (full, reduced)
+    assert reduced > full - lost, (full, reduced)
