@@ -25,6 +25,26 @@ def test_all_parts_are_measured(tmp_path, monkeypatch, capsys):
     assert report['times_faster'] == pytest.approx(reference['seconds_per_image'] / ours['seconds_per_image'])
 
 
+def test_batch_is_halved_until_it_fits(monkeypatch, capsys):
+    tried = []
+
+    def measure(model, images, steps):
+        tried.append(len(images))
+        if len(images) > fits:
+            raise torch.OutOfMemoryError
+        return {'batch': len(images)}
+
+    monkeypatch.setattr(benchmark, 'measure_ours', measure)
+    arguments = random_model.build_parts('tiny', 'cpu'), 'cpu', 'fp32', torch.zeros(8, 3, 64, 64), 2, {}
+    fits = 2
+    assert benchmark.measure_largest_batch(*arguments) == {'batch': 2}
+    assert tried == [8, 4, 2]
+    assert 'batch 8 does not fit, trying 4' in capsys.readouterr().out
+    fits = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        benchmark.measure_largest_batch(*arguments)
+
+
 def test_explicit_attention_is_attention(tiny_model, tiny_latents):
     prompt = tiny_model.encode_prompt(['photo of a crack'])
     tokens, pooled = prompt.tokens.expand(3, -1, -1), prompt.pooled.expand(3, -1)
