@@ -26,8 +26,8 @@ from mmengine.registry import HOOKS
 @HOOKS.register_module()
 class KillerHook(Hook):
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if runner.iter == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if runner.iter == {iteration}:
+            os.kill(os.getpid(), signal.{signal})
 """
 
 
@@ -70,8 +70,12 @@ def test_train_flags(experiment, tmp_path, capsys):
         train.main([config, '--amp'])
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(experiment, tmp_path):
-    (tmp_path / 'killer.py').write_text(KILLER)
+@pytest.mark.parametrize(
+    ('name', 'iteration', 'status', 'left'),
+    [('SIGKILL', 3, -signal.SIGKILL, {'iter_2.pth'}), ('SIGTERM', 2, 143, {'iter_2.pth', 'iter_3.pth'})],
+)
+def test_a_killed_run_goes_on_to_the_same_weights(experiment, tmp_path, name, iteration, status, left):
+    (tmp_path / 'killer.py').write_text(KILLER.format(iteration=iteration, signal=name))
     cfg = experiment(work_dir=str(tmp_path / 'whole'))
     whole = _write(cfg, tmp_path / 'whole.py')
     cfg = experiment(work_dir=str(tmp_path / 'killed'))
@@ -82,9 +86,11 @@ def test_a_killed_run_goes_on_to_the_same_weights(experiment, tmp_path):
 
     command = [sys.executable, str(ROOT / 'tools/train.py'), killed]
     died = subprocess.run(command, env=_environment(tmp_path), capture_output=True, text=True, timeout=300)
-    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert died.returncode == status, died.stderr
     assert 'No CUDA device: training on the CPU' in died.stdout + died.stderr
-    assert [path.name for path in (tmp_path / 'killed').glob('*.pth')] == ['iter_2.pth']
+    assert {path.name for path in (tmp_path / 'killed').glob('*.pth')} == left
+    told = f'saved {tmp_path / "killed/iter_3.pth"}; --resume goes on from there' in died.stdout + died.stderr
+    assert told == (name == 'SIGTERM')
 
     train = _tool('train')
     train.main([resumed, '--resume'])
