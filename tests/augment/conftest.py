@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_sdxl import build_tiny_sdxl
-from torch.nn import functional
+from tiny_sdxl import build_tiny_sdxl, smooth_pictures
 
 from augment.loading import load_model
 
@@ -25,5 +24,4 @@ def tiny_model(tiny_sdxl_dir):
 @pytest.fixture(scope='session')
 def tiny_latents(tiny_model):
     """Latents ``(3, 4, 8, 8)`` of three smooth pictures of 64 x 64 pixels."""
-    coarse = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(5)) * 2 - 1
-    return tiny_model.encode_images(functional.interpolate(coarse, size=(64, 64), mode='bilinear'))
+    return tiny_model.encode_images(smooth_pictures(3, torch.Generator().manual_seed(5)))

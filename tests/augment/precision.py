@@ -15,11 +15,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a file: the package is not beside it
 
-from tiny_sdxl import build_tiny_sdxl
+from tiny_sdxl import build_tiny_sdxl, psnr, smooth_pictures
 
 from augment.editing import reconstruct
 from augment.inversion import invert
@@ -27,18 +26,6 @@ from augment.loading import DTYPES, load_model
 from augment.model import EditModel
 
 PROMPT = 'photo of a crack'
-
-
-def psnr(model: EditModel, latents: Tensor, reference: Tensor) -> Tensor:
-    """Of the decoded pictures ``(N,)``, in dB; they span [-1, 1], so the peak is 2."""
-    error = (model.decode_latents(latents) - model.decode_latents(reference)).square().flatten(1).mean(dim=1)
-    return 10 * torch.log10(4 / error)
-
-
-def smooth_pictures(count: int) -> Tensor:
-    """Pictures ``(N, 3, 64, 64)`` in [-1, 1]: random colours of 8 x 8 fields, blended into each other."""
-    coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(5)) * 2 - 1
-    return functional.interpolate(coarse, size=(64, 64), mode='bilinear')
 
 
 def measure(
@@ -66,7 +53,7 @@ def main() -> None:
         where = str(build_tiny_sdxl(Path(directory)))
         models = {name: load_model(where, device=args.device, dtype=name) for name in DTYPES}
     judge = models['fp32']
-    latents = judge.encode_images(smooth_pictures(args.images))
+    latents = judge.encode_images(smooth_pictures(args.images, torch.Generator().manual_seed(5)))
     rows = [('fp32, one by one', 'fp32', 1, 'null-text'), ('fp32, DDIM alone', 'fp32', args.images, 'ddim')]
     rows += [(f'{name}, batched', name, args.images, 'null-text') for name in DTYPES]
     for steps in args.steps:

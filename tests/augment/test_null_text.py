@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from tiny_sdxl import psnr
 
 from augment import null_text
 from augment.attention import attention_control
@@ -14,12 +15,6 @@ from augment.null_text import ADAM_BETAS, AdamState, InnerStep, learning_rate, s
 from augment.sampling import ddim_schedule, guide, predict
 
 PROMPT = 'photo of a crack'
-
-
-def psnr(model, latents, reference):
-    """Of the decoded pictures, per image, in dB; they span [-1, 1], so the peak is 2."""
-    error = (model.decode_latents(latents) - model.decode_latents(reference)).square().flatten(1).mean(dim=1)
-    return 10 * torch.log10(4 / error)
 
 
 def test_published_rates_and_stops():

@@ -111,12 +111,23 @@ def _vae() -> AutoencoderKL:
     )
 
 
+def smooth_pictures(count: int, generator: torch.Generator) -> Tensor:
+    """Pictures ``(N, 3, 64, 64)`` in [-1, 1]: random colours of 8 x 8 fields, blended into each other."""
+    coarse = torch.rand(count, 3, 8, 8, generator=generator) * 2 - 1
+    return nn.functional.interpolate(coarse, size=(64, 64), mode='bilinear')
+
+
+def psnr(model, latents: Tensor, reference: Tensor) -> Tensor:
+    """Of the pictures that ``model`` decodes, ``(N,)`` in dB; they span [-1, 1], so the peak is 2."""
+    error = (model.decode_latents(latents) - model.decode_latents(reference)).square().flatten(1).mean(dim=1)
+    return 10 * torch.log10(4 / error)
+
+
 @torch.no_grad()
 def _calibrate_vae(vae: AutoencoderKL, generator: torch.Generator) -> None:
     """Give latents unit spread and decoded images a spread of 0.3 about grey."""
     vae.eval()
-    coarse = torch.rand(4, 3, 8, 8, generator=generator) * 2 - 1
-    images = nn.functional.interpolate(coarse, size=(64, 64), mode='bilinear')
+    images = smooth_pictures(4, generator)
     latents = vae.encode(images).latent_dist.mode()
     vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 4))
     decoded = vae.decode(latents).sample

@@ -1,11 +1,14 @@
 """``tools/analysis_tools/benchmark_step.py`` on a small model."""
 
 import json
+from pathlib import Path
 
 import benchmark_step
 import pytest
 import torch
 from mmengine.config import Config
+
+SCHEDULE = Path(__file__).resolve().parents[2] / 'configs/_base_/schedules/schedule_40k.py'
 
 
 @pytest.fixture
@@ -53,3 +56,7 @@ def test_refuses_what_it_cannot_time(config, capsys):
     with pytest.raises(SystemExit):
         benchmark_step.main([config, '--steps', '0'])
     assert '--steps must be at least 1' in capsys.readouterr().err
+    with pytest.raises(
+        ValueError, match=r'schedule_40k\.py: no model in it; expected the config of an experiment'
+    ):
+        benchmark_step.main([str(SCHEDULE)])

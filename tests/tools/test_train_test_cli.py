@@ -122,7 +122,7 @@ def test_two_processes_train_what_one_does(experiment, tmp_path):
     for name in expected:
         # sums of 2 + 2 and of 4 images are rounded differently, which ReLUs near zero make more of on some processors;
         # a wrong gradient would be off by what has moved
-        torch.testing.assert_close(actual[name], expected[name], rtol=1e-4, atol=moved / 20)
+        torch.testing.assert_close(actual[name], expected[name], rtol=1e-4, atol=moved / 100)
 
 
 def test_a_distributed_run_ends_tidily(tmp_path):

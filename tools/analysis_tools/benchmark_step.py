@@ -25,6 +25,7 @@ from mmengine.device import get_device
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from results_table import write
 from torch.profiler import ProfilerActivity, profile
 
 import mmseg.engine
@@ -81,23 +82,24 @@ def build_step(
     return model, step
 
 
-def kernels(step: Callable[[], None]) -> Counter:
-    """Milliseconds of each kernel in one step, by name; ``count`` of all under the empty name."""
+def kernels(step: Callable[[], None]) -> tuple[float, Counter]:
+    """How many kernels one step runs, and the milliseconds of each by name."""
     with profile(activities=[ProfilerActivity.CUDA]) as found:
         for _ in range(PROFILED):
             step()
         torch.cuda.synchronize()
+    run = [event for event in found.events() if event.device_type == torch.autograd.DeviceType.CUDA]
     spent: Counter = Counter()
-    for event in found.events():
-        if event.device_type == torch.autograd.DeviceType.CUDA:
-            spent[event.name] += event.device_time / PROFILED / 1e3
-            spent[''] += 1 / PROFILED
-    return spent
+    for event in run:
+        spent[event.name] += event.device_time / PROFILED / 1e3
+    return len(run) / PROFILED, spent
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """All figures, times in milliseconds."""
     cfg = Config.fromfile(args.config)
+    if missing := [key for key in ('model', 'optim_wrapper', 'train_dataloader') if key not in cfg]:
+        raise ValueError(f'{args.config}: no {missing[0]} in it; expected the config of an experiment')
     init_default_scope('mmseg')
     drop_pretrained(cfg)
     if args.amp:
@@ -130,8 +132,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         'whole_ms': whole / args.steps * 1e3,
     }
     if on_gpu:
-        spent = kernels(step)
-        figures['kernels'] = round(spent.pop(''))
+        count, spent = kernels(step)
+        figures['kernels'] = round(count)
         figures['kernel_ms'] = sum(spent.values())
         figures['longest_kernels_ms'] = dict(spent.most_common(args.top))
         figures['peak_memory_mib'] = round(torch.cuda.max_memory_allocated() / 2**20)
@@ -145,9 +147,7 @@ def main(argv: list[str] | None = None) -> None:
     text = json.dumps(figures, indent=2)
     print(text)
     if args.json is not None:
-        temporary = args.json.with_name(args.json.name + '.part')
-        temporary.write_text(text + '\n', encoding='utf-8')
-        temporary.replace(args.json)
+        write(args.json, text + '\n')
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from pathlib import Path
 
 from mmengine.dist import is_distributed
 from mmengine.hooks import CheckpointHook as _CheckpointHook
@@ -59,8 +60,7 @@ class CheckpointHook(_CheckpointHook):
         super().after_train_iter(runner, *args, **kwargs)
         if not self._told_to_end:
             return
-        name = self.filename_tmpl.format(runner.iter + 1)
-        if not str(self.last_ckpt or '').endswith(f'/{name}'):
+        if Path(self.last_ckpt or '').name != self.filename_tmpl.format(runner.iter + 1):
             self._save_checkpoint(runner)
         runner.logger.warning(f'told to end (SIGTERM): saved {self.last_ckpt}; --resume goes on from there')
         raise SystemExit(128 + signal.SIGTERM)

@@ -65,5 +65,5 @@ def test_variant_is_the_recorded_one(name):
     gradients[''] = sum(value**2 for value in gradients.values()) ** 0.5
     # Batch norm over few values makes much of how a processor rounds: up to 1.5 % with other vector units.
     assert {name: gradients[name] for name in figures['gradients']} == pytest.approx(
-        figures['gradients'], rel=5e-2
+        figures['gradients'], rel=2e-2
     )

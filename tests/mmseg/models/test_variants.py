@@ -16,8 +16,8 @@ FILL = runpy.run_path(str(PARITY / 'fill.py'))
 ROWS = json.loads((PARITY / 'variants.json').read_text())['rows']
 TOLERANCE = 1e-3
 # Where a globally pooled channel is normalised over the two images of the batch, its gradient hangs on how a processor
-# rounds: up to 5 % apart with other vector units, where all other models stay within 1e-5.
-POOLED_NORM = ('bise', 'fscnn')
+# rounds: the first is 0.16 % off with one kind of vector unit, the second 5 %, and in float64 another number altogether.
+GRADIENT_TOLERANCE = {'bise1_r18_odd': 1e-2, 'bise2_stages': 1e-1}
 
 
 def _draw(seed, shape):
@@ -61,5 +61,4 @@ def test_outputs_and_gradients_are_the_recorded_ones(name):
     value.backward()
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     total = torch.stack([gradient.norm() for gradient in gradients]).norm().item()
-    tolerance = 1e-1 if name.startswith(POOLED_NORM) else TOLERANCE
-    assert total == pytest.approx(row['gradient'], rel=tolerance)
+    assert total == pytest.approx(row['gradient'], rel=GRADIENT_TOLERANCE.get(name, TOLERANCE))
