@@ -104,6 +104,7 @@ class EditModel:
         self.compiled = compile
         self._replays: dict[tuple, Any] = {}
         self._graph_pool: Any = None
+        self._graph_stream: torch.cuda.Stream | None = None
         self._time_ids: dict[tuple[int, int], Tensor] = {}
         if compile:
             self._compile()
@@ -136,6 +137,14 @@ class EditModel:
         if self.use_graphs and self._graph_pool is None:
             self._graph_pool = torch.cuda.graph_pool_handle()
         return self._graph_pool
+
+    def graph_stream(self) -> torch.cuda.Stream:
+        """The stream that all CUDA graphs of this model are captured on: what one leaves free in the pool, another
+        can only use on the same stream.
+        """
+        if self._graph_stream is None:
+            self._graph_stream = torch.cuda.Stream(self.device)
+        return self._graph_stream
 
     def release(self) -> None:
         """Forget all captured graphs and their buffers."""

@@ -96,7 +96,7 @@ class Replay:
     def _capture(self) -> None:
         before = [tensor.clone() for tensor in self.state]
         with torch.cuda.device(self.model.device):  # graphs are captured on the current device
-            stream = torch.cuda.Stream()
+            stream = self.model.graph_stream()
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
                 for _ in range(WARMUP_RUNS):

@@ -98,6 +98,9 @@ def test_warming_up_and_capturing_leave_no_trace_in_the_state(tiny_model, monkey
         replay = staticmethod(run)
 
     class Stream:
+        def __init__(self, device=None):
+            pass
+
         def wait_stream(self, other):
             pass
 
