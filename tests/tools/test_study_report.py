@@ -60,6 +60,13 @@ def test_several_seeds_give_mean_and_sample_deviation():
     assert said[0].startswith('1 of 6 runs have no test results yet')
 
 
+def test_nothing_found_is_never_second():
+    rows = {('Original', name): [(10 * i, 5, 0, 0)] for i, name in enumerate('AB')}
+    rows['Original', 'C'] = [(20, 6, 3, 4)]
+    marks = [line.marks[:4] for line in table_of(made_up_results(rows, BEST_SECOND)).lines]
+    assert marks == [['', 'italic', '', ''], ['italic', 'italic', '', ''], ['bold'] * 4]
+
+
 def test_workbook_holds_numbers_marks_and_every_run():
     results = made_up_results(TABLE_2, BEST_SECOND)
     table = table_of(results)

@@ -9,8 +9,8 @@ import time
 import pytest
 from mmengine.config import Config
 from recorded_project import metrics_of, write_run
-from studies import running
-from studies.command import main, parse_args
+from studies import command, running
+from studies.command import StudyCommand, main, parse_args
 from studies.datasets import image_names, write_ratio_list
 from studies.definitions import FAST_SCNN, Options, define
 from studies.experiments import Common, build, write_configs
@@ -77,6 +77,31 @@ def test_at_the_deadline_what_runs_is_told_to_end(batch, tmp_path):
     jobs = [Candidate(wait, 'a'), Candidate(wait.replace('ready', 'ready2'), 'b'), Candidate('', 'never')]
     assert not run_batch(batch, jobs, Deadline(time.monotonic()))
     assert told.exists() and not (tmp_path / 'p/job/never').exists()
+    assert set(batch.seconds) == {'a', 'b'} and batch.seconds['a'] > 0
+
+
+def test_a_run_that_broke_off_took_the_time_of_all_its_parts(data, tmp_path, monkeypatch):
+    args = parse_args(['losses', '--data', str(data), '--project', 'p', '--work-dir', str(tmp_path)])
+    study = StudyCommand(args, [])
+    known = {
+        'new': None,
+        'broken_off': {'status': 'unfinished', 'seconds': 30.0},
+        'finished': {'status': 'done', 'seconds': 80.0},
+    }
+    rows = [{'runs': list(known)}]
+    results = {'studies': {'losses': {'rows': rows}}, 'runs': {k: v for k, v in known.items() if v}}
+    monkeypatch.setattr(
+        command, 'collect_run', lambda project, name, seed, old: {'seconds': (old or {}).get('seconds')}
+    )
+    study.before = results['runs']
+    study.batch = Batch('p', tmp_path, tmp_path, seconds={'new': 7.0, 'broken_off': 12.5, 'finished': 4.0})
+    for _ in range(2):  # collected while others still run, and at the end
+        study.collect(results)
+        assert {name: run['seconds'] for name, run in results['runs'].items()} == {
+            'new': 7.0,
+            'broken_off': 42.5,
+            'finished': 80.0,
+        }
 
 
 def test_jobs_take_the_gpus_in_turn(batch, tmp_path):

@@ -120,6 +120,7 @@ class StudyCommand:
         self.project = args.work_dir / (args.project or '')
         self.report = args.out or self.project / 'report'
         self.batch: Batch | None = None
+        self.before: dict[str, dict] = {}
         self.reported = time.monotonic()
 
     # ------------------------------------------------------------------ training
@@ -196,6 +197,7 @@ class StudyCommand:
             cfg_options=tuple(args.cfg_options),
             devices=visible_devices() if args.jobs > 1 and args.gpus == 1 else (),
         )
+        self.before = {} if args.restart else results['runs']
         deadline = None if args.time_limit is None else STARTED + args.time_limit
         return run_batch(
             self.batch, self.candidates(studies), deadline, lambda candidate: self.report_now(results, False)
@@ -212,8 +214,9 @@ class StudyCommand:
                     if name not in runs:
                         runs[name] = collect_run(self.project, name, seed, results['runs'].get(name))
         for name, seconds in (self.batch.seconds if self.batch else {}).items():
-            if runs[name]['status'] == 'done' and not runs[name]['seconds']:
-                runs[name]['seconds'] = seconds
+            before = self.before.get(name, {})
+            if before.get('status') != 'done':  # a run that broke off took the time of all its parts
+                runs[name]['seconds'] = round((before.get('seconds') or 0) + seconds, 1)
         results['runs'] = runs
 
     def report_now(self, results: dict, last: bool) -> None:

@@ -86,7 +86,8 @@ def _picture(file: str, png: bytes) -> str:
 def _measured(study: dict, table: StudyTable) -> str:
     seeds = max((line.wanted for line in table.lines), default=0)
     spread = (
-        f'Figures are means ± sample standard deviations over {seeds} seeds.'
+        f'Figures are means ± sample standard deviations over {seeds} seeds; dots on bars are single runs, bands around curves one '
+        'standard deviation.'
         if seeds > 1
         else 'One seed: the spread between runs is not known.'
     )
@@ -94,7 +95,7 @@ def _measured(study: dict, table: StudyTable) -> str:
         'IoU and accuracy (share of a class’s pixels that were found) of each defect class over all pixels of the '
         'test images; mIoU and mAcc are their means over the defect classes, without the normal class. Each run was '
         'tested once, with the checkpoint of its best validation (highest mean of aAcc, mIoU and mAcc). '
-        f'{spread} Curves show the validation set, bands one standard deviation.'
+        f'{spread} Curves show the validation set.'
     )
     return f'<p>{escape(text)}</p>'
 

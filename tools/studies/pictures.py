@@ -19,8 +19,8 @@ from plot_curves import LINES, MARKERS, METRICS, PALETTE  # isort: skip
 
 # attached and broken nearest to the published chart's sky blue and salmon
 BARS = ('#56B4E9', '#D55E00', '#009E73', '#CC79A7')
-MOST_UPRIGHT = 9
-"""With more rows than this the bars lie, so that their labels stay readable."""
+MOST_UPRIGHT, LONGEST_UPRIGHT = 9, 26
+"""With more rows or longer labels the bars lie, so that the labels stay readable."""
 
 
 def draw_all(results: dict, name: str, study: dict) -> dict[str, bytes]:
@@ -94,11 +94,14 @@ def draw_curves(
 
 
 def draw_bars(table: StudyTable) -> bytes:
-    """IoU and accuracy of every defect class on the test set, a group of bars a row, with error bars."""
+    """IoU and accuracy of every defect class on the test set, a group of bars a row.
+
+    With several seeds each run is a dot, and a line goes from the lowest to the highest.
+    """
     lines = table.measured
     several = len({line.group for line in lines}) > 1
     labels = [f'{line.group} {line.label}' if several else line.label for line in lines]
-    upright = len(lines) <= MOST_UPRIGHT
+    upright = len(lines) <= MOST_UPRIGHT and max(map(len, labels)) <= LONGEST_UPRIGHT
     size = (max(9, 3 + 1.7 * len(lines)), 5.8) if upright else (12, 1.5 + 0.42 * len(lines))
     figure, panels = plt.subplots(1, 2, figsize=size, layout='constrained', sharey=not upright)
     width = 0.8 / len(table.classes)
@@ -120,14 +123,22 @@ def _bars(
     axes, places, figures: Sequence[Figure], width: float, name: str, color: str, upright: bool
 ) -> None:
     means = np.nan_to_num([value.mean for value in figures])
-    spread = np.nan_to_num([value.deviation for value in figures])
-    style = dict(label=name, color=color, error_kw=dict(ecolor='#444', lw=1, capsize=2))
+    runs = [(place, run) for place, value in zip(places, figures) for run in value.values]
+    style = dict(label=name, color=color, error_kw=dict(ecolor='#222', lw=1))
+    errors = None
+    if several := any(value.count > 1 for value in figures):
+        ends = [[end(value.values, default=0) for value in figures] for end in (min, max)]
+        errors = np.abs(np.array(ends) - means)
     if upright:
-        bars = axes.bar(places, means, width * 0.94, yerr=spread if spread.any() else None, **style)
+        bars = axes.bar(places, means, width * 0.94, yerr=errors, **style)
     else:
-        bars = axes.barh(places, means, width * 0.94, xerr=spread if spread.any() else None, **style)
+        bars = axes.barh(places, means, width * 0.94, xerr=errors, **style)
+    if several:
+        across, along = zip(*runs)
+        spots = (across, along) if upright else (along, across)
+        axes.scatter(*spots, s=9, color='white', edgecolors='#222', linewidths=0.7, zorder=3, clip_on=False)
     texts = ['n/a' if math.isnan(value.mean) else f'{value.mean:.1f}' for value in figures]
-    axes.bar_label(bars, texts, padding=2, fontsize=8)
+    axes.bar_label(bars, texts, padding=4 if several else 2, fontsize=8)
 
 
 def _label_axes(axes, labels: Sequence[str], title: str, upright: bool, first: bool) -> None:

@@ -5,7 +5,7 @@
     format      1
     studies     by name: title, question, columns, marks, rows [{group, label, variant, runs}], provenance
     variants    by name: base config, what all runs change in it, what this one changes beyond
-    runs        by name: seed, scores {class: [IoU, Acc]}, means, validations, seconds, error
+    runs        by name: seed, scores {class: [IoU, Acc]}, means, validations, seconds of all its parts, error
 """
 
 import json
@@ -114,14 +114,18 @@ class Figure:
 
     mean: float
     deviation: float
-    count: int
+    values: tuple[float, ...]
+
+    @property
+    def count(self) -> int:
+        return len(self.values)
 
 
 def figure(values: Sequence[float | None]) -> Figure:
     """Mean and sample standard deviation of what was measured."""
-    values = [value for value in values if value is not None and not math.isnan(value)]
+    values = tuple(value for value in values if value is not None and not math.isnan(value))
     mean = statistics.fmean(values) if values else math.nan
-    return Figure(mean, statistics.stdev(values) if len(values) > 1 else math.nan, len(values))
+    return Figure(mean, statistics.stdev(values) if len(values) > 1 else math.nan, values)
 
 
 def run_metrics(run: dict, classes: Sequence[str]) -> list[float | None]:

@@ -135,6 +135,8 @@ def run_batch(
         return True
     finally:
         end_jobs(list(running))
+        for _, candidate, _, began in running.values():
+            batch.seconds[candidate.name] = round(time.monotonic() - began, 1)
 
 
 def end_jobs(jobs: Sequence[subprocess.Popen]) -> None:

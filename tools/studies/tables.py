@@ -81,7 +81,7 @@ class StudyTable:
 
     def _mark_best(self, lines: Sequence[Line], i: int, second: bool) -> None:
         values = {_shown(line.figures[i], i, self.metrics) for line in lines} - {None}
-        # only a value that beats another is a best one
+        # only a value that beats another is a best one, and nothing found is never second
         if len(values) < 2:
             return
         ranking = sorted(values, reverse=True)
@@ -89,7 +89,7 @@ class StudyTable:
             value = _shown(line.figures[i], i, self.metrics)
             if value == ranking[0]:
                 line.marks[i] = BOLD
-            elif second and value == ranking[1]:
+            elif second and value == ranking[1] and value > 0:
                 line.marks[i] = ITALIC
 
     def cell(self, line: Line, i: int) -> str:
