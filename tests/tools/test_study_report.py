@@ -11,8 +11,9 @@ import pytest
 from studies.command import main
 from studies.definitions import AGAINST_FIRST, BEST_IN_GROUP, BEST_SECOND
 from studies.findings import findings, word_selection
+from studies.results import load
 from studies.tables import StudyTable
-from study_helpers import PUBLISHED, made_up_results
+from study_helpers import PUBLISHED, ROOT, made_up_results
 
 # README, Table 2: its bold and italic cells are what the marks must give
 TABLE_2 = {
@@ -194,3 +195,12 @@ def browse(tmp_path, arguments):
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr[-2000:]
     return result.stdout
+
+
+def test_published_tables_are_those_of_the_published_runs():
+    results = load(ROOT / 'docs/rendered_studies.json')
+    text = (ROOT / 'docs/studies.md').read_text(encoding='utf-8')
+    assert set(results['studies']) == {'losses', 'gamma', 'imbalance'}
+    for name in results['studies']:
+        assert table_of(results, name).markdown().strip() in text
+    assert len(results['runs']) == 45 and {run['status'] for run in results['runs'].values()} == {'done'}

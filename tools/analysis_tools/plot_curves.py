@@ -23,7 +23,7 @@ from project_results import RunResult, choose_runs, read_project, run_labels
 # Okabe and Ito's palette (2008), told apart with every common colour blindness; yellow is left out, it is too
 # pale for lines on white
 PALETTE = ('#0072B2', '#E69F00', '#009E73', '#D55E00', '#CC79A7', '#56B4E9', '#000000')
-MARKERS = 'osD^vPX'
+MARKERS = 'osD^vPX*'  # one more than colours: none comes back with the same colour
 LINES = ('-', '--', ':', '-.')
 METRICS = {'IoU': 'IoU (%)', 'Acc': 'Accuracy (%)'}
 
