@@ -15,9 +15,8 @@ PARITY = Path(__file__).parents[3] / 'tests' / 'parity'
 FILL = runpy.run_path(str(PARITY / 'fill.py'))
 ROWS = json.loads((PARITY / 'variants.json').read_text())['rows']
 TOLERANCE = 1e-3
-# Where a globally pooled channel is normalised over the two images of the batch, its gradient hangs on how a processor
-# rounds: the first is 0.16 % off with one kind of vector unit, the second 5 %, and in float64 another number altogether.
-GRADIENT_TOLERANCE = {'bise1_r18_odd': 1e-2, 'bise2_stages': 1e-1}
+# its many ReLUs near zero switch with a processor's rounding: 0.16 % with other vector units
+GRADIENT_TOLERANCE = {'bise1_r18_odd': 1e-2}
 
 
 def _draw(seed, shape):
@@ -39,6 +38,9 @@ def test_outputs_and_gradients_are_the_recorded_ones(name):
     state = model.state_dict()
     assert (len(state), sum(value.numel() for value in state.values())) == (row['keys'], row['parameters'])
     inputs = [_draw(i + 3, (2, *shape)) for i, shape in enumerate(row['input'])]
+    # Batch norm over two globally pooled values that are nearly equal would have gradients of rounding alone.
+    images = torch.arange(2.0)[:, None, None, None]
+    inputs = [one + row['offset'] * images for one in inputs] if 'offset' in row else inputs
     inputs = inputs[0] if row['input'][0][0] == 3 else inputs
     for mode in ('eval', 'train'):
         model.train(mode == 'train')
