@@ -34,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tools/analysis_too
 from overlays import write_pairs
 from processes import reason, run_logged
 from project_results import read_run
+from whole_files import write
 
 
 class CandidateError(Exception):
@@ -138,10 +139,7 @@ class Run:
 
     def _save(self, **changed) -> None:
         self.state.update(changed)
-        path = self.job_dir / 'state.json'
-        part = path.with_suffix('.part')
-        part.write_text(json.dumps(self.state, indent=1), encoding='utf-8')
-        part.replace(path)
+        write(self.job_dir / 'state.json', json.dumps(self.state, indent=1))
 
     def fail(self, message: str) -> None:
         """Write down why the candidate failed; its stages stay as they are."""

@@ -7,7 +7,6 @@ interrupted. Results are in ``<work-dir>/<project>/exp``, what the job notes for
 import argparse
 import difflib
 import json
-import os
 import shlex
 import signal
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from candidate import Candidate, CandidateError, Job, Run
 from candidate_settings import parse_options
+from whole_files import write
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -200,7 +200,7 @@ def run_all(job: Job, candidates: Sequence[Candidate]) -> int:
         rows.append(row)
         print(f'[{number}/{len(candidates)}] {describe_row(row)}', flush=True)
     print_summary(rows, len(candidates), job.project_dir)
-    write_summary(rows, job.project_dir / 'job' / 'summary.json')
+    write(job.project_dir / 'job/summary.json', json.dumps(rows, indent=1))
     if interrupted:
         return 130
     return 1 if any(row['status'] == 'failed' for row in rows) else 0
@@ -224,14 +224,6 @@ def print_summary(rows: Sequence[dict], total: int, project_dir: Path) -> None:
     for row in rows:
         print(f'  {describe_row(row)}')
     print(f'Results: {project_dir / "exp"}', flush=True)
-
-
-def write_summary(rows: Sequence[dict], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # several jobs may work on one project side by side
-    part = path.with_suffix(f'.{os.getpid()}.part')
-    part.write_text(json.dumps(rows, indent=1), encoding='utf-8')
-    part.replace(path)
 
 
 def main() -> int:

@@ -25,8 +25,8 @@ from mmengine.device import get_device
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from results_table import write
 from torch.profiler import ProfilerActivity, profile
+from whole_files import write
 
 import mmseg.engine
 import mmseg.models  # noqa: F401

@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from project_results import ROOT, RunResult
+from whole_files import write
 
 # One colour a defect class, those of the bar chart: told apart with every common colour blindness, and neither
 # the gold nor the silver of the defects themselves
@@ -130,8 +131,6 @@ def write_pairs(run: RunResult, base: Path = ROOT) -> int:
     for name, (image_file, label_file, prediction_file) in files.items():
         image = read_rgb(image_file)
         pair = np.hstack([paint(image, read_labels(file)) for file in (label_file, prediction_file)])
-        path = run.path / 'test' / f'{name}.png'
-        part = path.with_name(path.name + '.part')
-        part.write_bytes(cv2.imencode('.png', cv2.cvtColor(pair, cv2.COLOR_RGB2BGR))[1].tobytes())
-        part.replace(path)
+        png = cv2.imencode('.png', cv2.cvtColor(pair, cv2.COLOR_RGB2BGR))[1]
+        write(run.path / 'test' / f'{name}.png', png.tobytes())
     return len(files)

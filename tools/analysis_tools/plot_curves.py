@@ -19,6 +19,7 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 import numpy as np
 from project_results import RunResult, choose_runs, read_project, run_labels
+from whole_files import draft
 
 # Okabe and Ito's palette (2008), told apart with every common colour blindness; yellow is left out, it is too
 # pale for lines on white
@@ -122,9 +123,8 @@ def _is_number(value) -> bool:
 
 
 def _save(figure, path: Path) -> None:
-    part = path.with_name(path.name + '.part')
-    figure.savefig(part, dpi=130, format='png')
-    part.replace(path)
+    with draft(path) as part:
+        figure.savefig(part, dpi=130, format='png')
 
 
 def plot_project(runs: Sequence[RunResult], labels: Sequence[str], out: Path) -> list[Path]:

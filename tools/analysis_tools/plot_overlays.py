@@ -20,6 +20,7 @@ import numpy as np
 from matplotlib.patches import Patch
 from overlays import choose_images, color_of, paint, read_labels, read_rgb, test_files
 from project_results import RunResult, choose_runs, read_project, run_labels
+from whole_files import draft
 
 
 def plot_overlay(
@@ -42,9 +43,8 @@ def plot_overlay(
     handles = [Patch(color=np.array(color) / 255, label=name) for name, color in legend]
     figure.legend(handles=handles, loc='outside lower center', ncols=len(handles), frameon=False)
     figure.suptitle(title, fontsize=10)
-    part = path.with_name(path.name + '.part')
-    figure.savefig(part, dpi=130, format='png')
-    part.replace(path)
+    with draft(path) as part:
+        figure.savefig(part, dpi=130, format='png')
     plt.close(figure)
 
 

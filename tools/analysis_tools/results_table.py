@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from project_results import RunResult, label_runs, read_project
+from whole_files import draft, write
 
 
 class ResultsTable:
@@ -125,9 +126,8 @@ class ResultsTable:
             width = max(len(str(cell.value or '')) for cell in column)
             sheet.column_dimensions[column[0].column_letter].width = max(width, len(title)) + 2
         sheet.freeze_panes = 'C2'
-        part = path.with_name(f'{path.stem}.part.xlsx')
-        book.save(part)
-        part.replace(path)
+        with draft(path) as part:
+            book.save(part)
 
 
 def _text(value: float) -> str:
@@ -136,12 +136,6 @@ def _text(value: float) -> str:
         return '–'
     text = f'{value:.3f}'
     return text.removesuffix('0')
-
-
-def write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + '.part')
-    part.write_text(text, encoding='utf-8')
-    part.replace(path)
 
 
 def main() -> int:

@@ -1,16 +1,13 @@
-"""Files that appear whole or not at all."""
+"""What the studies read and write."""
 
 import json
-import os
 from pathlib import Path
 
+from . import paths  # noqa: F401  makes the analysis tools importable
 
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name of this process, then give it its own; makes the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
-    part.write_bytes(content.encode('utf-8') if isinstance(content, str) else content)
-    part.replace(path)
+from whole_files import write  # isort: skip
+
+__all__ = ['read_json', 'write']
 
 
 def read_json(path: Path) -> dict:

@@ -7,7 +7,7 @@
 # a page for each study, the tables, the last lines of logs that ended badly. Run again, it goes on where it stopped.
 #
 #   TIME_LIMIT=540  stop after so many seconds, rendering included, and report what there is (default: none)
-#   ITERS=2000      iterations of each training, in batches of eight 512 x 512 crops
+#   ITERS=2400      iterations of each training, in batches of eight 512 x 512 crops
 #   JOBS=15         trainings side by side (default: one a core, at most 15)
 #   DATA=DIR        where the rendered images are, or go (default: data/rendered_600)
 #   PYTHON=python3  the interpreter
@@ -30,6 +30,6 @@ if [[ -n ${TIME_LIMIT:-} ]]; then LIMIT=(--time-limit "$((TIME_LIMIT - SECONDS))
 
 exec "$PYTHON" tools/study.py losses gamma imbalance \
     --data "$DATA" --project rendered_studies --seeds 3 --jobs "$JOBS" \
-    --iters "${ITERS:-2000}" --validations 5 ${LIMIT[@]+"${LIMIT[@]}"} --bundle "$OUT" "$@" \
+    --iters "${ITERS:-2400}" --validations 5 ${LIMIT[@]+"${LIMIT[@]}"} --bundle "$OUT" "$@" \
     --cfg-options train_dataloader.batch_size=8 val_dataloader.batch_size=10 test_dataloader.batch_size=10 \
     env_cfg.cudnn_benchmark=False
