@@ -86,8 +86,8 @@ def _picture(file: str, png: bytes) -> str:
 def _measured(study: dict, table: StudyTable) -> str:
     seeds = max((line.wanted for line in table.lines), default=0)
     spread = (
-        f'Figures are means ± sample standard deviations over {seeds} seeds; dots on bars are single runs, bands around curves one '
-        'standard deviation.'
+        f'Figures are means ± sample standard deviations over {seeds} seeds; dots on bars are single runs, '
+        'bands around curves one standard deviation.'
         if seeds > 1
         else 'One seed: the spread between runs is not known.'
     )

@@ -123,7 +123,6 @@ def _bars(
     axes, places, figures: Sequence[Figure], width: float, name: str, color: str, upright: bool
 ) -> None:
     means = np.nan_to_num([value.mean for value in figures])
-    runs = [(place, run) for place, value in zip(places, figures) for run in value.values]
     style = dict(label=name, color=color, error_kw=dict(ecolor='#222', lw=1))
     errors = None
     if several := any(value.count > 1 for value in figures):
@@ -134,7 +133,8 @@ def _bars(
     else:
         bars = axes.barh(places, means, width * 0.94, xerr=errors, **style)
     if several:
-        across, along = zip(*runs)
+        across = np.repeat(places, [value.count for value in figures])
+        along = [run for value in figures for run in value.values]
         spots = (across, along) if upright else (along, across)
         axes.scatter(*spots, s=9, color='white', edgecolors='#222', linewidths=0.7, zorder=3, clip_on=False)
     texts = ['n/a' if math.isnan(value.mean) else f'{value.mean:.1f}' for value in figures]

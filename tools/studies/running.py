@@ -81,6 +81,10 @@ class Batch:
                 command, env=env, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, process_group=0
             )
 
+    def note_time(self, candidate: Candidate, began: float) -> None:
+        """Keep how long a job ran that began at ``began`` (of ``time.monotonic``) and has just ended."""
+        self.seconds[candidate.name] = round(time.monotonic() - began, 1)
+
     def outcome(self, candidate: Candidate, status: int) -> str:
         """How a job ended, in a line."""
         seconds = f'{candidate.name} after {self.seconds[candidate.name]:.0f} s'
@@ -123,7 +127,7 @@ def run_batch(
                 number, candidate, slot, began = running.pop(job)
                 slots.append(slot)
                 ended.append(candidate)
-                batch.seconds[candidate.name] = round(time.monotonic() - began, 1)
+                batch.note_time(candidate, began)
                 if batch.jobs > 1:
                     print(
                         f'[{number}/{len(candidates)}] {batch.outcome(candidate, job.returncode)}', flush=True
@@ -136,7 +140,7 @@ def run_batch(
     finally:
         end_jobs(list(running))
         for _, candidate, _, began in running.values():
-            batch.seconds[candidate.name] = round(time.monotonic() - began, 1)
+            batch.note_time(candidate, began)
 
 
 def end_jobs(jobs: Sequence[subprocess.Popen]) -> None:

@@ -74,8 +74,8 @@ def resize(
                 )
         if tuple(input.shape[-2:]) == size and input.is_floating_point():
             return input
-        eager = not torch.jit.is_tracing() and torch.is_grad_enabled() and input.requires_grad
-        if eager and mode == 'bilinear' and scale_factor is None and max(input.shape[-2:]) <= MATRIX_SIDE:
+        goes_back = input.requires_grad and torch.is_grad_enabled() and not torch.jit.is_tracing()
+        if goes_back and mode == 'bilinear' and scale_factor is None and max(input.shape[-2:]) <= MATRIX_SIDE:
             return BilinearResize.apply(input, size, bool(align_corners))
     return F.interpolate(input, size, scale_factor, mode, align_corners)
 

@@ -100,7 +100,7 @@ def claim_folder(out: Path, jobs: list[Job], size: int, seed: int) -> None:
     for job in jobs:
         job.image.parent.mkdir(parents=True, exist_ok=True)
         job.label.parent.mkdir(parents=True, exist_ok=True)
-    _write(manifest, (json.dumps(wanted) + '\n').encode())
+    write(manifest, (json.dumps(wanted) + '\n').encode())
 
 
 def render_dataset(
@@ -157,7 +157,7 @@ def run_job(job: Job) -> Result:
             return Result(False, _pixels(label))
     blade = render_blade(job.seed, job.split, job.index, job.size)
     for path, image in ((job.image, blade.image), (job.label, blade.label)):
-        _write(path, cv2.imencode('.png', image, [cv2.IMWRITE_PNG_COMPRESSION, 4])[1].tobytes())
+        write(path, cv2.imencode('.png', image, [cv2.IMWRITE_PNG_COMPRESSION, 4])[1].tobytes())
     return Result(True, _pixels(blade.label))
 
 
@@ -175,7 +175,8 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes) -> None:
+    """A file that appears whole or not at all; its folder is there."""
     temporary = path.with_name(f'.{path.name}.{os.getpid()}')
     try:
         temporary.write_bytes(data)

@@ -5,6 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .dataset import write
+
 #: BGR of the outlines of attached and broken.
 OUTLINES = {1: (80, 80, 255), 2: (90, 255, 90)}
 _GAP = 4
@@ -87,6 +89,4 @@ def sheet_of_dataset(root: Path, split: str, target: Path, count: int = 5) -> No
     target.parent.mkdir(parents=True, exist_ok=True)
     # Without its two lowest bits the noise of dark metal packs to a quarter, and nothing visible is lost.
     packed = cv2.imencode('.png', contact_sheet(pairs) & 0xFC | 2, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
-    temporary = target.with_name(f'.{target.name}')
-    temporary.write_bytes(packed.tobytes())
-    temporary.replace(target)
+    write(target, packed.tobytes())
