@@ -1,8 +1,11 @@
-"""The studies behind the published tables, one command each: ``python tools/study.py losses --project NAME``."""
+"""The studies of the published method: `wta-seg study`."""
 
 import sys
+from pathlib import Path
 
-from studies.command import main
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from wtaseg.cli.study import main
 
 if __name__ == '__main__':
     sys.exit(main())

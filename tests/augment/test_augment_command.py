@@ -67,11 +67,8 @@ def one_thread():
 @pytest.fixture(scope='module')
 def blades(tmp_path_factory) -> Path:
     """Eight training images of 96², one made 64x192; six of them have defects. Two of validation and two of test."""
-    sys.path.insert(0, str(ROOT / 'tools' / 'dataset_tools'))
-    try:
-        from blades.dataset import render_dataset
-    finally:
-        sys.path.pop(0)
+    from wtaseg.blades.dataset import render_dataset
+
     folder = tmp_path_factory.mktemp('data') / 'blades'
     list(render_dataset(folder, {'train': 8, 'val': 2, 'test': 2}, size=96, seed=5))
     for kind, method in (('img_dir', Image.Resampling.BICUBIC), ('ann_dir', Image.Resampling.NEAREST)):

@@ -1,0 +1,80 @@
+"""``tools/deployment/export_onnx.py`` on the sixteen architectures, narrowed."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+pytest.importorskip('onnxruntime', reason='pip install "wta-seg[deploy]"')
+pytest.importorskip('onnxscript', reason='pip install "wta-seg[deploy]"')
+
+import onnx
+
+ROOT = Path(__file__).resolve().parents[3]
+
+from contract import ARCHITECTURES  # noqa: E402
+
+from mmseg.apis import export_onnx  # noqa: E402
+
+SIZE = (96, 128)
+
+
+def _write(architecture, folder: Path, size: tuple[int, int] = SIZE) -> tuple[Path, Path]:
+    """Config and checkpoint of a narrowed architecture."""
+    model = architecture.config()
+    if 'num_layers' in model['backbone']:
+        model['backbone'].update(num_layers=4, out_indices=(0, 1, 2, 3))
+    if 'img_size' in model['backbone']:
+        model['backbone']['img_size'] = size
+    model['data_preprocessor']['size'] = size
+    cfg = Config(dict(model=model, test_dataloader=dict(dataset=dict(type='WTADataset'))))
+    cfg.dump(folder / 'config.py')
+    torch.manual_seed(0)
+    built = export_onnx.init_model(cfg, device='cpu')
+    torch.save(dict(state_dict=built.state_dict(), meta={}), folder / 'model.pth')
+    return folder / 'config.py', folder / 'model.pth'
+
+
+# Quick ones, with open and with fixed sides; EXPORT_ALL=1 takes the other thirteen, too, in minutes.
+QUICK = {'deeplabv3_r50-d8', 'gcnet_r50-d8', 'upernet_beit'}
+EXPORTED = [
+    one for one in ARCHITECTURES if one.name in QUICK or os.environ.get('EXPORT_ALL', '0') not in ('', '0')
+]
+
+
+@pytest.mark.parametrize('architecture', EXPORTED, ids=lambda architecture: architecture.name)
+def test_exports_what_it_computes(architecture, tmp_path, capsys):
+    config, checkpoint = _write(architecture, tmp_path)
+    export_onnx.main([str(config), str(checkpoint)])
+    printed = capsys.readouterr().out
+    assert printed.count('logits differ by') == 2
+    proto = onnx.load(tmp_path / 'model.onnx')
+    shape = [dim.dim_param or dim.dim_value for dim in proto.graph.input[0].type.tensor_type.shape.dim]
+    expected = ['batch', 3, 'height', 'width'] if architecture.other_sizes else ['batch', 3, *SIZE]
+    assert shape == expected
+    facts = {entry.key: entry.value for entry in proto.metadata_props}
+    assert json.loads(facts['classes']) == ['defect', 'attached', 'broken']
+    assert facts['channel_order'] == 'RGB' and json.loads(facts['mean']) == [123.675, 116.28, 103.53]
+
+
+def test_no_file_is_left_where_the_logits_differ(tmp_path, monkeypatch):
+    class Shifted(torch.nn.Module):
+        """What onnxruntime gets, a hundredth of a standard deviation off."""
+
+        def forward(self, images):
+            return images * 2 + 0.02
+
+    shifted = torch.export.export(Shifted(), (torch.zeros(2, 3, 96, 128),))
+    monkeypatch.setattr(export_onnx, 'trace', lambda *_: (shifted, None))
+    monkeypatch.setattr(export_onnx, '_trial_shapes', lambda *_: [(2, 96, 128)])
+    monkeypatch.setattr(export_onnx, '_describe', lambda *_: {})
+    monkeypatch.setattr(export_onnx.Network, 'forward', lambda self, images: images * 2)
+    with pytest.raises(RuntimeError, match='not written'):
+        export_onnx.export(torch.nn.Identity(), tmp_path / 'model.onnx', SIZE)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(export_onnx, 'TOLERANCE', 0.02)
+    export_onnx.export(torch.nn.Identity(), tmp_path / 'model.onnx', SIZE)
+    assert [path.name for path in tmp_path.iterdir()] == ['model.onnx']

@@ -1,0 +1,63 @@
+"""``tools/analysis_tools/benchmark_step.py`` on a small model."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from wtaseg.bench import step as benchmark_step
+
+SCHEDULE = Path(__file__).resolve().parents[3] / 'configs/_base_/schedules/schedule_40k.py'
+
+
+@pytest.fixture
+def config(tmp_path):
+    head = dict(type='FCNHead', in_channels=4, channels=4, num_convs=1, concat_input=False, num_classes=2)
+    backbone = dict(
+        type='VisionTransformer', img_size=32, embed_dims=4, num_layers=1, num_heads=1, mlp_ratio=2
+    )
+    cfg = dict(
+        model=dict(type='EncoderDecoder', backbone=backbone, decode_head=head),
+        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
+        train_dataloader=dict(batch_size=3),
+    )
+    Config(cfg).dump(tmp_path / 'small.py')
+    return str(tmp_path / 'small.py')
+
+
+def test_writes_its_figures(config, tmp_path, capsys):
+    out = tmp_path / 'figures.json'
+    benchmark_step.main([config, '--size', '32', '--steps', '2', '--warmup', '1', '--json', str(out)])
+    figures = json.loads(out.read_text())
+    assert json.loads(capsys.readouterr().out) == figures
+    assert (figures['batch'], figures['size']) == (3, 32)
+    assert 0 < figures['issued_ms'] <= figures['whole_ms']
+
+
+@pytest.mark.parametrize(
+    ('wrapper', 'dtype'), [('OptimWrapper', torch.float32), ('AmpOptimWrapper', torch.bfloat16)]
+)
+def test_a_step_is_that_of_the_config(config, wrapper, dtype):
+    cfg, seen = Config.fromfile(config), []
+    cfg.optim_wrapper.type = wrapper
+    if dtype is not torch.float32:
+        cfg.optim_wrapper.dtype = 'bfloat16'
+    model, step = benchmark_step.build_step(cfg, 2, 32, 'cpu')
+    classifier = model.decode_head.conv_seg
+    classifier.register_forward_hook(lambda layer, given, out: seen.append((len(out), out.dtype)))
+    before = classifier.weight.clone()
+    step()
+    assert seen == [(2, dtype)]
+    assert not torch.equal(classifier.weight, before)
+
+
+def test_refuses_what_it_cannot_time(config, capsys):
+    with pytest.raises(SystemExit):
+        benchmark_step.main([config, '--steps', '0'])
+    assert '--steps must be at least 1' in capsys.readouterr().err
+    with pytest.raises(
+        ValueError, match=r'schedule_40k\.py: no model in it; expected the config of an experiment'
+    ):
+        benchmark_step.main([str(SCHEDULE)])

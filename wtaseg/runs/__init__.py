@@ -1,0 +1,1 @@
+"""Experiments: what is run, where its results are, and how it is executed."""

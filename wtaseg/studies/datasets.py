@@ -1,0 +1,71 @@
+"""The data sets of the studies: where augmented ones are, and which of their images a ratio takes."""
+
+import hashlib
+import math
+from pathlib import Path
+
+from wtaseg.io import write
+
+SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp')
+
+
+def image_names(root: Path, split: str = 'train') -> list[str]:
+    """Names of a split's images, below its folder and without suffix, sorted."""
+    folder = root / 'img_dir' / split
+    found = (path for path in folder.rglob('*') if path.suffix.lower() in SUFFIXES)
+    return sorted(path.relative_to(folder).with_suffix('').as_posix() for path in found)
+
+
+def check_set(root: Path, why: str, remedy: str = '') -> None:
+    """Raises ``FileNotFoundError`` unless ``root`` has training images and their labels."""
+    for kind in ('img_dir', 'ann_dir'):
+        folder = root / kind / 'train'
+        if not folder.is_dir() or not next(folder.rglob('*.*'), None):
+            raise FileNotFoundError(
+                f'{folder} {"is empty" if folder.is_dir() else "does not exist"}: expected the data set {why}, '
+                f'in the layout img_dir/train, ann_dir/train. {remedy}'.rstrip()
+            )
+
+
+def augmented_root(data: Path, word: str) -> Path:
+    """``<data>_aug_<word>``, where ``augment/run.py`` writes the images edited with a word.
+
+    Raises:
+        FileNotFoundError: it is not there; the message has the command that makes it.
+    """
+    root = data.with_name(f'{data.name}_aug_{word}')
+    check_set(
+        root,
+        f'edited with the word "{word}"',
+        f'Make it with: python augment/run.py --data {data} --word {word}',
+    )
+    return root
+
+
+def write_ratio_list(data: Path, augmented: Path, percent: int, folder: Path) -> Path:
+    """A list of all original images and of a share of the edited ones.
+
+    The edited images stand in the order of a hash of their names, so a larger share holds every smaller one,
+    and the choice depends on nothing but the names.
+
+    Returns:
+        ``<folder>/<augmented>-<percent>.txt``, one name a line as ``ann_file`` reads it.
+
+    Raises:
+        ValueError: the augmented set lacks original images, or has no others.
+    """
+    originals = set(image_names(data))
+    names = image_names(augmented)
+    missing = sorted(originals.difference(names))
+    if missing:
+        raise ValueError(
+            f'{augmented}/img_dir/train lacks {len(missing)} of the original images, such as {missing[0]!r}; '
+            'it must hold the originals and their edited copies, as augment/run.py leaves it'
+        )
+    edited = sorted(set(names) - originals, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    if not edited:
+        raise ValueError(f'{augmented}/img_dir/train holds no image that is not in {data}/img_dir/train')
+    chosen = edited[: math.ceil(len(edited) * percent / 100)]
+    path = folder / f'{augmented.name}-{percent}.txt'
+    write(path, ''.join(f'{name}\n' for name in sorted([*originals, *chosen])))
+    return path
