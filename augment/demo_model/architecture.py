@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, U
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from augment.demo_model.tokens import MAX_TOKENS, PAD_TOKENS, write_tokenizer
+from augment.demo_model.tokens import END, MAX_TOKENS, PAD_TOKENS, START, write_tokenizer
 from augment.random_model import SDXL_SCHEDULER
 
 WORDS = ('scratch', 'rust', 'peeling', 'corrosion', 'blistering', 'dent')
@@ -94,9 +94,9 @@ def text_config(a: Architecture, vocabulary: dict[str, int]) -> CLIPTextConfig:
     """Of both text encoders."""
     return CLIPTextConfig(
         vocab_size=len(vocabulary),
-        bos_token_id=vocabulary['<|startoftext|>'],
-        eos_token_id=vocabulary['<|endoftext|>'],
-        pad_token_id=vocabulary['<|endoftext|>'],
+        bos_token_id=vocabulary[START],
+        eos_token_id=vocabulary[END],
+        pad_token_id=vocabulary[END],
         hidden_size=a.text,
         intermediate_size=4 * a.text,
         num_hidden_layers=a.text_layers,

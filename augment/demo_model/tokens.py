@@ -14,10 +14,17 @@ PAD_TOKENS = (END, '!' + WORD_END)
 """Of SDXL's two tokenizers: the first fills up with the end token, the second with ``!``."""
 
 
-def merge_chain(text: str, end: str) -> list[tuple[str, str]]:
-    """The byte-pair merges that build ``text`` letter by letter from the left, its last letter carrying ``end``."""
+def split_by(merges: Sequence[tuple[str, str]], text: str, end: str) -> list[str]:
+    """The symbols that byte-pair encoding makes of ``text``, its last letter carrying ``end``."""
+    rank = {pair: number for number, pair in enumerate(merges)}
     symbols = [*text[:-1], text[-1] + end]
-    return [(''.join(symbols[:i]), symbols[i]) for i in range(1, len(symbols))]
+    while len(symbols) > 1:
+        best = min(zip(symbols, symbols[1:]), key=lambda pair: rank.get(pair, len(rank)))
+        if best not in rank:
+            break
+        at = next(i for i, pair in enumerate(zip(symbols, symbols[1:])) if pair == best)
+        symbols[at : at + 2] = [''.join(best)]
+    return symbols
 
 
 def vocabulary(
@@ -32,8 +39,9 @@ def vocabulary(
     tokens = [*LETTERS, *(letter + WORD_END for letter in LETTERS)]
     merges: list[tuple[str, str]] = []
     for text, end in (*((word, WORD_END) for word in words), *parts):
-        merges += merge_chain(text, end)
-    merges = list(dict.fromkeys(merges))
+        # What earlier words' merges leave of this one is joined from the left.
+        symbols = split_by(merges, text, end)
+        merges += [(''.join(symbols[:i]), symbols[i]) for i in range(1, len(symbols))]
     tokens += [START, END, *(left + right for left, right in merges)]
     return {token: index for index, token in enumerate(dict.fromkeys(tokens))}, merges
 

@@ -1,0 +1,106 @@
+"""What the model card's figures are made of."""
+
+import numpy as np
+import pytest
+import torch
+
+from augment.config import AugmentConfig
+from augment.demo_model.architecture import WORDS, build_parts, save_parts
+from augment.demo_model.classifier import WordClassifier, classify, train_classifier
+from augment.demo_model.evaluate import (
+    Edited,
+    classifier_accuracy,
+    edit_sources,
+    figures,
+    read_sources,
+    sheet_of,
+    to_bytes,
+    to_tensor,
+)
+from augment.loading import load_model
+
+CPU = torch.device('cpu')
+
+
+@pytest.fixture
+def config():
+    return AugmentConfig(crop='defect', crop_min=64, resolution=64, steps=2, inner_steps=1, batch_size=2)
+
+
+@pytest.fixture
+def edited(styled_dataset, config):
+    """Two sources whose reconstruction is 4 levels off inside the label and whose edits are the words' colours."""
+    sources = read_sources(styled_dataset, config, 9)
+    crops, defects = (np.stack([getattr(s, name) for s in sources]) for name in ('crop', 'defects'))
+    rebuilt = crops.copy()
+    rebuilt[defects] += 4
+    edits = {}
+    for number, word in enumerate(WORDS):
+        edits[word] = crops.copy()
+        edits[word][defects] = 90 + 30 * number
+    return Edited(sources, crops, rebuilt, edits)
+
+
+def test_sources_are_the_unstyled_images_of_the_validation_split(styled_dataset, config):
+    sources = read_sources(styled_dataset, config, 9)
+    assert len(sources) == 2
+    assert len(read_sources(styled_dataset, config, 1)) == 1
+    for source in sources:
+        assert source.crop.shape == (64, 64, 3)
+        # Unstyled defects of the fixture have 60 levels.
+        assert abs(int(np.median(source.crop[source.defects])) - 60) <= 2
+
+
+def test_figures_look_inside_the_label(edited):
+    result = figures(edited, None, CPU)
+    assert result['vae_psnr']['median'] == 100
+    expected = 10 * np.log10(255**2 / 16)
+    assert result['reconstruction_psnr_inside']['median'] == pytest.approx(expected, abs=0.01)
+    assert 'recognised' not in result
+
+
+def test_the_classifier_learns_looks_and_its_votes_are_counted(crops, edited, tmp_path):
+    model = train_classifier(crops, tmp_path, CPU, steps=150, batch=12)
+    accuracy = classifier_accuracy(model, crops, CPU)
+    assert accuracy['all'] >= 0.9
+    assert set(accuracy) == {*WORDS, 'all'}
+    recognised = figures(edited, model, CPU)['recognised']
+    for word in WORDS:
+        votes = recognised[word]['votes']
+        assert sum(votes.values()) == len(edited.sources)
+        assert recognised[word]['share'] == votes[word] / len(edited.sources)
+
+
+def test_votes_depend_on_the_defect_alone():
+    torch.manual_seed(0)
+    model = WordClassifier().eval()
+    images = torch.rand(1, 3, 128, 128) * 2 - 1
+    defects = torch.zeros(1, 1, 128, 128, dtype=torch.bool)
+    defects[..., :8, :8] = True
+    elsewhere = images.clone()
+    elsewhere[..., 100:, 100:] = 1
+    with torch.no_grad():
+        assert torch.equal(model(images, defects), model(elsewhere, defects))
+        assert not torch.equal(model(images, defects), model(-images, defects))
+    assert classify(model, images, defects).shape == (1,)
+
+
+def test_edits_come_back_into_their_images_inside_the_label_only(styled_dataset, config, tiny, tmp_path):
+    save_parts(build_parts(tiny), tmp_path)
+    model = load_model(str(tmp_path), device='cpu', dtype='fp32')
+    sources = read_sources(styled_dataset, config, 2)
+    result = edit_sources(model, sources, config, ('rust', 'dent'), report=lambda line: None)
+    assert set(result.edits) == {'rust', 'dent'}
+    assert (
+        result.round_trip.shape == result.reconstruction.shape == result.edits['rust'].shape == (2, 64, 64, 3)
+    )
+    for source, image in zip(sources, result.edits['rust']):
+        outside = source.region.weight == 0
+        np.testing.assert_array_equal(image[outside], source.crop[outside])
+        assert not np.array_equal(image, source.crop)
+    assert sheet_of(result, 2).shape[1] == 5 * 66
+
+
+def test_bytes_and_tensors_are_each_others_inverse():
+    images = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
+    np.testing.assert_array_equal(to_bytes(to_tensor(images)), images)
