@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from augment.demo_model.architecture import WORDS
 from augment.demo_model.data import Crops
-from augment.demo_model.stage import Limit, Stage
+from augment.demo_model.stage import Limit, Stage, Task
 
 WIDTHS = (32, 64, 96, 128)
 SHIFT = 12  # pixels by which training crops are moved at most
@@ -59,7 +59,7 @@ def train_classifier(
         model = WordClassifier().to(device).train()
     stage = Stage('classifier', {'classifier': model}, steps, 2e-3, folder, seed, device)
 
-    def step(generator: torch.Generator) -> Tensor:
+    def sample(generator: torch.Generator) -> dict[str, Tensor]:
         index = torch.randint(len(images), (batch,), generator=generator, device=device)
         x, mask = images[index].float() / 127.5 - 1, defects[index]
         drawn = torch.rand(4, batch, 3, 1, 1, generator=generator, device=device)
@@ -70,11 +70,14 @@ def train_classifier(
         x, mask = (torch.where(mirrored, t.flip(-1), t) for t in (x, mask))
         flipped = drawn[3, :, :1] < 0.5
         x, mask = (torch.where(flipped, t.transpose(-1, -2), t) for t in (x, mask))
+        return {'x': x, 'mask': mask, 'target': targets[index]}
+
+    def loss(x: Tensor, mask: Tensor, target: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == 'cuda'):
             scores = model(x, mask)
-        return F.cross_entropy(scores.float(), targets[index])
+        return F.cross_entropy(scores.float(), target)
 
-    stage.run(step, Limit())
+    stage.run(Task(sample, loss), Limit())
     # Batch statistics belong to the last weights, so these are kept and not the averaged ones.
     return model.eval()
 

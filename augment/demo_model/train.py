@@ -7,11 +7,12 @@ early with exit status 3; the same command goes on where it stopped. README.md s
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from diffusers import AutoencoderKL
 from torch import Tensor
 
 from augment.demo_model.architecture import (
@@ -34,7 +35,7 @@ from augment.demo_model.losses import (
     noise_loss,
     pixel_weights,
 )
-from augment.demo_model.stage import Limit, Stage
+from augment.demo_model.stage import Limit, Stage, Task
 
 CAPTIONS = ('', target_prompt(None), *map(target_prompt, WORDS))
 LOOKS = len(CAPTIONS) - 1  # the source's look and the words
@@ -63,18 +64,28 @@ class Settings:
     caption_noise: float = 0.75
     seed: int = 0
     compile: bool = False
+    graph: bool = False
 
 
 class Trainer:
     """Both trainings of one model.
 
     Args:
-        folder: Gets ``crops.npz``, the states of both trainings and, in the end, the folder ``weights``.
+        folder: Gets the states of both trainings and, in the end, the folder ``weights``.
+        keeps_vae: The autoencoder is trained already.
     """
 
     def __init__(
-        self, parts: Parts, crops: Crops, settings: Settings, folder: Path, device: torch.device, report=print
+        self,
+        parts: Parts,
+        crops: Crops,
+        settings: Settings,
+        folder: Path,
+        device: torch.device,
+        report: Callable[[str], None] = print,
+        keeps_vae: bool = False,
     ):
+        self.keeps_vae = keeps_vae
         self.parts, self.settings, self.folder, self.device = parts, settings, folder, device
         self.report = report
         for module in parts.modules().values():
@@ -89,34 +100,55 @@ class Trainer:
 
     def autocast(self) -> torch.autocast:
         """bfloat16 on a GPU, float32 on the CPU."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == 'cuda')
+        cuda = self.device.type == 'cuda'
+        # Weights are used once a step, and a cache of their casts cannot be captured.
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=cuda, cache_enabled=False)
 
     def run(self, limit: Limit) -> bool:
         """Train what is left until ``limit``; returns whether all is done and ``weights`` written."""
         s = self.settings
-        stage = Stage(
-            'vae', {'vae': self.parts.vae}, s.vae_steps, s.vae_rate, self.folder, s.seed, self.device,
-            report=self.report,
-        )  # fmt: skip
-        if not stage.run(self.autoencoder_step(), limit):
-            return False
-        stage.use_average()
+        if not self.keeps_vae:
+            stage = self.stage('vae', {'vae': self.parts.vae}, s.vae_steps, s.vae_rate, s.seed)
+            if not stage.run(self.autoencoder_task(), limit):
+                return False
+            stage.use_average()
         self.parts.vae.requires_grad_(False)
-        del stage
         latents, cells = self.encode_all()
         modules = {name: m for name, m in self.parts.modules().items() if name != 'vae'}
-        stage = Stage(
-            'unet', modules, s.unet_steps, s.unet_rate, self.folder, s.seed + 1, self.device,
-            report=self.report,
-        )  # fmt: skip
-        done = stage.run(self.unet_step(latents, cells), limit)
+        stage = self.stage('unet', modules, s.unet_steps, s.unet_rate, s.seed + 1)
+        done = stage.run(self.unet_task(latents, cells), limit)
         stage.use_average()
         save_parts(self.parts, self.folder / 'weights')
         return done
 
-    def autoencoder_step(self):
-        """The loss of one step of the autoencoder, as a function of a generator."""
+    def stage(self, name: str, modules: dict, steps: int, rate: float, seed: int) -> Stage:
+        """One of the two trainings, where it stopped."""
+        return Stage(
+            name,
+            modules,
+            steps,
+            rate,
+            self.folder,
+            seed,
+            self.device,
+            graph=self.settings.graph,
+            report=self.report,
+        )
+
+    def autoencoder_task(self) -> Task:
+        """Images to themselves."""
         vae, s = self.parts.vae, self.settings
+        cells = self.size // self.cell
+
+        def sample(generator: torch.Generator) -> dict[str, Tensor]:
+            index = draw(len(self.images), s.vae_batch, generator)
+            view = generator.initial_seed() % VIEWS  # steps take turns
+            images = to_unit(turned(self.images[index], view))
+            return {
+                'images': images.contiguous(memory_format=torch.channels_last),
+                'weights': pixel_weights(turned(self.defects[index], view), self.cell).contiguous(),
+                'noise': torch.randn(s.vae_batch, 4, cells, cells, generator=generator, device=self.device),
+            }
 
         def loss(images: Tensor, weights: Tensor, noise: Tensor) -> Tensor:
             with self.autocast():
@@ -126,24 +158,13 @@ class Trainer:
                 decoded = vae.decoder(vae.post_quant_conv(latents))
             return autoencoder_loss(images, decoded, mean, log_variance, weights)
 
-        loss = torch.compile(loss) if s.compile else loss
-        cells = self.size // self.cell
-
-        def step(generator: torch.Generator) -> Tensor:
-            index = draw(len(self.images), s.vae_batch, generator)
-            view = generator.initial_seed() % VIEWS  # steps take turns
-            noise = torch.randn(s.vae_batch, 4, cells, cells, generator=generator, device=self.device)
-            images = to_unit(turned(self.images[index], view))
-            weights = pixel_weights(turned(self.defects[index], view), self.cell)
-            return loss(images.contiguous(memory_format=torch.channels_last), weights, noise)
-
-        return step
+        return Task(sample, torch.compile(loss) if s.compile else loss)
 
     @torch.no_grad()
     def encode_all(self) -> tuple[Tensor, Tensor]:
-        """Scaled latents of all views, ``(VIEWS * N, 4, h, w)`` float16, and the weights of their cells.
+        """Latents of all views, ``(VIEWS * N, 4, h, w)`` float16, and the weights of their cells.
 
-        Measures the scaling factor, with which latents have a standard deviation of 1.
+        Afterwards the autoencoder's latents have mean 0 and standard deviation 1 per channel.
         """
         vae = self.parts.vae
         latents, cells = [], []
@@ -155,15 +176,13 @@ class Trainer:
                 latents.append(mean.float().contiguous())
                 cells.append(cell_weights(turned(defects, view), self.cell))
         values = torch.cat(latents)
-        factor = round(1 / values.double().std().item(), 5)
-        vae.register_to_config(scaling_factor=factor)
-        means = ' '.join(f'{m * factor:.2f}' for m in values.mean(dim=(0, 2, 3)).tolist())
-        stds = ' '.join(f'{m * factor:.2f}' for m in values.std(dim=(0, 2, 3)).tolist())
-        self.report(f'{len(values)} latents: scaling factor {factor}, channel means {means}, std {stds}')
-        return (values * factor).half(), torch.cat(cells)
+        mean, std = values.double().mean(dim=(0, 2, 3)).float(), values.double().std(dim=(0, 2, 3)).float()
+        normalise_latents(vae, mean, std)
+        self.report(f'{len(values)} latents: means {numbers(mean)}, standard deviations {numbers(std)}')
+        return ((values - mean.view(1, -1, 1, 1)) / std.view(1, -1, 1, 1)).half(), torch.cat(cells)
 
-    def unet_step(self, latents: Tensor, cells: Tensor):
-        """The loss of one step of the UNet and the text encoders, as a function of a generator."""
+    def unet_task(self, latents: Tensor, cells: Tensor) -> Task:
+        """Noisy latents and captions to the noise."""
         parts, s = self.parts, self.settings
         alphas = parts.scheduler.alphas_cumprod.to(self.device)
         step_weights = min_snr_weights(alphas)
@@ -171,12 +190,18 @@ class Trainer:
         sizes = time_ids(self.size, s.unet_batch, self.device)
         ids = caption_ids(parts, CAPTIONS, self.device)
 
-        def step(generator: torch.Generator) -> Tensor:
+        def sample(generator: torch.Generator) -> dict[str, Tensor]:
             index = draw(len(latents), s.unet_batch, generator)
             clean = latents[index].float()
-            noise = torch.randn(clean.shape, generator=generator, device=self.device)
-            times = draw(len(alphas), s.unet_batch, generator)
-            captions = self.captions(self.words[index % len(self.words)], generator)
+            return {
+                'clean': clean,
+                'noise': torch.randn(clean.shape, generator=generator, device=self.device),
+                'times': draw(len(alphas), s.unet_batch, generator),
+                'captions': self.captions(self.words[index % len(self.words)], generator),
+                'cells': cells[index],
+            }
+
+        def loss(clean: Tensor, noise: Tensor, times: Tensor, captions: Tensor, cells: Tensor) -> Tensor:
             alpha = alphas[times].view(-1, 1, 1, 1)
             noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
             with self.autocast():
@@ -188,9 +213,9 @@ class Trainer:
                     added_cond_kwargs={'text_embeds': pooled[captions], 'time_ids': sizes},
                     return_dict=False,
                 )[0]
-            return noise_loss(prediction, noise, step_weights[times], cells[index])
+            return noise_loss(prediction, noise, step_weights[times], cells)
 
-        return step
+        return Task(sample, loss)
 
     def captions(self, words: Tensor, generator: torch.Generator) -> Tensor:
         """Indices into CAPTIONS ``(N,)`` for crops with ``words``, some drawn at random, some empty."""
@@ -198,6 +223,28 @@ class Trainer:
         drawn = torch.rand(2, count, generator=generator, device=self.device)
         looks = torch.where(drawn[0] < s.caption_noise, draw(LOOKS, count, generator), words)
         return torch.where(drawn[1] < s.caption_dropout, 0, looks + 1)
+
+
+@torch.no_grad()
+def normalise_latents(vae: AutoencoderKL, mean: Tensor, std: Tensor) -> None:
+    """Shift and scale the latents of ``vae`` by ``mean (C,)`` and ``std (C,)``; its round trip stays the same.
+
+    Both are folded into the 1x1 convolutions beside the latents, so the scaling factor is 1.
+    """
+    channels = len(mean)
+    weight, bias = vae.quant_conv.weight, vae.quant_conv.bias
+    weight[:channels] /= std.view(-1, 1, 1, 1)  # the other half are log variances
+    bias[:channels] = (bias[:channels] - mean) / std
+    bias[channels:] -= 2 * std.log()
+    weight, bias = vae.post_quant_conv.weight, vae.post_quant_conv.bias
+    bias += weight[:, :, 0, 0] @ mean
+    weight *= std.view(1, -1, 1, 1)
+    vae.register_to_config(scaling_factor=1.0)
+
+
+def numbers(values: Tensor) -> str:
+    """For a report."""
+    return ' '.join(f'{value:.2f}' for value in values.tolist())
 
 
 def draw(high: int, count: int, generator: torch.Generator) -> Tensor:
@@ -238,7 +285,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--vae-batch', type=int, default=default.vae_batch)
     parser.add_argument('--unet-batch', type=int, default=default.unet_batch)
     parser.add_argument('--seed', type=int, default=default.seed)
+    parser.add_argument('--vae', default='', help='model whose autoencoder is taken instead of training one')
     parser.add_argument('--compile', action='store_true', help='compile both networks (GPU)')
+    parser.add_argument('--graph', action='store_true', help='capture the steps as a CUDA graph')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count() or 1, help='processes that cut the crops'
@@ -257,6 +306,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         unet_batch=args.unet_batch,
         seed=args.seed,
         compile=args.compile,
+        graph=args.graph,
     )
     args.out.mkdir(parents=True, exist_ok=True)
     architecture = Architecture()
@@ -264,7 +314,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         crops = load_crops(args.data, args.out, architecture.size, args.workers)
         parts = build_parts(architecture, args.seed)
         print(f'{len(crops)} crops; parameters: {count_parameters(parts)}', flush=True)
-        trainer = Trainer(parts, crops, settings, args.out, torch.device(args.device))
+        if args.vae:
+            parts.vae = AutoencoderKL.from_pretrained(args.vae, subfolder='vae', torch_dtype=torch.float32)
+        device = torch.device(args.device)
+        trainer = Trainer(parts, crops, settings, args.out, device, keeps_vae=bool(args.vae))
         done = trainer.run(limit)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)

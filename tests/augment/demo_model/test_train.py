@@ -8,8 +8,17 @@ import torch
 
 from augment.demo_model.architecture import build_parts
 from augment.demo_model.losses import autoencoder_loss, min_snr_weights, pixel_weights, similarity
-from augment.demo_model.stage import Limit, Stage
-from augment.demo_model.train import CAPTIONS, LOOKS, VIEWS, Settings, Trainer, main, turned
+from augment.demo_model.stage import Limit, Stage, Task
+from augment.demo_model.train import (
+    CAPTIONS,
+    LOOKS,
+    VIEWS,
+    Settings,
+    Trainer,
+    main,
+    normalise_latents,
+    turned,
+)
 from augment.loading import load_model
 
 SETTINGS = Settings(vae_steps=6, unet_steps=6, vae_batch=2, unet_batch=4)
@@ -53,6 +62,33 @@ def test_the_trained_model_loads_and_its_latents_have_unit_spread(tiny, crops, t
     assert model.encode_images(images).std().item() == pytest.approx(1, abs=0.03)
 
 
+def test_normalised_latents_have_mean_0_and_deviation_1_and_decode_as_before(tiny):
+    vae = build_parts(tiny).vae.eval()
+    images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    with torch.no_grad():
+        posterior = vae.encode(images).latent_dist
+        decoded = vae.decode(posterior.mean).sample
+        mean, std = posterior.mean.mean((0, 2, 3)), posterior.mean.std((0, 2, 3))
+        normalise_latents(vae, mean, std)
+        again = vae.encode(images).latent_dist
+        torch.testing.assert_close(vae.decode(again.mean).sample, decoded, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(again.mean.mean((0, 2, 3)), torch.zeros(4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(again.mean.std((0, 2, 3)), torch.ones(4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(again.std, posterior.std / std.view(1, -1, 1, 1), atol=1e-4, rtol=1e-4)
+
+
+def test_a_trained_autoencoder_can_be_kept(tiny, crops, tmp_path):
+    parts = build_parts(tiny, seed=3)
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    with torch.no_grad():
+        before = parts.vae(images).sample
+    trainer = Trainer(parts, crops, SETTINGS, tmp_path, torch.device('cpu'), keeps_vae=True)
+    assert trainer.run(Limit())
+    assert not (tmp_path / 'vae.state.pt').exists()
+    with torch.no_grad():
+        torch.testing.assert_close(parts.vae(images).sample, before, atol=1e-4, rtol=1e-4)
+
+
 def test_training_lowers_both_losses(tiny, crops, tmp_path):
     losses = {}
 
@@ -78,7 +114,8 @@ def test_a_loss_that_is_not_finite_is_an_error(tmp_path):
     module = torch.nn.Linear(1, 1)
     stage = Stage('x', {'m': module}, 100, 1e-3, tmp_path, 0, torch.device('cpu'))
     with pytest.raises(FloatingPointError, match='x: loss nan at step 100'):
-        stage.run(lambda generator: module.weight.sum() * float('nan'), Limit())
+        task = Task(lambda generator: {}, lambda: module.weight.sum() * float('nan'))
+        stage.run(task, Limit())
 
 
 def test_captions_are_right_empty_or_drawn_in_the_asked_shares(tiny, crops, tmp_path):
