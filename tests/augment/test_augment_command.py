@@ -75,7 +75,7 @@ def blades(tmp_path_factory) -> Path:
         path = sorted((folder / kind / 'train').iterdir())[1]
         Image.open(path).resize((192, 64), method).save(path)
     for number, path in enumerate(sorted((folder / 'ann_dir' / 'train').iterdir())):
-        # How many defects a renderer draws on so few pixels is its affair; here six labels have some and two none.
+        # Independent of how many defects the renderer draws on so few pixels: six labels have some, two have none.
         label = pixels(path)
         label[30:33, 40:43] = 1
         Image.fromarray(label * (number not in (2, 6))).save(path)
@@ -155,7 +155,7 @@ class TestOutput:
             assert np.array_equal(edited[distance >= 8], source[distance >= 8])  # 4 dilated, 4 feathered
             assert (edited[distance <= 4] != source[distance <= 4]).any()
 
-    def test_manifest_tells_where_each_file_is_from(self, reference, blades, tiny_sdxl_dir):
+    def test_manifest_names_the_source_of_each_file(self, reference, blades, tiny_sdxl_dir):
         rows = rows_of(reference)
         assert [r['kind'] for r in rows].count('original') == 8
         assert [r['kind'] for r in rows].count('copy') == 4
@@ -178,7 +178,7 @@ class TestOutput:
         refused = [r for r in rows if not r['accepted']]
         assert len(refused) == 4 and all('no defect in the label' in r['reasons'][0] for r in refused)
 
-    def test_a_picture_is_edited_at_its_own_shape(self, reference):
+    def test_an_image_is_edited_at_its_own_shape(self, reference):
         wide = [r for r in edits_of(reference) if r['accepted'] and r['regions'][0]['box'] == [0, 0, 192, 64]]
         assert [r['regions'][0]['size'] for r in wide] == [[64, 128]] * 2
 
@@ -186,12 +186,12 @@ class TestOutput:
         lines = (reference / 'summary.csv').read_text().splitlines()
         assert lines[0].startswith('file,source,word,accepted,reasons') and len(lines) == 1 + 8 * 2
         sheet = pixels(reference / 'summary.png')
-        # Six pictures; source, reconstruction, and edit and difference of two words in cells of 192 and a gap of 6.
+        # Six images; source, reconstruction, and edit and difference of two words in cells of 192 and a gap of 6.
         assert sheet.shape == (28 + 6 * 226, 6 * 198, 3)
         assert len(list((reference / 'review' / 'reconstruction' / 'train').iterdir())) == 6
 
 
-class TestGoingOn:
+class TestContinuing:
     KILLED = """
 import os, pathlib, signal, sys
 left, replace = int(sys.argv[1]), pathlib.Path.replace
@@ -207,8 +207,8 @@ sys.exit(main(sys.argv[2:]))
 """
 
     def test_killed_and_restarted_ends_with_the_same_bytes(self, reference, blades, arguments, tmp_path):
-        # 24 copies, then per batch 3 inversions and per edit picture, label and row: the kills fall before the
-        # rename of the second batch's picture, and with all edits done before the manifest is written.
+        # 24 copies, then per batch 3 inversions and per edit image, label and row: the first kill comes before the
+        # rename of the second batch's image, the second with all edits done before the manifest is written.
         out, cache = tmp_path / 'out', tmp_path / 'cache'
         argv = arguments(blades, '--out', str(out), '--cache', str(cache), '--word', *WORDS, '--summary')
         for renames in (60, 14):
@@ -249,7 +249,7 @@ sys.exit(main(sys.argv[2:]))
         launch += ['--main_process_port', str(port), 'augment/run.py']
         done = subprocess.run([*launch, *argv], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
-        # The main process had a share of the twelve edits only, and alone reported.
+        # The main process made only a part of the twelve edits, and it alone reported.
         assert 'of 12 edits' not in done.stderr and done.stdout.count('edits accepted') == 1
         assert tree(out) == tree(reference)
 
@@ -274,7 +274,7 @@ sys.exit(main(sys.argv[2:]))
             )
         assert tree(out) == tree(reference)
 
-    def test_labels_drawn_anew_are_kept(self, reference, blades, arguments, tmp_path, capsys):
+    def test_labels_drawn_by_hand_are_kept(self, reference, blades, arguments, tmp_path, capsys):
         out = shutil.copytree(reference, tmp_path / 'out')
         row = next(r for r in edits_of(out) if r['accepted'])
         drawn = pixels(out / row['label'])
@@ -289,7 +289,7 @@ sys.exit(main(sys.argv[2:]))
         assert main(argv) == 2
         assert f'drawn anew for {row["file"]}' in capsys.readouterr().err
 
-    def test_a_changed_source_is_edited_anew_and_nothing_else(self, reference, data, arguments, tmp_path):
+    def test_a_changed_source_is_edited_again_and_nothing_else(self, reference, data, arguments, tmp_path):
         out = shutil.copytree(reference, tmp_path / 'out')
         row = next(r for r in edits_of(out) if r['accepted'])
         changed = 255 - pixels(data / row['source'])
@@ -309,17 +309,17 @@ class TestChoices:
         before = tree(data.parent)
         assert main(arguments(data, '--dry-run')) == 0
         assert (
-            '6 pictures to edit (6 regions in 3 batches), 6 edits, 6 still to make' in capsys.readouterr().out
+            '6 images to edit (6 regions in 3 batches), 6 edits, 6 still to make' in capsys.readouterr().out
         )
         assert tree(data.parent) == before
 
     def test_limit_grows(self, reference, blades, arguments, tmp_path):
         common = ['--out', str(tmp_path / 'out'), '--cache', str(reference.parent / 'cache'), '--seed', '3']
-        kept = []
+        sources = []
         for limit in ('2', '4'):
             assert main(arguments(blades, *common, '--limit', limit)) == 0
-            kept.append({r['source'] for r in edits_of(tmp_path / 'out') if r['regions']})
-        assert [len(sources) for sources in kept] == [2, 4] and kept[0] < kept[1]
+            sources.append({r['source'] for r in edits_of(tmp_path / 'out') if r['regions']})
+        assert [len(edited) for edited in sources] == [2, 4] and sources[0] < sources[1]
 
     def test_crops_are_pasted_back(self, blades, arguments, tmp_path):
         out = tmp_path / 'out'
@@ -348,7 +348,7 @@ class TestChoices:
         for row in edits_of(out):
             written = (out / row['file']).exists()
             if not (pixels(blades / row['source'].replace('img_dir', 'ann_dir')) > 0).any():
-                assert row['accepted'] and written  # without a label everything may change
+                assert row['accepted'] and written  # without a defect everything may change
                 continue
             (reason,) = row['reasons']
             assert reason.startswith('changed outside the mask') and reason.endswith('max_outside 0')
@@ -383,7 +383,7 @@ class TestBadInput:
         assert 'holds test, train, val' in refused('--split', 'training')
         for path in (data / 'img_dir' / 'train').iterdir():
             path.rename(path.with_suffix('.jpg'))
-        assert 'no images' in (said := refused()) and 'only .jpg files' in said
+        assert 'no images' in (message := refused()) and 'only .jpg files' in message
 
     def test_words_and_prompts(self, refused):
         assert "'wedges' is not in the prompt" in refused(
@@ -392,7 +392,7 @@ class TestBadInput:
         assert 'does not contain the word' in refused('--target-prompt', 'photo of a crack')
         assert '77' in refused('--target-prompt', 'photo {word}' + ' crack' * 80)
 
-    def test_model_that_is_not_to_be_had(self, refused, tmp_path):
+    def test_model_that_does_not_exist(self, refused, tmp_path):
         assert 'To get SDXL' in refused('--model', str(tmp_path / 'sdxl'))
 
     def test_augmented_dataset_is_not_augmented_again(self, data, refused):
@@ -410,15 +410,15 @@ class TestBadInput:
         out = tmp_path / 'out'
         assert main(arguments(data, '--out', str(out), '--limit', '1')) == 0
         refused = [r for r in rows_of(out) if r['kind'] == 'original' and not r['accepted']]
-        said = [
+        expected = [
             'cannot be decoded',
             'label missing',
             'is 50x50 pixels, the image 96x96',
             'has mode RGB',
             'I;16',
         ]
-        assert len(refused) == len(said)
-        for row, text in zip(refused, said):
+        assert len(refused) == len(expected)
+        for row, text in zip(refused, expected):
             assert text in row['reasons'][0] and str(tmp_path) not in row['reasons'][0]
             assert not (out / row['file']).exists() and not (out / row['label']).exists()
         assert capsys.readouterr().out.count('cannot be used') == 5
@@ -426,7 +426,7 @@ class TestBadInput:
     def test_only_unusable_files(self, data, refused):
         for path in (data / 'ann_dir' / 'train').iterdir():
             path.unlink()
-        assert 'no usable image' in (said := refused()) and 'label missing' in said
+        assert 'no usable image' in (message := refused()) and 'label missing' in message
 
     def test_values_that_are_not_finite(self, blades, arguments, tiny_sdxl_dir, tmp_path):
         model = shutil.copytree(tiny_sdxl_dir, tmp_path / 'broken')
@@ -445,7 +445,7 @@ class TestBadInput:
     def test_full_disk(self, reference, blades, arguments, tmp_path, capsys):
         out, cache = tmp_path / 'out', tmp_path / 'cache'
         argv = arguments(blades, '--out', str(out), '--cache', str(cache), '--word', *WORDS, '--summary')
-        # A limit on the size of files stands for the disk: pictures and labels fit, an inversion does not.
+        # A limit on the size of files replaces the full disk: images and labels fit, an inversion does not.
         largest = max(len(content) for content in tree(blades).values())
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 1000, hard))
@@ -453,8 +453,8 @@ class TestBadInput:
             code = main(argv)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        said = capsys.readouterr().err
-        assert code == 2 and f'disk full while writing {cache}' in said and 'Free some space' in said
+        message = capsys.readouterr().err
+        assert code == 2 and f'disk full while writing {cache}' in message and 'Free some space' in message
         assert not list(tmp_path.rglob('.partial-*')) and not (out / 'manifest.jsonl').exists()
         assert main(argv) == 0
         assert tree(out) == tree(reference)
@@ -467,7 +467,9 @@ class TestBadInput:
         assert 'made with eq=2.0, now eq=3.0' in capsys.readouterr().err
         next(out.glob('img_dir/train/*__rust.png')).unlink()
         rows = [
-            json.dumps(r | {'model': {'fingerprint': 'x'}}) if r['kind'] == 'edit' else json.dumps(r)
+            json.dumps(
+                r | {'model': r['model'] and r['model'] | {'fingerprint': 'x'}} if r['kind'] == 'edit' else r
+            )
             for r in rows_of(out)
         ]
         (out / 'manifest.jsonl').write_text('\n'.join(rows) + '\n')
@@ -483,10 +485,10 @@ class TestBadInput:
         assert not (tmp_path / 'out' / 'img_dir').exists()
 
 
-def test_script_and_module_show_the_same_help():
-    shown = [
+def test_script_and_module_print_the_same_help():
+    results = [
         subprocess.run([sys.executable, *how, '--help'], cwd=ROOT, capture_output=True, text=True)
         for how in (['augment/run.py'], ['-m', 'augment.run'])
     ]
-    assert shown[0].returncode == 0 and '--rli-alpha' in shown[0].stdout
-    assert shown[0].stdout == shown[1].stdout
+    assert results[0].returncode == 0 and '--rli-alpha' in results[0].stdout
+    assert results[0].stdout == results[1].stdout

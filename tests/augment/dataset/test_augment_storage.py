@@ -1,4 +1,4 @@
-"""Whole-or-nothing files, the inversion cache, and the processes of a run."""
+"""Atomic writes, the inversion cache, manifest rows, and the processes of a run."""
 
 import errno
 from pathlib import Path
@@ -9,13 +9,17 @@ import torch
 
 from augment.config import AugmentConfig
 from augment.dataset.cache import InversionCache, inversion_key
+from augment.dataset.manifest import Manifest
+from augment.dataset.packed import PackedArray
+from augment.dataset.pieces import Piece, without_broken
+from augment.dataset.quality import Metrics
+from augment.dataset.rows import EditRow, FileRow, ModelIdentity, RegionRecord, read_rows, to_json
 from augment.diffusion.inversion import Inversion
 from augment.diffusion.model import NonFiniteError
-from augment.editor import Piece, without_broken
 from augment.files import TEMPORARY, json_line, unwritable, write_bytes
-from augment.pipeline import memory_remedy, reproducible
 from augment.processes import Processes
 from augment.progress import Bars
+from augment.safeguards import memory_remedy, reproducible
 
 
 def make_inversion(seed: int = 0) -> Inversion:
@@ -36,7 +40,7 @@ def make_key(**changes):
     return inversion_key(config, **where | {k: v for k, v in changes.items() if k in where})
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / 'a.bin'
     write_bytes(path, b'old')
     with pytest.raises(TypeError):
@@ -56,13 +60,13 @@ def test_full_disk_names_path_and_remedy():
     assert 'disk full while writing /tmp/a.png' in str(error) and 'Free some space' in str(error)
 
 
-def test_json_refuses_what_json_cannot_say():
+def test_json_refuses_nan():
     assert json_line({'b': 1, 'a': 'ä'}) == '{"a": "ä", "b": 1}\n'
     with pytest.raises(ValueError):
         json_line({'psnr': float('nan')})
 
 
-def test_inversion_comes_back_exactly_and_with_the_same_bytes(tmp_path):
+def test_inversion_is_restored_exactly_and_with_the_same_bytes(tmp_path):
     cache, key, inversion = InversionCache(tmp_path), make_key(), make_inversion()
     assert cache.load(key) is None
     cache.save(key, inversion)
@@ -109,7 +113,7 @@ def test_words_and_edit_parameters_share_the_inversion(tmp_path):
     assert make_key(**changes) == make_key()
 
 
-def test_damaged_inversion_is_made_anew(tmp_path, caplog):
+def test_damaged_inversion_is_recomputed(tmp_path, caplog):
     cache, key = InversionCache(tmp_path), make_key()
     cache.save(key, make_inversion())
     path = cache.path(key)
@@ -125,7 +129,122 @@ def test_cache_can_be_off():
     assert cache.load(make_key()) is None
 
 
-def test_only_the_pictures_that_overflow_are_left_out():
+def example_row(**changes) -> EditRow:
+    metrics = Metrics(
+        vae_psnr=30.0,
+        reconstruction_psnr=29.0,
+        reconstruction_ssim=0.9,
+        change_inside=4.0,
+        change_outside=0.5,
+    )
+    box, size = [0, 0, 8, 8], [64, 64]
+    regions = [
+        RegionRecord(box=box, size=size, accepted=True, reasons=[], metrics=metrics, inner_steps=3),
+        RegionRecord(box=box, size=size, accepted=False, reasons=['non-finite values']),
+    ]
+    values = {
+        'file': 'img_dir/train/a__rust.png',
+        'kind': 'edit',
+        'split': 'train',
+        'source': 'img_dir/train/a.png',
+        'source_sha256': 's',
+        'label': 'ann_dir/train/a__rust.png',
+        'label_sha256': 'l',
+        'accepted': True,
+        'reasons': [],
+        'word': 'rust',
+        'target_prompt': 'photo of a crack with rust',
+        'regions': regions,
+        'seed': 0,
+        'parameters': {'steps': 50},
+        'model': ModelIdentity(id='m', revision=None, fingerprint='f'),
+        'reconstruction_psnr': 29.0,
+        'metrics': metrics,
+        'file_sha256': 'x',
+    }
+    return EditRow(**values | changes)
+
+
+class TestRows:
+    def write(self, path: Path, *rows: dict) -> Path:
+        path.write_text(''.join(map(json_line, rows)))
+        return path
+
+    def test_rows_are_read_as_they_were_written(self, tmp_path):
+        refused = example_row(accepted=False, regions=[], model=None, metrics=None, file_sha256=None)
+        copy = FileRow(
+            **{k: getattr(refused, k) for k in ('file', 'split', 'source', 'source_sha256', 'reasons')},
+            kind='copy',
+            label=None,
+            label_sha256=None,
+            accepted=True,
+        )
+        rows = [example_row(), refused, copy]
+        path = self.write(tmp_path / 'manifest.jsonl', *map(to_json, rows))
+        assert list(read_rows(path)) == rows
+
+    def test_optional_keys_are_left_out_and_the_others_written_as_null(self):
+        row = to_json(example_row(metrics=None, file_sha256=None))
+        assert (
+            row['metrics'] is None and not {'file_sha256', 'relabelled', 'written_label_sha256'} & row.keys()
+        )
+        assert set(row['regions'][1]) == {'box', 'size', 'accepted', 'reasons'}
+        assert 'lpips' not in row['regions'][0]['metrics']
+
+    def test_a_manifest_of_an_earlier_release_is_read(self, tmp_path):
+        """Written by the release before rows were dataclasses."""
+        metrics = (
+            '{"change_inside": 1.5, "change_outside": 0.2, "reconstruction_psnr": 28.1, '
+            '"reconstruction_ssim": 0.91, "vae_psnr": 33.0}'
+        )
+        line = (
+            '{"accepted": true, "file": "img_dir/train/a__rust.png", "file_sha256": "x", "kind": "edit", '
+            '"label": "ann_dir/train/a__rust.png", "label_sha256": "l", "metrics": ' + metrics + ', '
+            '"model": {"fingerprint": "f", "id": "m", "revision": null}, "parameters": {"steps": 3}, "reasons": [], '
+            '"reconstruction_psnr": 28.1, "regions": [{"accepted": true, "box": [0, 0, 8, 8], "inner_steps": 6, '
+            '"metrics": ' + metrics + ', "reasons": [], "size": [64, 64]}], "relabelled": false, "seed": 0, '
+            '"source": "img_dir/train/a.png", "source_sha256": "s", "split": "train", '
+            '"target_prompt": "photo of a crack with rust", "word": "rust", "written_label_sha256": "l"}\n'
+        )
+        (tmp_path / 'manifest.jsonl').write_text(line)
+        (row,) = Manifest(tmp_path).rows.values()
+        assert (row.word, row.regions[0].metrics.vae_psnr, row.relabelled) == ('rust', 33.0, False)
+        assert json_line(to_json(row)) == line
+
+    @pytest.mark.parametrize(
+        ('change', 'message'),
+        [
+            (lambda row: row | {'colour': 1}, r"line 2: unknown key 'colour' in EditRow"),
+            (lambda row: {k: v for k, v in row.items() if k != 'word'}, r"line 2: missing key 'word'"),
+            (lambda row: row | {'kind': 'foto'}, "line 2: kind is 'foto'; expected one of original, copy"),
+            (
+                lambda row: row | {'model': {'id': 'm'}},
+                r"line 2, model: missing key 'fingerprint', 'revision'",
+            ),
+            (lambda row: row | {'regions': [7]}, r'line 2, regions: expected an object .* found 7'),
+            (lambda row: [row], 'line 2: kind is None'),
+        ],
+    )
+    def test_unknown_and_missing_keys_are_refused_with_file_and_line(self, tmp_path, change, message):
+        row = to_json(example_row())
+        self.write(tmp_path / 'manifest.jsonl', row, change(row))
+        with pytest.raises(ValueError, match=r'manifest\.jsonl, ' + message):
+            Manifest(tmp_path)
+
+
+def test_packed_arrays_are_restored_to_the_bit():
+    random = np.random.default_rng(0)
+    for array in (
+        random.random((5, 7)).astype(np.float32),
+        random.random((3, 4)) > 0.5,
+        np.zeros((2, 2), np.uint8),
+    ):
+        packed = PackedArray.pack(array)
+        assert packed.array().dtype == array.dtype and np.array_equal(packed.array(), array)
+    assert len(PackedArray.pack(np.zeros((512, 512), np.float32)).content) < 10_000
+
+
+def test_only_the_images_that_overflow_are_left_out():
     pieces = [Piece(None, None, None, np.full((1, 1, 3), n, np.uint8)) for n in range(5)]
     tried = []
 
@@ -142,17 +261,17 @@ def test_only_the_pictures_that_overflow_are_left_out():
     ]
 
 
-@pytest.mark.parametrize(('wanted', 'said'), [('gpu', 'is no device'), ('cuda:99', 'CUDA devices found')])
-def test_devices_that_are_not_there_are_refused(wanted, said):
-    with pytest.raises(ValueError, match=said):
+@pytest.mark.parametrize(('wanted', 'message'), [('gpu', 'is no device'), ('cuda:99', 'CUDA devices found')])
+def test_devices_that_do_not_exist_are_refused(wanted, message):
+    with pytest.raises(ValueError, match=message):
         Processes().device(wanted)
     assert Processes().device('cpu') == 'cpu'
 
 
 def test_a_full_gpu_names_the_remedy():
-    said = r'batch_size=16 at resolution=1024; .* smaller --batch-size'
+    message = r'batch_size=16 at resolution=1024; .* smaller --batch-size'
     config = AugmentConfig(batch_size=16, resolution=1024)
-    with pytest.raises(MemoryError, match=said), memory_remedy(config):
+    with pytest.raises(MemoryError, match=message), memory_remedy(config):
         raise torch.OutOfMemoryError('CUDA out of memory')
 
 
@@ -167,7 +286,7 @@ def test_random_state_and_kernels_are_as_before_after_a_run():
     assert torch.equal(torch.get_rng_state(), before) and not torch.are_deterministic_algorithms_enabled()
 
 
-def test_progress_says_rate_and_time_to_go(caplog):
+def test_progress_shows_rate_and_remaining_time(caplog):
     caplog.set_level('INFO')
     with Bars() as bars:
         bars.plain = True
