@@ -73,15 +73,18 @@ class Bars(Silent):
         self.bars.stop()
 
     def start(self, total: int) -> None:
+        """Show ``total`` edits to be made."""
         self.ahead, self.began = total, time.monotonic()
         self.edits = self.bars.add_task('edits', total=total)
         self.steps = self.bars.add_task('', total=None)
 
     def stage(self, text: str) -> Callable[[int, int], None]:
+        """Show the steps of a new stage."""
         self.bars.reset(self.steps, description=text)
         return lambda done, total: self.bars.update(self.steps, completed=done, total=total)
 
     def finished(self, count: int) -> None:
+        """Show ``count`` more edits as done."""
         self.done += count
         self.bars.advance(self.edits, count)
         if self.plain and count:
