@@ -96,7 +96,12 @@ def load_editor(config: AugmentConfig, manifest: Manifest, group: Processes) -> 
     if device.startswith('cuda'):
         torch.cuda.set_device(device)
     model = load_model(
-        config.model, device=device, dtype=config.dtype, lora=config.lora or None, compile=config.compile
+        config.model,
+        device=device,
+        dtype=config.dtype,
+        lora=config.lora or None,
+        size_condition=config.size_condition,
+        compile=config.compile,
     )
     for tokenizer in model.tokenizers:
         for word in config.word:

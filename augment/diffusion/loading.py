@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from augment.config import AugmentConfig
 from augment.diffusion.model import EditModel
 
 DTYPES = {'fp16': torch.float16, 'bf16': torch.bfloat16, 'fp32': torch.float32}
@@ -17,7 +18,13 @@ SAMPLE_BYTES = 1 << 16
 
 
 def load_model(
-    model: str, *, device: str = 'cuda', dtype: str = 'fp16', lora: str | None = None, compile: bool = False
+    model: str,
+    *,
+    device: str = 'cuda',
+    dtype: str = AugmentConfig.dtype,
+    lora: str | None = None,
+    size_condition: str = AugmentConfig.size_condition,
+    compile: bool = AugmentConfig.compile,
 ) -> EditModel:
     """Load SDXL for editing.
 
@@ -28,6 +35,7 @@ def load_model(
         device: ``cuda``, ``cuda:N`` or ``cpu``.
         dtype: Of the UNet and the text encoders: fp16, bf16 or fp32. The autoencoder always runs in float32.
         lora: LoRA file or directory, fused into the weights; needs the package ``peft``.
+        size_condition: ``native`` or ``true``, see ``EditModel``.
         compile: Compile the UNet's transformer blocks; used in the inner steps of null-text inversion.
 
     Raises:
@@ -54,6 +62,7 @@ def load_model(
         revision=revision,
         device=device,
         dtype=DTYPES[dtype],
+        size_condition=size_condition,
         compile=compile,
     )
 

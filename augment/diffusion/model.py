@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from augment.config import AugmentConfig
+
 SDXL_VAE_SCALE = 8  # pixels per latent cell, for a model without autoencoder (timing); else the VAE's own
 
 
@@ -65,6 +67,8 @@ class EditModel:
         tokenizers: Two CLIP tokenizers; empty where prompts are never encoded.
         text_encoders: The two CLIP text encoders, in the order of the tokenizers.
         identity: Names the weights in cache keys.
+        size_condition: ``native`` conditions on the size the model was trained at, from its configuration, whatever the
+            size of the latents; ``true`` on the size of the image.
         channels_last: Keep the UNet channels-last; slower on an H200 (README.md, speed).
     """
 
@@ -81,13 +85,14 @@ class EditModel:
         revision: str | None = None,
         device: str | torch.device = 'cpu',
         dtype: torch.dtype = torch.float32,
+        size_condition: str = AugmentConfig.size_condition,
         channels_last: bool = False,
         compile: bool = False,
     ):
         from diffusers import DDIMScheduler
 
         self.id, self.revision, self.dtype, self.identity = id, revision, dtype, identity
-        self.device = torch.device(device)
+        self.device, self.size_condition = torch.device(device), size_condition
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.unet, self.vae = unet, vae
         self.tokenizers, self.text_encoders = tuple(tokenizers), tuple(text_encoders)
@@ -222,8 +227,13 @@ class EditModel:
         return prediction.float().contiguous()
 
     def time_ids(self, latents: Tensor) -> Tensor:
-        """SDXL's micro-conditioning: original size, crop corner (0, 0), target size, for true height and width."""
-        height, width = (side * self.vae_scale for side in latents.shape[-2:])
+        """SDXL's micro-conditioning ``(N, 6)``: original size, crop corner (0, 0), target size; heights first.
+
+        Both sizes are the same: the model's native one or the true one, as ``size_condition`` says.
+        """
+        cells = self.unet.config.sample_size if self.size_condition == 'native' else latents.shape[-2:]
+        cells = (cells, cells) if isinstance(cells, int) else cells
+        height, width = (side * self.vae_scale for side in cells)
         if (height, width) not in self._time_ids:
             values = [[height, width, 0, 0, height, width]]
             self._time_ids[height, width] = torch.tensor(values, device=self.device, dtype=torch.float32)
