@@ -145,7 +145,11 @@ class AugmentConfig:
     seed: int = option(
         0, 'seed of random choices (images of --limit and of the contact sheet)', PROJECT, low=0
     )
-    dtype: Literal['fp16', 'bf16', 'fp32'] = option('fp16', 'number format of the UNet', PROJECT)
+    dtype: Literal['auto', 'fp16', 'bf16', 'fp32'] = option(
+        'auto',
+        'number format of the UNet; auto: fp16 on CUDA, fp32 on the CPU, where fp16 is many times slower',
+        PROJECT,
+    )
     device: str = option('auto', 'auto, cpu, cuda or cuda:N', PROJECT)
     compile: bool = option(False, 'compile the repeated blocks of the UNet', PROJECT)
     cache: str = option(

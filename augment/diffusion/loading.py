@@ -33,7 +33,8 @@ def load_model(
             network is never used. Configurations and tokenizers of a single file are read from the directory of the
             same name beside it, where there is one, else from the hub.
         device: ``cuda``, ``cuda:N`` or ``cpu``.
-        dtype: Of the UNet and the text encoders: fp16, bf16 or fp32. The autoencoder always runs in float32.
+        dtype: Of the UNet and the text encoders: fp16, bf16, fp32, or auto, see ``choose_dtype``. The autoencoder always
+            runs in float32.
         lora: LoRA file or directory, fused into the weights; needs the package ``peft``.
         size_condition: ``native`` or ``true``, see ``EditModel``.
         compile: Compile the UNet's transformer blocks; used in the inner steps of null-text inversion.
@@ -42,10 +43,9 @@ def load_model(
         FileNotFoundError: There is no such model or LoRA; the message says how to get it.
         ValueError: Unknown dtype, unusable device, or a file that holds no such model.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f'dtype {dtype!r} is unknown; expected one of {", ".join(DTYPES)}')
     if torch.device(device).type == 'cuda' and not torch.cuda.is_available():
         raise ValueError(f'device {device!r} asked for, but torch sees no GPU here; use device cpu')
+    dtype = choose_dtype(dtype, device)
     # A LoRA is added in float32, so that none of it is lost to rounding.
     pipeline, revision, identity = _load_pipeline(model, DTYPES[dtype] if lora is None else torch.float32)
     if lora is not None:
@@ -65,6 +65,19 @@ def load_model(
         size_condition=size_condition,
         compile=compile,
     )
+
+
+def choose_dtype(dtype: str, device: str) -> str:
+    """The number format for ``auto`` on ``device``: fp16 on CUDA, fp32 on the CPU; others are returned unchanged.
+
+    Raises:
+        ValueError: ``dtype`` is unknown.
+    """
+    if dtype == 'auto':
+        return 'fp16' if torch.device(device).type == 'cuda' else 'fp32'
+    if dtype not in DTYPES:
+        raise ValueError(f'dtype {dtype!r} is unknown; expected one of {", ".join(DTYPES)}, auto')
+    return dtype
 
 
 def _load_pipeline(model: str, dtype: torch.dtype) -> tuple[Any, str | None, str]:

@@ -7,7 +7,7 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 
 from augment.diffusion import loading
-from augment.diffusion.loading import content_hash, load_model
+from augment.diffusion.loading import choose_dtype, content_hash, load_model
 from augment.diffusion.model import NonFiniteError
 
 
@@ -138,6 +138,12 @@ def test_other_weight_files_are_refused(tmp_path):
     file.write_bytes(b'')
     with pytest.raises(ValueError, match=r'expected a \.safetensors file'):
         load_model(str(file), device='cpu')
+
+
+def test_dtype_follows_the_device_unless_it_is_given(tiny_sdxl_dir):
+    assert (choose_dtype('auto', 'cuda:1'), choose_dtype('auto', 'cpu')) == ('fp16', 'fp32')
+    assert choose_dtype('bf16', 'cpu') == 'bf16'
+    assert load_model(str(tiny_sdxl_dir), device='cpu').dtype == torch.float32
 
 
 def test_unknown_dtype_and_missing_gpu(tiny_sdxl_dir):
