@@ -65,7 +65,7 @@ class EditModel:
         vae: An ``AutoencoderKL``; moved to float32.
         scheduler: Any diffusers scheduler of the model; its configuration is read as DDIM.
         tokenizers: Two CLIP tokenizers; empty where prompts are never encoded.
-        text_encoders: The two CLIP text encoders, in the order of the tokenizers.
+        text_encoders: The two CLIP text encoders, in the order of the tokenizers; on the device only while they encode.
         identity: Names the weights in cache keys.
         size_condition: ``native`` conditions on the size the model was trained at, from its configuration, whatever the
             size of the latents; ``true`` on the size of the image.
@@ -101,7 +101,8 @@ class EditModel:
                 wanted = torch.float32 if module is vae else dtype
                 if module.dtype != wanted:  # diffusers warns even about casts that change nothing
                     module.to(wanted)
-                module.to(self.device).eval().requires_grad_(False)
+                module.to('cpu' if module in self.text_encoders else self.device)
+                module.eval().requires_grad_(False)
         self.unet.to(memory_format=self.memory_format)
         # Latents are not limited to [-1, 1], so a clip meant for pixels would break every step.
         self.scheduler = DDIMScheduler.from_config(scheduler.config, clip_sample=False, thresholding=False)
@@ -110,6 +111,7 @@ class EditModel:
         self._kept: dict[tuple, Any] = {}
         self._graph_pool: Any = None
         self._graph_stream: torch.cuda.Stream | None = None
+        self._prompts: dict[tuple[str, ...], PromptEmbeddings] = {}
         self._time_ids: dict[tuple[int, int], Tensor] = {}
         if compile:
             self._compile()
@@ -195,11 +197,17 @@ class EditModel:
     def encode_prompt(self, prompts: list[str]) -> PromptEmbeddings:
         """Both encoders' penultimate layer side by side, and the second one's projected sentence vector.
 
-        As in SDXL (Podell et al. 2023, section 2.1). Float32 whatever the encoders' dtype.
+        As in SDXL (Podell et al. 2023, section 2.1). Float32 whatever the encoders' dtype. The same list of prompts is
+        encoded once.
 
         Raises:
-            ValueError: A prompt has more tokens than the encoders can see.
+            ValueError: A prompt has more tokens than the encoders can take.
         """
+        if tuple(prompts) not in self._prompts:
+            self._prompts[tuple(prompts)] = self._encode_prompt(prompts)
+        return self._prompts[tuple(prompts)]
+
+    def _encode_prompt(self, prompts: list[str]) -> PromptEmbeddings:
         layers, pooled = [], None
         for tokenizer, encoder in zip(self.tokenizers, self.text_encoders):
             limit = tokenizer.model_max_length
@@ -210,7 +218,10 @@ class EditModel:
                         f'prompt {prompt!r} has {length} tokens, at most {limit} fit; shorten it'
                     )
             ids = tokenizer(prompts, padding='max_length', max_length=limit, return_tensors='pt').input_ids
-            output = encoder(ids.to(self.device), output_hidden_states=True)
+            try:
+                output = encoder.to(self.device)(ids.to(self.device), output_hidden_states=True)
+            finally:
+                encoder.to('cpu')  # both take 1.6 GB in half precision, and a run encodes few prompts
             layers.append(output.hidden_states[-2].float())
             pooled = output[0].float()
         return PromptEmbeddings(check_finite(torch.cat(layers, dim=-1), 'encoding the prompts'), pooled)
