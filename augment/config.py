@@ -79,7 +79,9 @@ class AugmentConfig:
         "image size that SDXL is conditioned on: native, the model's own (1024), or true, the working size",
         PUBLISHED,
     )
-    batch_size: int = option(8, 'images (or crops) inverted and edited together', PROJECT, low=1)
+    batch_size: int = option(
+        8, 'images (or crops) inverted and edited together; halved when memory runs out', PROJECT, low=1
+    )
     steps: int = option(50, 'DDIM steps (NUM_DDIM_STEPS)', PUBLISHED, low=1)
     guidance: float = option(15.0, 'classifier-free guidance (GUIDANCE_SCALE)', PUBLISHED, low=0.0)
     rli_alpha: float = option(
