@@ -114,14 +114,17 @@ class AugmentConfig:
     )
     mask_dilate: int = option(4, 'pixels by which the label mask grows (at native size)', PROJECT, low=0)
     mask_feather: int = option(4, 'pixels over which the grown mask fades to nothing', PROJECT, low=0)
-    crop: Literal['none', 'defect'] = option(
-        'none', 'defect: edit enlarged crops around defects and paste them back', PROJECT
+    crop: Literal['auto', 'none', 'defect'] = option(
+        'auto',
+        'auto: edit enlarged crops around defects and paste them back, and the whole image for large defects; none: '
+        'whole images; defect: crops only',
+        PROJECT,
     )
     crop_context: float = option(
         1.0, "surroundings of a crop, in multiples of the defect's extent", PROJECT, low=0
     )
     crop_min: int = option(128, 'smallest side of a crop in pixels', PROJECT, low=8)
-    crop_limit: int = option(4, 'most crops per image, largest defects first', PROJECT, low=1)
+    crop_limit: int = option(0, 'most crops per image, largest defects first; 0: all', PROJECT, low=0)
     min_psnr: float = option(
         25.0, 'gate: PSNR in dB of the reconstruction against the VAE round trip', PROJECT, low=0.0
     )
