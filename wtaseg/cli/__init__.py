@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 COMMANDS = {
+    'batch': 'Train, select the best checkpoint of and test many experiments.',
+    'find-best': 'Print the training step whose checkpoint is tested.',
     'render': 'Render a synthetic dataset of blade images with rare defects.',
 }
 

@@ -11,7 +11,8 @@ from cyclopts import App, CycloptsError, Parameter
 def command(
     *,
     json_log_path: Annotated[
-        tuple[Path, ...], Parameter(name=['--json_log_path', '--json-log-path'], consume_multiple=True)
+        tuple[Path, ...],
+        Parameter(name=['--json_log_path', '--json-log-path'], consume_multiple=True, negative=()),
     ],
 ) -> int:
     """Print the training step whose checkpoint is tested: that of the best validation.
@@ -40,7 +41,7 @@ def command(
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line of ``bash/find_best.py``; returns the exit status."""
     try:
-        app = App(name='find_best.py', default_command=command)
+        app = App(name='find_best.py', default_command=command, version_flags=())
         return app(sys.argv[1:] if argv is None else list(argv), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         print(f'find_best: {error}', file=sys.stderr)
