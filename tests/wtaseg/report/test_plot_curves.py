@@ -114,7 +114,7 @@ def test_overlays_take_image_truth_and_prediction_of_the_same_name(project, tmp_
         cv2.imwrite(str(data / f'ann_dir/test/b{index}.png'), labels)
     runs = read_project(project)
     for run in runs:
-        run.test_config.test_dataloader.dataset.data_root = str(data)
+        run.test_config['test_dataloader']['dataset']['data_root'] = str(data)
         (run.path / 'test/pred').mkdir(parents=True)
         cv2.imwrite(str(run.path / 'test/pred/b2.png'), labels)
         cv2.imwrite(str(run.path / 'test/pred/b1.png'), labels)
