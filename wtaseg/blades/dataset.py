@@ -1,6 +1,5 @@
 """Writes a rendered dataset: folders, files that appear whole or not at all, several processes."""
 
-import contextlib
 import json
 import multiprocessing
 import os
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from wtaseg.io import write
 
 from .scene import SPLITS, render_blade
 
@@ -100,7 +101,7 @@ def claim_folder(out: Path, jobs: list[Job], size: int, seed: int) -> None:
     for job in jobs:
         job.image.parent.mkdir(parents=True, exist_ok=True)
         job.label.parent.mkdir(parents=True, exist_ok=True)
-    write(manifest, (json.dumps(wanted) + '\n').encode())
+    write(manifest, json.dumps(wanted) + '\n')
 
 
 def render_dataset(
@@ -173,14 +174,3 @@ def _is_whole(path: Path) -> bool:
             return head == _PNG_HEAD and file.read() == _PNG_TAIL
     except OSError:
         return False
-
-
-def write(path: Path, data: bytes) -> None:
-    """A file that appears whole or not at all; its folder is there."""
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .dataset import write
+from wtaseg.io import write
 
 #: BGR of the outlines of attached and broken.
 OUTLINES = {1: (80, 80, 255), 2: (90, 255, 90)}
@@ -85,8 +85,6 @@ def sheet_of_dataset(root: Path, split: str, target: Path, count: int = 5) -> No
         )
         for path in chosen
     ]
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
     # Without its two lowest bits the noise of dark metal packs to a quarter, and nothing visible is lost.
     packed = cv2.imencode('.png', contact_sheet(pairs) & 0xFC | 2, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
-    write(target, packed.tobytes())
+    write(Path(target), packed.tobytes())
