@@ -22,13 +22,13 @@ MANY = Parameter(consume_multiple=True, show_default=False)
 #: The subcommands in the order of ``wta-seg --help`` and their lines in it; ``wtaseg.cli.<subcommand>`` holds
 #: ``command``, a function or an app, whose docstring is the help of the subcommand itself.
 COMMANDS = {
-    'batch': 'Train, select the best checkpoint of and test many experiments.',
-    'find-best': 'Print the training step whose checkpoint is tested.',
     'render': 'Render a synthetic dataset of blade images with rare defects.',
     'check': 'Check every file of a dataset and print the share of each class.',
     'convert': 'Convert masks, LabelMe or COCO annotations to label maps of class ids.',
     'train': 'Train one experiment.',
     'test': 'Test a checkpoint of an experiment.',
+    'batch': 'Train, select the best checkpoint of and test many experiments.',
+    'find-best': 'Print the training step whose checkpoint is tested.',
     'export': 'Export a trained model to ONNX.',
     'augment': 'Edit the training images of a dataset with Stable Diffusion XL.',
     'bench': 'Measure the data pipeline, a training step, image editing or model sizes.',
