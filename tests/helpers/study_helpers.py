@@ -1,11 +1,8 @@
-"""Small studies: a data set of squares, a project of made-up results, and the batch job inside this process."""
+"""Small studies: a data set of squares, a project of made-up results, and runs inside this process."""
 
 import contextlib
-import importlib.util
 import itertools
 import json
-import signal
-import sys
 from pathlib import Path
 
 import cv2
@@ -13,9 +10,8 @@ import mmengine.config.config
 import numpy as np
 
 from mmseg.visualization import SegLocalVisualizer
-from wtaseg.cli import batch as run_candidates
-from wtaseg.runs import execute as candidate
-from wtaseg.studies import running
+from wtaseg.cli import test, train
+from wtaseg.runs import execute
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = ('Attached IoU', 'Attached Acc', 'Broken IoU', 'Broken Acc', 'mIoU', 'mAcc')
@@ -107,47 +103,19 @@ def made_up_results(rows, marks, name='losses', columns=('Dataset', 'Loss Func.'
     return json.loads(json.dumps(found))
 
 
-class Finished:
-    """A job that has run inside this process, as a process that has ended."""
-
-    def __init__(self, returncode: int):
-        self.returncode = returncode
-
-    def poll(self) -> int:
-        return self.returncode
-
-
 def run_in_process(monkeypatch) -> None:
-    """Have studies call the batch job, and the batch job the tools, in this process: no import is paid twice."""
-    tools = {name: _load(name) for name in ('train', 'test')}
+    """Have runs call training and test in this process: no import is paid twice."""
+    tools = {'train': train.main, 'test': test.main}
 
-    def run_tool(command, log, cwd, env, keep_open) -> int:
-        tool = tools[Path(command[1]).stem]
+    def run_tool(command, log, cwd, context, keep_open) -> int:
         # mmengine keeps what it logs with: by the experiment's name, down to the second, and by the config's
         unique = f'experiment_name=study{next(_RUN_NUMBERS)}'
         SegLocalVisualizer._instance_dict.clear()
         options = [unique] if '--cfg-options' in command else ['--cfg-options', unique]
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open('w') as file, contextlib.redirect_stdout(file):
-            tool.main([*command[2:], *options])
-        return 0
-
-    def start(batch, candidate_, slot) -> Finished:
-        before = signal.getsignal(signal.SIGTERM)
-        monkeypatch.setattr(sys, 'argv', batch.command(candidate_)[1:])
-        try:
-            return Finished(run_candidates.main())
-        finally:
-            signal.signal(signal.SIGTERM, before)
+            return tools[Path(command[1]).stem]([*command[2:], *options])
 
     # yapf lays out a config a dozen times a run, which takes longer than its four iterations
     monkeypatch.setattr(mmengine.config.config, 'FormatCode', lambda text, **options: (text, True))
-    monkeypatch.setattr(candidate, 'run_logged', run_tool)
-    monkeypatch.setattr(running.Batch, 'start', start)
-
-
-def _load(name: str):
-    spec = importlib.util.spec_from_file_location(f'study_tool_{name}', ROOT / f'tools/{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    monkeypatch.setattr(execute, 'run_logged', run_tool)

@@ -25,6 +25,13 @@ COMMANDS = {
     'render': 'Render a synthetic dataset of blade images with rare defects.',
     'check': 'Check every file of a dataset and print the share of each class.',
     'convert': 'Convert masks, LabelMe or COCO annotations to label maps of class ids.',
+    'train': 'Train one experiment.',
+    'test': 'Test a checkpoint of an experiment.',
+    'batch': 'Train, select the best checkpoint of and test many experiments.',
+    'find-best': 'Print the training step whose checkpoint is tested.',
+    'export': 'Export a trained model to ONNX.',
+    'augment': 'Edit the training images of a dataset with Stable Diffusion XL.',
+    'bench': 'Measure the data pipeline, a training step, image editing or model sizes.',
 }
 
 
@@ -44,6 +51,19 @@ def make_app(name: str, **options) -> App:
         suppress_keyboard_interrupt=False,
         **options,
     )
+
+
+def image_size(shape: Sequence[int], option: str = '--shape') -> tuple[int, int] | None:
+    """``H W`` or one side of a command line as (height, width); None: not given.
+
+    Raises:
+        CycloptsError: more than two values.
+    """
+    if len(shape) > 2:
+        raise CycloptsError(
+            msg=f'{option} takes height and width, or one side; got {" ".join(map(str, shape))}'
+        )
+    return (shape[0], shape[-1]) if shape else None
 
 
 def build_app(selected: str | None = None) -> App:

@@ -88,7 +88,7 @@ def palette(source: Path, /, *, colour: Annotated[tuple[str, ...], MANY] = (), t
 
 
 @command.command
-def binary(*sources: str, target: Target) -> int:
+def binary(*sources: Annotated[str, Parameter(required=True)], target: Target) -> int:
     """Masks of 0 and 255, one folder per class.
 
     Example: `wta-seg convert binary attached=MASKS_A broken=MASKS_B --out data/my_set/ann_dir/train`

@@ -2,19 +2,22 @@
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from wtaseg.runs.layout import ROOT
+from wtaseg.report.overlays import write_pairs
+from wtaseg.runs.execute import run_experiment
+from wtaseg.runs.job import Experiment, Job
+from wtaseg.runs.layout import ROOT, ProjectLayout
+from wtaseg.runs.pool import PoolResult, run_pool, usable_gpus, visible_devices
 from wtaseg.studies.definitions import FAST_SCNN, STUDIES, Options, Study, define
 from wtaseg.studies.experiments import Common, write_configs
 from wtaseg.studies.provenance import describe
 from wtaseg.studies.report import write_bundle, write_report
 from wtaseg.studies.results import FORMAT, collect_run, describe_study, load, run_name, save
-from wtaseg.studies.running import Batch, Candidate, run_batch
 
 # while runs go on, reports are made again no more often than this many seconds
 REPORT_EVERY = 60
@@ -119,8 +122,7 @@ class StudyCommand:
         self.argv = list(argv)
         self.project = args.work_dir / (args.project or '')
         self.report = args.out or self.project / 'report'
-        self.batch: Batch | None = None
-        self.before: dict[str, dict] = {}
+        self.job: Job | None = None
         self.reported = time.monotonic()
 
     # ------------------------------------------------------------------ training
@@ -174,33 +176,45 @@ class StudyCommand:
             return self.args.workers
         return max(0, min(4, (os.cpu_count() or 1) // self.args.jobs - 1))
 
-    def candidates(self, studies: Sequence[Study]) -> list[Candidate]:
-        """Every run once, seed by seed: broken off, whole seeds are complete."""
+    def experiments(self, studies: Sequence[Study]) -> list[Experiment]:
+        """Every run once, seed by seed: interrupted, whole seeds are complete."""
         variants = list(dict.fromkeys(row.variant.name for study in studies for row in study.rows))
         return [
-            Candidate(variant, run_name(variant, seed), (f'randomness.seed={seed}',))
+            Experiment(variant, run_name(variant, seed), (f'randomness.seed={seed}',))
             for seed in range(self.args.seeds)
             for variant in variants
         ]
 
-    def train(self, studies: Sequence[Study], results: dict) -> bool:
-        """Run what is left to run; returns whether all had their turn."""
+    def make_job(self) -> Job:
+        """What all runs share.
+
+        Raises:
+            ValueError: fewer GPUs are visible than asked for.
+        """
         args = self.args
-        flags = [f'--{name}' for name in ('smoke', 'from-scratch', 'amp', 'tta', 'restart')]
-        self.batch = Batch(
-            project=args.project,
-            work_dir=args.work_dir,
-            config_root=self.project / 'study/configs',
-            gpus=args.gpus,
-            jobs=args.jobs,
-            flags=tuple(flag for flag in flags if getattr(args, flag[2:].replace('-', '_'))),
-            cfg_options=tuple(args.cfg_options),
-            devices=visible_devices() if args.jobs > 1 and args.gpus == 1 else (),
+        flags = {'--amp': args.amp, '--from-scratch': args.from_scratch, '--smoke': args.smoke}
+        return Job(
+            ProjectLayout(self.project),
+            self.project / 'study/configs',
+            usable_gpus(args.gpus),
+            overrides=tuple(args.cfg_options),
+            train_flags=tuple(flag for flag, given in flags.items() if given),
+            test_flags=('--tta',) if args.tta else (),
+            restart=args.restart,
+            draw=write_pairs,
         )
-        self.before = {} if args.restart else results['runs']
-        deadline = None if args.time_limit is None else STARTED + args.time_limit
-        return run_batch(
-            self.batch, self.candidates(studies), deadline, lambda candidate: self.report_now(results, False)
+
+    def train(self, studies: Sequence[Study], results: dict) -> PoolResult:
+        """Run what is left to run."""
+        args = self.args
+        return run_pool(
+            self.experiments(studies),
+            partial(run_experiment, self.job),
+            self.job.project,
+            args.jobs,
+            visible_devices() if args.jobs > 1 and args.gpus == 1 else (),
+            None if args.time_limit is None else STARTED + args.time_limit,
+            lambda outcome: self.report_now(results, False),
         )
 
     # ------------------------------------------------------------------ reporting
@@ -213,10 +227,6 @@ class StudyCommand:
                 for seed, name in enumerate(row['runs']):
                     if name not in runs:
                         runs[name] = collect_run(self.project, name, seed, results['runs'].get(name))
-        for name, seconds in (self.batch.seconds if self.batch else {}).items():
-            before = self.before.get(name, {})
-            if before.get('status') != 'done':  # a run that broke off took the time of all its parts
-                runs[name]['seconds'] = round((before.get('seconds') or 0) + seconds, 1)
         results['runs'] = runs
 
     def report_now(self, results: dict, last: bool) -> None:
@@ -248,19 +258,6 @@ class StudyCommand:
         return results
 
 
-def visible_devices() -> tuple[str, ...]:
-    """The GPUs that jobs side by side take in turn; none where there is no choice."""
-    import torch
-
-    named = os.environ.get('CUDA_VISIBLE_DEVICES')
-    devices = (
-        tuple(filter(None, named.split(',')))
-        if named is not None
-        else tuple(map(str, range(torch.cuda.device_count() if torch.cuda.is_available() else 0)))
-    )
-    return devices if len(devices) > 1 else ()
-
-
 STARTED = time.monotonic()
 
 
@@ -274,20 +271,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             results = command.known_results()
         else:
             studies, results = command.prepare()
+            command.job = command.make_job()
     except (FileNotFoundError, ValueError) as error:
         print(f'study.py: {error}', file=sys.stderr)
         return 2
     interrupted = False
     if not args.report_only:
-        # told to end, it takes its runs with it and still reports
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            command.train(studies, results)
-        except KeyboardInterrupt:
-            interrupted = True
-            print('\nInterrupted; run the same command again to go on.', flush=True)
-        finally:
-            signal.signal(signal.SIGTERM, before)
+        interrupted = command.train(studies, results).interrupted
     command.report_now(results, last=True)
     return 130 if interrupted else show(results, args.studies or list(results['studies']), command.report)
 

@@ -118,7 +118,7 @@ class RunRecord:
 RunResult = RunRecord  # until wtaseg/report moves to the new name
 
 
-def read_project(project: str | Path, trust: bool = False) -> list[RunRecord]:
+def read_project(project: str | Path, *, trust: bool = False) -> list[RunRecord]:
     """All runs of a project or of plain work folders, by name.
 
     Raises:
@@ -144,7 +144,7 @@ def read_project(project: str | Path, trust: bool = False) -> list[RunRecord]:
     return runs
 
 
-def read_run(folder: str | Path, trust: bool = False) -> RunRecord:
+def read_run(folder: str | Path, *, trust: bool = False) -> RunRecord:
     """The run in ``<project>/exp/<name>``, or in a plain work folder; also one that does not exist yet.
 
     Raises:

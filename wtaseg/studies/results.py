@@ -33,8 +33,9 @@ def run_name(variant: str, seed: int) -> str:
 def collect_run(project: Path, name: str, seed: int, old: dict | None = None) -> dict:
     """One run as it stands on disk; ``old`` knows how long it took."""
     path = project / 'exp' / name
-    run = read_run(path, name)
+    run = read_run(path)
     found = {'seed': seed, 'scores': {}, 'validations': {}, 'seconds': (old or {}).get('seconds')}
+    found['seconds'] = found['seconds'] if run.seconds is None else run.seconds
     state = project / 'job' / name / 'state.json'
     job = json.loads(state.read_text(encoding='utf-8')) if state.is_file() else {}
     found['error'] = job.get('error')

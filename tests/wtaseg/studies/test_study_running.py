@@ -1,24 +1,19 @@
-"""Runs side by side, the time limit, the data sets and configs of studies, and wrong arguments."""
+"""The datasets and configs of studies, and wrong arguments."""
 
 import json
 import os
 import subprocess
-import sys
-import time
 
 import pytest
 from mmengine.config import Config
 from recorded_project import metrics_of, write_run
 from study_helpers import ROOT, brighten_defects, write_blades
 
-from wtaseg.cli import study as command
-from wtaseg.cli.study import StudyCommand, main, parse_args
-from wtaseg.studies import running
+from wtaseg.cli.study import main, parse_args
 from wtaseg.studies.datasets import image_names, write_ratio_list
 from wtaseg.studies.definitions import FAST_SCNN, Options, define
 from wtaseg.studies.experiments import Common, build, write_configs
 from wtaseg.studies.results import collect_run
-from wtaseg.studies.running import Batch, Candidate, run_batch
 
 
 @pytest.fixture(scope='module')
@@ -30,88 +25,6 @@ def data(tmp_path_factory):
 
 def options(data, tmp_path, **more):
     return Options(data=data, lists=tmp_path / 'lists', **more)
-
-
-@pytest.fixture
-def batch(tmp_path, monkeypatch):
-    """A batch whose jobs are programs of one line, given as the candidate's config."""
-    monkeypatch.setattr(
-        running.Batch, 'command', lambda self, candidate: [sys.executable, '-c', candidate.config]
-    )
-    return Batch('p', tmp_path, tmp_path / 'configs', jobs=2)
-
-
-def test_jobs_side_by_side_take_turns_and_a_failure_leaves_the_others_theirs(batch, tmp_path, capsys):
-    # a and b each wait for the other's file: in turn they would never end
-    meet = (
-        'import pathlib, time, sys\nhere, there = (pathlib.Path({!r}) / n for n in {!r})\nhere.touch()\n'
-        'end = time.monotonic() + 60\nwhile not there.exists() and time.monotonic() < end: time.sleep(0.01)\n'
-        'sys.exit(not there.exists())'
-    )
-    jobs = [
-        Candidate(meet.format(str(tmp_path), 'ab'), 'a'),
-        Candidate(meet.format(str(tmp_path), 'ba'), 'b'),
-        Candidate('print("hello"); raise SystemExit(3)', 'c'),
-        Candidate('import os; print(os.environ["OMP_NUM_THREADS"])', 'd'),
-    ]
-    ended = []
-    assert run_batch(batch, jobs, on_end=lambda candidate: ended.append(candidate.name))
-    assert sorted(ended) == ['a', 'b', 'c', 'd']
-    out = capsys.readouterr().out
-    assert out.count('done ') == 3 and f'FAILED c after {batch.seconds["c"]:.0f} s' in out
-    assert (tmp_path / 'p/job/c/job.log').read_text() == 'hello\n'
-    assert int((tmp_path / 'p/job/d/job.log').read_text()) >= 1
-
-
-def test_at_the_deadline_what_runs_is_told_to_end(batch, tmp_path):
-    told = tmp_path / 'told'
-    wait = (
-        f'import signal, pathlib\nsignal.signal(signal.SIGTERM, lambda *a: (pathlib.Path({str(told)!r}).touch(), exit()))\n'
-        f'pathlib.Path({str(tmp_path / "ready")!r}).touch()\nwhile True: signal.pause()'
-    )
-
-    class Deadline(float):
-        """In the past from the moment the job is ready."""
-
-        def __lt__(self, now):
-            return (tmp_path / 'ready').exists()
-
-    jobs = [Candidate(wait, 'a'), Candidate(wait.replace('ready', 'ready2'), 'b'), Candidate('', 'never')]
-    assert not run_batch(batch, jobs, Deadline(time.monotonic()))
-    assert told.exists() and not (tmp_path / 'p/job/never').exists()
-    assert set(batch.seconds) == {'a', 'b'} and batch.seconds['a'] > 0
-
-
-def test_a_run_that_broke_off_took_the_time_of_all_its_parts(data, tmp_path, monkeypatch):
-    args = parse_args(['losses', '--data', str(data), '--project', 'p', '--work-dir', str(tmp_path)])
-    study = StudyCommand(args, [])
-    known = {
-        'new': None,
-        'broken_off': {'status': 'unfinished', 'seconds': 30.0},
-        'finished': {'status': 'done', 'seconds': 80.0},
-    }
-    rows = [{'runs': list(known)}]
-    results = {'studies': {'losses': {'rows': rows}}, 'runs': {k: v for k, v in known.items() if v}}
-    monkeypatch.setattr(
-        command, 'collect_run', lambda project, name, seed, old: {'seconds': (old or {}).get('seconds')}
-    )
-    study.before = results['runs']
-    study.batch = Batch('p', tmp_path, tmp_path, seconds={'new': 7.0, 'broken_off': 12.5, 'finished': 4.0})
-    for _ in range(2):  # collected while others still run, and at the end
-        study.collect(results)
-        assert {name: run['seconds'] for name, run in results['runs'].items()} == {
-            'new': 7.0,
-            'broken_off': 42.5,
-            'finished': 80.0,
-        }
-
-
-def test_jobs_take_the_gpus_in_turn(batch, tmp_path):
-    batch.devices = ('4', '7')
-    show = 'import os; print(os.environ["CUDA_VISIBLE_DEVICES"])'
-    for slot in (0, 1, 2):
-        batch.start(Candidate(show, f'g{slot}'), slot).wait()
-    assert [(tmp_path / f'p/job/g{i}/job.log').read_text().strip() for i in range(3)] == ['4', '7', '4']
 
 
 def test_ratio_lists_hold_all_originals_and_grow(data, tmp_path):

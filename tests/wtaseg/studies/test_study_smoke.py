@@ -63,7 +63,7 @@ def test_study_from_a_clean_project(name, data, tmp_path, monkeypatch, capsys):
         return
     capsys.readouterr()
     assert main(command) == 0
-    assert capsys.readouterr().out.count('1 skipped') == rows
+    assert capsys.readouterr().out.count('] skipped ') == rows
 
 
 @pytest.mark.slow
