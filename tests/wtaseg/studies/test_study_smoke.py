@@ -11,7 +11,7 @@ import pytest
 from study_helpers import ROOT, brighten_defects, run_in_process, write_blades
 
 from wtaseg.cli.study import main
-from wtaseg.studies.definitions import WORDS
+from wtaseg.studies.catalogue import WORDS
 
 # some rows where all would take long; the number of runs
 CASES = {
