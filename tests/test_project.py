@@ -1,4 +1,4 @@
-"""What stands in two places says the same, and what must stay apart does."""
+"""Requirements, README and files agree with each other."""
 
 import ast
 import re
@@ -13,12 +13,14 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+# "everything above" of the README: editing, and what the tables and the export of its commands need
+CONDA_EXTRAS = ('augment', 'table', 'deploy')
 
 
 def pins():
     lines = (ROOT / 'constraints.txt').read_text().splitlines()
-    found = dict(line.split('==') for line in lines if line and not line.startswith('#'))
-    return {name.lower().replace('_', '-'): version for name, version in found.items()}
+    versions = dict(line.split('==') for line in lines if line and not line.startswith('#'))
+    return {name.lower().replace('_', '-'): version for name, version in versions.items()}
 
 
 def imported_packages(folder):
@@ -36,7 +38,8 @@ def test_conda_environment_equals_pyproject():
     environment = yaml.safe_load((ROOT / 'environment.yaml').read_text())
     (pip,) = (entry['pip'] for entry in environment['dependencies'] if isinstance(entry, dict))
     listed = [entry for entry in pip if not entry.startswith('-')]
-    assert sorted(listed) == sorted(PROJECT['dependencies'])
+    extras = [PROJECT['optional-dependencies'][name] for name in CONDA_EXTRAS]
+    assert sorted(listed) == sorted(sum(extras, PROJECT['dependencies']))
     assert f'python{PROJECT["requires-python"]}' in environment['dependencies']
 
 
@@ -50,7 +53,7 @@ def test_pins_satisfy_the_ranges(extra):
 
 
 @pytest.mark.parametrize(('package', 'other'), [('mmseg', 'augment'), ('augment', 'mmseg')])
-def test_the_two_packages_meet_only_on_disk(package, other):
+def test_mmseg_and_augment_do_not_import_each_other(package, other):
     offenders = [str(file) for name, file in imported_packages(package) if name == other]
     assert offenders == []
 
@@ -75,7 +78,7 @@ def test_importing_needs_no_optional_package():
 
 
 def code_blocks(text):
-    """Commands and trees of a README, without what follows a ``#``."""
+    """Commands and Python code of a README, without comments."""
     blocks = re.findall(r'```(?:bash|python)\n(.*?)```', text, flags=re.DOTALL)
     return [[line.split('#')[0].rstrip() for line in block.splitlines()] for block in blocks]
 

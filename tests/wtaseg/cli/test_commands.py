@@ -69,7 +69,7 @@ def test_the_version_is_shown(capsys):
         (['render', '--size', 'large'], 2, r'wta-seg render: .*--size.*large'),
         (['check'], 2, r'wta-seg check: .*ROOT'),
         (['check', 'nowhere'], 1, r'wta-seg check: nowhere/img_dir does not exist'),
-        (['train', 'nothing/there'], 1, r'wta-seg train: nothing/there: no such config'),
+        (['train', 'nothing/there'], 1, r'wta-seg train: .*nothing/there.py does not exist'),
     ],
 )
 def test_errors_are_one_line_and_a_status(argv, status, message, capsys):

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mmseg.models.utils.pretrained import read_state_dict
+from .pretrained import read_state_dict
 
 StateDict = dict[str, Tensor]
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import mmseg.models  # noqa: F401
+from mmseg.models.utils import weight_conversion
 from mmseg.models.utils.pretrained import load_state_dict
+from mmseg.models.utils.weight_conversion import convert_beit, convert_vit
 from mmseg.registry import MODELS
-from mmseg.utils import weight_conversion
-from mmseg.utils.weight_conversion import convert_beit, convert_vit
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = dict(embed_dims=16, num_layers=2, num_heads=2, out_indices=(1,), final_norm=True)
