@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains, picks the best checkpoint of and tests every candidate, one after the other.
+# Trains, selects the best checkpoint of and tests every candidate, one after the other.
 #
 #   bash bash/run_main.sh                                    asks for project name and GPU count
 #   bash bash/run_main.sh --project NAME --gpus N            asks nothing

@@ -27,6 +27,8 @@ COMMANDS = {
     'convert': 'Convert masks, LabelMe or COCO annotations to label maps of class ids.',
     'train': 'Train one experiment.',
     'test': 'Test a checkpoint of an experiment.',
+    'batch': 'Train, select the best checkpoint of and test many experiments.',
+    'find-best': 'Print the training step whose checkpoint is tested.',
     'export': 'Export a trained model to ONNX.',
     'augment': 'Edit the training images of a dataset with Stable Diffusion XL.',
     'bench': 'Measure the data pipeline, a training step, image editing or model sizes.',

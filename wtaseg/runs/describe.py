@@ -43,7 +43,11 @@ MANIFEST = 'manifest.jsonl'
 
 
 def describe_run(
-    config: Mapping[str, Any], name: str, config_name: str = '', overrides: Sequence[str] = ()
+    config: Mapping[str, Any],
+    name: str,
+    config_name: str = '',
+    overrides: Sequence[str] = (),
+    base: Path | None = None,
 ) -> RunSpec:
     """What is known about a run.
 
@@ -52,6 +56,7 @@ def describe_run(
         name: the run's folder below ``exp``.
         config_name: the experiment's config, ``<dir>/<model>`` or a path.
         overrides: ``KEY=VALUE``, as they were given.
+        base: what relative paths of data count from; default: :func:`~wtaseg.runs.layout.base_folder`.
     """
     datasets = list(leaf_datasets((config.get('train_dataloader') or {}).get('dataset')))
     loss, parameters = _losses(config)
@@ -61,7 +66,7 @@ def describe_run(
         config=config_name,
         model=config.get('model_name') or model_from_parts(config) or name.partition('/')[0],
         dataset=' + '.join(dict.fromkeys(Path(root).name for root in map(_root, datasets) if root)),
-        augmentation=_augmentation(config, datasets),
+        augmentation=_augmentation(config, datasets, base or base_folder()),
         loss=loss,
         loss_parameters=parameters,
         classes=classes,
@@ -147,9 +152,9 @@ def _metainfo(dataset_type: str) -> dict:
     return getattr(DATASETS.module_dict.get(dataset_type), 'METAINFO', {})
 
 
-def _augmentation(config: Mapping, datasets: Sequence[Mapping]) -> str | None:
+def _augmentation(config: Mapping, datasets: Sequence[Mapping], base: Path) -> str | None:
     roots = [_root(dataset) for dataset in datasets]
-    words = {word for root in roots for word in edited_words(base_folder() / root)}
+    words = {word for root in roots for word in edited_words(base / root)}
     if words:
         return words.pop() if len(words) == 1 else ''
     if 'augmentation' in config:
