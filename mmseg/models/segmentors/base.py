@@ -4,6 +4,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 
 from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 from torch import Tensor
 
@@ -28,6 +29,11 @@ class BaseSegmentor(BaseModel, metaclass=ABCMeta):
             # built here, so that its name is found whatever the default scope is
             data_preprocessor = MODELS.build({'type': 'BaseDataPreprocessor', **data_preprocessor})
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+
+    def init_weights(self) -> None:
+        """Initialise as ``init_cfg`` says, with this package's ``Pretrained`` whatever the default scope is."""
+        with DefaultScope.overwrite_default_scope('mmseg'):
+            super().init_weights()
 
     @property
     def with_neck(self) -> bool:
