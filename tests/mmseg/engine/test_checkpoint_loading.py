@@ -105,9 +105,11 @@ def test_every_way_to_load_refuses_code(tmp_path, experiment):
         'head': lambda: init_model(experiment(**{'model.decode_head.init_cfg': pretrained}), device='cpu'),
     }
     for way, load in ways.items():
-        with DefaultScope.overwrite_default_scope('mmengine'):
-            with pytest.raises(ValueError, match=r'refused, because it holds') as refusal:
-                load()
+        with (
+            DefaultScope.overwrite_default_scope('mmengine'),
+            pytest.raises(ValueError, match=r'refused, because it holds') as refusal,
+        ):
+            load()
         assert 'sys.exit' in str(refusal.value), way
 
 
