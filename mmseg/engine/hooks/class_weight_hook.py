@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
 from mmseg.models.losses import ClassWeightedLoss, enet_class_weight
-from mmseg.models.losses.utils import ENET
+from mmseg.models.losses.class_weight import ENET
 from mmseg.registry import HOOKS
 
 from .check_dataset_hook import parts_of
