@@ -18,7 +18,7 @@ from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.class_names import class_colour, get_classes, get_palette
-from mmseg.utils.smoke import drop_pretrained
+from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.typing_utils import SampleList
 from mmseg.visualization import SegLocalVisualizer
 

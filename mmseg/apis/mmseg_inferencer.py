@@ -16,8 +16,8 @@ from mmseg.registry import INFERENCERS, MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.class_names import get_classes, get_palette
 from mmseg.utils.config_text import read_config_text
+from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.set_env import register_all_modules
-from mmseg.utils.smoke import drop_pretrained
 from mmseg.visualization import SegLocalVisualizer
 
 from .inference import inference_pipeline, resolve_dataset_meta

@@ -7,19 +7,23 @@ from pathlib import Path
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path, sync: bool = True) -> Iterator[Path]:
     """A temporary path in the folder of ``path``, renamed to ``path`` when the block ends without an error.
 
-    The content is flushed to disk before the renaming. Missing folders are created; after an error the
-    temporary file is removed and the old file is unchanged.
+    Missing folders are created; after an error the temporary file is removed and the old file is unchanged.
+
+    Args:
+        path: of the file.
+        sync: wait until the content is on disk, so that a power failure, too, leaves a whole file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         yield temporary
-        with temporary.open('rb') as file:
-            os.fsync(file.fileno())
+        if sync:
+            with temporary.open('rb') as file:
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

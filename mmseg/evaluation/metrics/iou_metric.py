@@ -13,6 +13,7 @@ from mmengine.logging import MMLogger, print_log
 from PIL import Image
 
 from mmseg.registry import METRICS
+from mmseg.utils.files import atomic_path
 
 #: What each entry of ``iou_metrics`` computes, in the order of the table's columns.
 COLUMNS = {
@@ -109,9 +110,8 @@ class IoUMetric(BaseMetric):
         if sample.get('reduce_zero_label', False):  # back to the ids of the label files
             ids = ids + 1
         path = Path(self.output_dir, Path(sample['img_path']).stem + '.png')
-        unfinished = path.with_name(path.name + '.tmp')
-        Image.fromarray(ids.astype(np.uint8)).save(unfinished, format='PNG')
-        unfinished.replace(path)
+        with atomic_path(path, sync=False) as temporary:
+            Image.fromarray(ids.astype(np.uint8)).save(temporary, format='PNG')
 
     @staticmethod
     def intersect_and_union(
