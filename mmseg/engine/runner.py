@@ -17,6 +17,7 @@ from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
+from mmseg.evaluation.metric_names import rename_in_config
 from mmseg.registry import RUNNERS, VISUALIZERS
 from mmseg.utils.collect_env import torchvision_hidden
 from mmseg.utils.files import atomic_path
@@ -58,6 +59,8 @@ class SegRunner(Runner):
     """
 
     def __init__(self, *args, **kwargs) -> None:
+        for part in ('default_hooks', 'custom_hooks', 'param_scheduler'):
+            rename_in_config(kwargs.get(part))
         run = next(_RUNS)
         if (
             run
