@@ -7,10 +7,6 @@ Command: ``bash tools/dist_train.sh configs/fastscnn/fast_scnn_4xb4-40k_wta-ce-5
 
 _base_ = ['./fast_scnn_4xb4-40k_wta-512x512.py', '../_base_/losses/cross_entropy.py']
 
-model = dict(
-    decode_head=dict(loss_decode=dict(_delete_=True, **_base_.cross_entropy_loss)),
-    auxiliary_head=[
-        {**head, 'loss_decode': {**_base_.cross_entropy_loss, 'loss_weight': 0.4}}
-        for head in _base_.model.auxiliary_head
-    ],
-)
+from mmseg.utils.loss_config import with_loss  # noqa: E402  _base_ stands first, see with_loss
+
+model = with_loss(_base_.model, _base_.cross_entropy_loss)

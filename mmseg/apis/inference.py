@@ -12,14 +12,13 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
 
-import mmseg.engine  # noqa: F401  registers how checkpoints are read
+from mmseg.engine import load_checkpoint
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.class_names import class_colour, get_classes, get_palette
-from mmseg.utils.smoke import drop_pretrained
+from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.typing_utils import SampleList
 from mmseg.visualization import SegLocalVisualizer
 

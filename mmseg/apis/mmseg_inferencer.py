@@ -1,5 +1,6 @@
 """An inferencer in the manner of OpenMMLab: from a model's name to pictures in a folder."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from mmengine.infer.infer import BaseInferencer
 from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
-import mmseg.engine  # noqa: F401  registers how checkpoints are read
-from mmseg.registry import INFERENCERS
+from mmseg.engine.checkpoint_loading import load_checkpoint_into, read_checkpoint
+from mmseg.registry import INFERENCERS, MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.class_names import get_classes, get_palette
+from mmseg.utils.config_text import read_config_text
+from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.set_env import register_all_modules
-from mmseg.utils.smoke import drop_pretrained
 from mmseg.visualization import SegLocalVisualizer
 
 from .inference import inference_pipeline, resolve_dataset_meta
@@ -23,6 +25,15 @@ from .inference import inference_pipeline, resolve_dataset_meta
 _CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
 ImageInput = str | np.ndarray
+
+
+def _stored_config(checkpoint: dict, source: str) -> Config:
+    """The config that training has written into a checkpoint."""
+    text = checkpoint.get('message_hub', {}).get('runtime_info', {}).get('cfg')
+    text = text or checkpoint.get('meta', {}).get('cfg')
+    if not text:
+        raise ValueError(f'{source}: no config in this checkpoint; give model=CONFIG as well')
+    return read_config_text(text, str(source))
 
 
 @INFERENCERS.register_module(name='seg-segmentation')
@@ -90,16 +101,27 @@ class MMSegInferencer(BaseInferencer):
         return Config.fromfile(found[0]), None
 
     def _init_model(self, cfg: Config | ConfigDict, weights: str | None, device: str = 'cpu') -> nn.Module:
-        if weights is not None and cfg:
+        """Build the model as mmengine's method does, without unpickling or executing what the file holds."""
+        checkpoint = None
+        if weights is not None:
+            checkpoint = read_checkpoint(weights, map_location='cpu')
+            if not cfg:
+                cfg.update(_stored_config(checkpoint, weights)._cfg_dict)
             drop_pretrained(cfg)
-        return revert_sync_batchnorm(super()._init_model(cfg, weights, device)).to(device)
+        cfg.model.pop('pretrained', None)  # as mmengine's inferencer does
+        model = revert_sync_batchnorm(MODELS.build(cfg.model))
+        model.cfg = cfg
+        self._load_weights_to_model(model, checkpoint, cfg)
+        return model.to(device).eval()
 
     def _load_weights_to_model(
         self, model: nn.Module, checkpoint: dict | None, cfg: Config | ConfigDict
     ) -> None:
-        super()._load_weights_to_model(model, checkpoint, cfg)
         if checkpoint is None:
+            warnings.warn('no weights given: the model predicts from its initial weights', stacklevel=2)
             model.init_weights()
+        else:
+            load_checkpoint_into(model, checkpoint)
         model.dataset_meta = resolve_dataset_meta(cfg, (checkpoint or {}).get('meta', {}))
 
     def _init_pipeline(self, cfg: Config | ConfigDict) -> Callable:

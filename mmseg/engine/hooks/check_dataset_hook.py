@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from mmseg.datasets.check import check_files
 from mmseg.registry import HOOKS
+from mmseg.utils.walk import leaf_datasets
 
 
 @HOOKS.register_module()
@@ -43,7 +44,9 @@ class DatasetCheckHook(Hook):
         if is_main_process():
             start = time.perf_counter()
             try:
-                looked = sum(self._check(part, runner) for part in parts_of(runner.train_dataloader.dataset))
+                looked = sum(
+                    self._check(part, runner) for part in leaf_datasets(runner.train_dataloader.dataset)
+                )
                 seconds = time.perf_counter() - start
                 runner.logger.info(f'looked at {looked} training images and their labels in {seconds:.1f} s')
             except ValueError as error:
@@ -70,13 +73,6 @@ class DatasetCheckHook(Hook):
         ignore, shift = getattr(dataset, 'ignore_index', 255), getattr(dataset, 'reduce_zero_label', False)
         check_files(pairs, num_classes, ignore, bool(shift), self.limit)
         return len(pairs)
-
-
-def parts_of(dataset: Dataset) -> list[Dataset]:
-    """The data sets inside wrappers that concatenate or repeat, each once."""
-    if hasattr(dataset, 'datasets'):
-        return [part for inner in dataset.datasets for part in parts_of(inner)]
-    return parts_of(dataset.dataset) if hasattr(dataset, 'dataset') else [dataset]
 
 
 def _ids_in_files(dataset: Dataset, runner: Runner) -> int | None:

@@ -9,10 +9,10 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
-from mmseg.structures import SegDataSample, build_pixel_sampler
+from mmseg.structures import build_pixel_sampler
 
 from ..losses import accuracy
-from ..utils.targets import stack_gt
+from ..utils.targets import GroundTruth, stack_gt
 from ..utils.wrappers import resize
 
 # Threshold of a one-channel (sigmoid) head whose config names none.
@@ -24,7 +24,7 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
 
     A subclass writes ``forward(inputs)`` and ends it with :meth:`cls_seg`. ``loss`` and ``loss_by_feat``
     take the ground truth as a list of :class:`SegDataSample` or, as the segmentor passes it, as one int64
-    tensor (N, H, W); nothing in them depends on values, so that a whole step can be compiled.
+    tensor (N, H, W); no shape in them depends on values, so that a whole step can be compiled.
 
     Args:
         in_channels: channels of the input, or one per input for several.
@@ -169,7 +169,7 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         return self.conv_seg(feat)
 
     def loss(
-        self, inputs: Sequence[Tensor], batch_data_samples: Sequence[SegDataSample] | Tensor, train_cfg: dict
+        self, inputs: Sequence[Tensor], batch_data_samples: GroundTruth, train_cfg: dict
     ) -> dict[str, Tensor]:
         """Losses of the backbone's outputs; see :meth:`loss_by_feat`."""
         return self.loss_by_feat(self.forward(inputs), batch_data_samples)
@@ -178,13 +178,11 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         """Logits at image size; see :meth:`predict_by_feat`."""
         return self.predict_by_feat(self.forward(inputs), batch_img_metas)
 
-    def _stack_batch_gt(self, batch_data_samples: Sequence[SegDataSample] | Tensor) -> Tensor:
+    def _stack_batch_gt(self, batch_data_samples: GroundTruth) -> Tensor:
         """Ground truth as int64 (N, 1, H, W)."""
         return stack_gt(batch_data_samples).unsqueeze(1)
 
-    def loss_by_feat(
-        self, seg_logits: Tensor, batch_data_samples: Sequence[SegDataSample] | Tensor
-    ) -> dict[str, Tensor]:
+    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: GroundTruth) -> dict[str, Tensor]:
         """Losses of logits.
 
         Args:
@@ -194,28 +192,27 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         Returns:
             One scalar per loss name (equal names add up) and ``acc_seg`` in percent.
         """
-        seg_label = stack_gt(batch_data_samples)
-        seg_logits = resize(
-            seg_logits, seg_label.shape[1:], mode='bilinear', align_corners=self.align_corners
-        )
-        seg_weight = (
-            self.sampler.sample(seg_logits, seg_label.unsqueeze(1)) if self.sampler is not None else None
-        )
+        return self.loss_of_logits(seg_logits, stack_gt(batch_data_samples))
+
+    def loss_of_logits(self, seg_logits: Tensor, gt: Tensor) -> dict[str, Tensor]:
+        """:meth:`loss_by_feat` from tensors alone: logits (N, out_channels, h, w), labels int64 (N, H, W)."""
+        seg_logits = resize(seg_logits, gt.shape[1:], mode='bilinear', align_corners=self.align_corners)
+        seg_weight = self.sampler.sample(seg_logits, gt.unsqueeze(1)) if self.sampler is not None else None
         losses = {}
         for loss_decode in (
             self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
         ):
-            value = loss_decode(seg_logits, seg_label, weight=seg_weight, ignore_index=self.ignore_index)
+            value = loss_decode(seg_logits, gt, weight=seg_weight, ignore_index=self.ignore_index)
             name = loss_decode.loss_name
             losses[name] = losses[name] + value if name in losses else value
-        losses['acc_seg'] = accuracy(seg_logits, seg_label, ignore_index=self.ignore_index)
+        losses['acc_seg'] = accuracy(seg_logits, gt, ignore_index=self.ignore_index)
         return losses
 
     def predict_by_feat(self, seg_logits: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Logits resized to the network's input size.
 
         That is ``pad_shape`` where the batch was padded, else ``img_shape``. Slide inference puts the
-        window's size into ``img_shape``, as a ``torch.Size``, which then wins.
+        window's size into ``img_shape``, as a ``torch.Size``, which then takes precedence.
         """
         meta = batch_img_metas[0]
         shape = meta['img_shape']

@@ -11,13 +11,13 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.misc import add_prefix
 
-from ..utils.targets import stack_gt
+from ..utils.targets import GroundTruth, stack_gt
 from .base import BaseSegmentor
 
 
 @MODELS.register_module()
 class EncoderDecoder(BaseSegmentor):
-    """The segmentor of nearly all systems here.
+    """Backbone, optional neck, decode head and auxiliary heads: the segmentor of nearly all models here.
 
     Training runs through :meth:`loss_tensors`, a function of two tensors, which can be compiled or captured
     in a CUDA graph as a whole: ``compile=dict(target='loss_tensors')`` in a config does the former.
@@ -83,23 +83,19 @@ class EncoderDecoder(BaseSegmentor):
         """Logits at the images' size, (N, out_channels, H, W)."""
         return self.decode_head.predict(self.extract_feat(inputs), batch_img_metas, self.test_cfg)
 
-    def _decode_head_forward_train(
-        self, inputs: Sequence[Tensor], data_samples: Sequence[SegDataSample] | Tensor
-    ) -> dict[str, Tensor]:
-        return add_prefix(self.decode_head.loss(inputs, data_samples, self.train_cfg), 'decode')
+    def _decode_head_forward_train(self, inputs: Sequence[Tensor], gt: GroundTruth) -> dict[str, Tensor]:
+        return add_prefix(self.decode_head.loss(inputs, gt, self.train_cfg), 'decode')
 
-    def _auxiliary_head_forward_train(
-        self, inputs: Sequence[Tensor], data_samples: Sequence[SegDataSample] | Tensor
-    ) -> dict[str, Tensor]:
+    def _auxiliary_head_forward_train(self, inputs: Sequence[Tensor], gt: GroundTruth) -> dict[str, Tensor]:
         if not isinstance(self.auxiliary_head, nn.ModuleList):
-            return add_prefix(self.auxiliary_head.loss(inputs, data_samples, self.train_cfg), 'aux')
+            return add_prefix(self.auxiliary_head.loss(inputs, gt, self.train_cfg), 'aux')
         losses = {}
         for i, head in enumerate(self.auxiliary_head):
-            losses.update(add_prefix(head.loss(inputs, data_samples, self.train_cfg), f'aux_{i}'))
+            losses.update(add_prefix(head.loss(inputs, gt, self.train_cfg), f'aux_{i}'))
         return losses
 
     def loss_tensors(self, inputs: Tensor, gt: Tensor) -> dict[str, Tensor]:
-        """Losses from tensors alone.
+        """Losses from tensors alone; no operation's shape depends on values.
 
         Args:
             inputs: images (N, C, H, W).

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmseg.registry import WEIGHT_INITIALIZERS
+from mmseg.utils.checkpoint_reading import read_checkpoint_file
 
 from .weight_sources import fetch, unavailable
 
@@ -39,11 +40,8 @@ def _load_file(checkpoint: str, file: Path) -> object:
         from safetensors.torch import load_file
 
         return load_file(file)
-    # Imported here: the engine's package imports this one.
-    from mmseg.engine.checkpoint_loading import load_from_local
-
     try:
-        return load_from_local(str(file), map_location='cpu')
+        return read_checkpoint_file(file, map_location='cpu')
     except ValueError as error:
         raise ValueError(f'pretrained weights {checkpoint!r}: {error}') from error
 

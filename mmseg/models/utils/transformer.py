@@ -43,7 +43,9 @@ def tokens_to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
 class PlainTransformer(BaseBackbone):
     """Patch embedding, a class token and a stack of layers whose outputs become feature maps.
 
-    A subclass sets ``layers``, ``cls_token``, ``patch_embed`` and calls :meth:`_collect`.
+    A subclass creates ``patch_embed``, ``cls_token`` and ``layers``, calls :meth:`_set_out_indices` and
+    :meth:`_add_final_norm` in its constructor, and returns the maps of the layers in ``out_indices`` from its
+    ``forward``.
     """
 
     out_indices: tuple[int, ...]

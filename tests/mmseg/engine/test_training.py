@@ -47,7 +47,7 @@ def test_resume_gives_the_losses_of_an_uninterrupted_run(experiment, tmp_path, w
     first, _ = _run(experiment(**options), die_at=5)  # dead after the checkpoint of iteration 4
     cut = Path(experiment().work_dir, 'iter_4.pth')
     cut.write_bytes(cut.read_bytes()[:-1000])
-    with pytest.warns(UserWarning, match=r'iter_4\.pth is cut off'):
+    with pytest.warns(UserWarning, match=r'iter_4\.pth is truncated'):
         second, runner = _run(experiment(resume=True, **options))
     assert sorted(second.losses) == [2, 3, 4, 5]
     assert first.losses | second.losses == whole.losses
