@@ -1,16 +1,16 @@
 """Stable Diffusion XL of full size with random weights, for timing: time does not depend on the weights.
 
-Text encoders are left out, since a run encodes three prompts in all; a prompt's embedding is random but constant.
+There are no text encoders, since a run encodes only three prompts; the embedding of a prompt is random but constant.
 """
 
-import argparse
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
-from augment.model import EditModel, PromptEmbeddings
+from augment.diffusion.model import EditModel, PromptEmbeddings
 
-# config.json of unet and vae in stabilityai/stable-diffusion-xl-base-1.0, as far as it differs from the defaults
+# config.json of unet and vae in stabilityai/stable-diffusion-xl-base-1.0, where it differs from the defaults
 SDXL_UNET = {
     'sample_size': 128,
     'block_out_channels': (320, 640, 1280),
@@ -43,7 +43,7 @@ SDXL_SCHEDULER = {
     'steps_offset': 1,
     'timestep_spacing': 'leading',
 }
-# The same parts in small, to try the benchmark itself on a CPU
+# The same in small, to try the benchmark itself on a CPU
 TINY_UNET = SDXL_UNET | {
     'sample_size': 8,
     'block_out_channels': (16, 32, 32),
@@ -62,12 +62,12 @@ TOKENS = 77  # of CLIP's text encoders
 
 
 class WordTokenizer:
-    """Stands in for CLIP's tokenizer where only positions count: one token a word."""
+    """Replaces CLIP's tokenizer where only positions matter: one token a word."""
 
     model_max_length = TOKENS
 
     def __call__(self, prompt: str) -> Any:
-        return argparse.Namespace(input_ids=['<start>', *(f'{word}</w>' for word in prompt.split()), '<end>'])
+        return SimpleNamespace(input_ids=['<start>', *(f'{word}</w>' for word in prompt.split()), '<end>'])
 
     def convert_ids_to_tokens(self, ids: list[str]) -> list[str]:
         """The words themselves are the ids."""
@@ -75,10 +75,10 @@ class WordTokenizer:
 
 
 class TimedModel(EditModel):
-    """A model without text encoders: a prompt's embedding is random, but always the same."""
+    """A model without text encoders: the embedding of a prompt is random but constant."""
 
     def encode_prompt(self, prompts: list[str]) -> PromptEmbeddings:
-        """Random embeddings of the right size, drawn from a seed made of the prompt."""
+        """Random embeddings of the right size, with a seed made from the prompt."""
         width = self.unet.config.cross_attention_dim
         pooled = (
             self.unet.config.projection_class_embeddings_input_dim

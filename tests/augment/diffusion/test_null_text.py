@@ -6,13 +6,12 @@ import pytest
 import torch
 from tiny_sdxl import psnr
 
-from augment import null_text
-from augment.attention import attention_control
-from augment.editing import reconstruct
-from augment.inversion import invert
-from augment.model import EditModel, PromptEmbeddings
-from augment.null_text import ADAM_BETAS, AdamState, InnerStep, learning_rate, stop_loss
-from augment.sampling import ddim_schedule, guide, predict
+from augment.diffusion import null_text
+from augment.diffusion.editing import reconstruct
+from augment.diffusion.inversion import invert
+from augment.diffusion.model import EditModel
+from augment.diffusion.null_text import ADAM_BETAS, AdamState, InnerStep, learning_rate, stop_loss
+from augment.diffusion.sampling import Sampler, ddim_schedule, guide
 
 PROMPT = 'photo of a crack'
 
@@ -42,20 +41,18 @@ def test_masked_adam_is_torch_adam_on_active_rows_and_nothing_on_others():
 
 @pytest.fixture(scope='module')
 def prompts(tiny_model):
-    both = tiny_model.encode_prompt([PROMPT, ''])
-    return [PromptEmbeddings(both.tokens[i : i + 1], both.pooled[i : i + 1]) for i in (0, 1)]
+    return tiny_model.encode_prompt([PROMPT, '']).split()
 
 
 def test_a_stopped_image_does_not_move_any_more(tiny_model, tiny_latents, prompts):
     source, null = prompts
     schedule = ddim_schedule(tiny_model.scheduler, 10)
     timestep = schedule.timesteps[0]
-    inner = InnerStep(tiny_model, tiny_latents, null)
-    inner.tokens.value.copy_(null.tokens.expand(3, -1, -1))
-    inner.pooled.value.copy_(null.pooled.expand(3, -1))
-    with attention_control(tiny_model.unet, 0.0):
-        conditional = predict(tiny_model, tiny_latents, timestep, source.expand(3), 0.0)
-        without = predict(tiny_model, tiny_latents, timestep, null.expand(3), 0.0)
+    with Sampler(tiny_model, schedule, guidance=15.0, rli_alpha=0.0) as sampler:
+        inner = InnerStep(tiny_model, tiny_latents, null, sampler.attention)
+        inner.start_at(null)
+        conditional = sampler.predict(tiny_latents, timestep, source.expand(3))
+        without = sampler.predict(tiny_latents, timestep, null.expand(3))
         target = schedule.denoise(0, tiny_latents, guide(without, conditional, 15.0))
         target[[0, 2]] += 0.5  # image 1 is already where it should be, so it stops after its first step
         inner.begin(schedule, 0, tiny_latents, target, conditional, 15.0)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from augment.config import AugmentConfig
-from augment.dataset import Dataset, Sample, decode_label, edit_name, image_file
-from augment.manifest import Manifest
-from augment.regions import plan_regions
+from augment.dataset.manifest import Manifest
+from augment.dataset.reading import Dataset, Sample, decode_label, edit_name, image_file
+from augment.dataset.regions import plan_regions
 
 
 @dataclass(frozen=True)

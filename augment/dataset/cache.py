@@ -15,8 +15,8 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 
 from augment.config import AugmentConfig
+from augment.diffusion.inversion import Inversion
 from augment.files import json_line, temporaries, write_bytes
-from augment.inversion import Inversion
 
 LAYOUT = 1
 """Raised whenever the meaning of the stored tensors changes."""

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from augment.config import AugmentConfig
-from augment.regions import (
+from augment.dataset.regions import (
     crop_boxes,
     cut,
     distance_within,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from augment.config import ONLY_ROUNDING
-from augment.dataset import (
+from augment.dataset.reading import (
     IMAGES,
     LABELS,
     Dataset,

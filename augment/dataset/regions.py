@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from augment.config import SIZE_MULTIPLE, AugmentConfig
-from augment.dataset import defect_mask
+from augment.dataset.reading import defect_mask
 
 Box = tuple[int, int, int, int]
 

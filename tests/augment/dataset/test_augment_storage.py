@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from augment.cache import InversionCache, inversion_key
 from augment.config import AugmentConfig
+from augment.dataset.cache import InversionCache, inversion_key
+from augment.diffusion.inversion import Inversion
+from augment.diffusion.model import NonFiniteError
 from augment.editor import Piece, without_broken
 from augment.files import TEMPORARY, json_line, unwritable, write_bytes
-from augment.inversion import Inversion
-from augment.model import NonFiniteError
 from augment.pipeline import memory_remedy, reproducible
 from augment.processes import Processes
 from augment.progress import Bars

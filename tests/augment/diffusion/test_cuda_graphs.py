@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from augment.editing import edit
-from augment.inversion import invert
-from augment.loading import load_model
+from augment.diffusion.editing import edit
+from augment.diffusion.inversion import invert
+from augment.diffusion.loading import load_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='CUDA graphs need a GPU')
 
@@ -35,7 +35,7 @@ def test_graphs_equal_eager(models, tiny_latents, method):
         assert inversions[0].stats['inner_steps'] == inversions[1].stats['inner_steps']
         torch.testing.assert_close(graphs.reconstruction, eager.reconstruction, atol=2e-2, rtol=1e-2)
         torch.testing.assert_close(graphs.edited, eager.edited, atol=5e-2, rtol=2e-2)
-    assert models[0]._replays and not torch.allclose(graphs.edited, graphs.reconstruction, atol=5e-2)
+    assert models[0]._kept and not torch.allclose(graphs.edited, graphs.reconstruction, atol=5e-2)
 
 
 def test_graphs_survive_another_size_and_other_prompts(models, tiny_latents):
@@ -44,6 +44,13 @@ def test_graphs_survive_another_size_and_other_prompts(models, tiny_latents):
         inversions = [invert(model, latents, SOURCE, steps=3, inner_steps=2) for model in models]
         graphs, eager = (edit(m, i, SOURCE, target, word).edited for m, i in zip(models, inversions))
         torch.testing.assert_close(graphs, eager, atol=5e-2, rtol=2e-2)
+
+
+def test_each_rli_alpha_has_graphs_of_its_own(models, tiny_latents):
+    for alpha in (0.1, 0.6, 0.1):
+        options = {'steps': 2, 'inner_steps': 2, 'rli_alpha': alpha}
+        graphs, eager = (invert(model, tiny_latents, SOURCE, **options) for model in models)
+        torch.testing.assert_close(graphs.start, eager.start, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize('dtype', ['fp16', 'bf16'])

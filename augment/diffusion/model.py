@@ -1,8 +1,8 @@
-"""Stable Diffusion XL as this package needs it: pictures to latents and back, prompts to embeddings, one prediction.
+"""Stable Diffusion XL for editing: images to latents and back, prompts to embeddings, one UNet prediction.
 
-The parts are those of diffusers; the noise schedule is the model's own, read as DDIM. The UNet runs in the
-asked dtype, while latents, embeddings and everything computed from predictions stay float32. The autoencoder
-always runs in float32: SDXL's overflows in float16.
+The parts are those of diffusers; the model's own noise schedule is read as DDIM. The UNet runs in the requested
+dtype, while latents, embeddings and everything computed from predictions stay float32. The autoencoder always runs
+in float32: SDXL's overflows in float16.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-SDXL_VAE_SCALE = (
-    8  # pixels per latent cell, for a model without its autoencoder (timing); else the VAE is asked
-)
+SDXL_VAE_SCALE = 8  # pixels per latent cell, for a model without autoencoder (timing); else the VAE's own
 
 
 class NonFiniteError(FloatingPointError):
@@ -38,14 +36,18 @@ def check_finite(values: Tensor, stage: str) -> Tensor:
 
 @dataclass
 class PromptEmbeddings:
-    """What the UNet sees of N prompts: ``tokens (N, 77, 2048)`` and ``pooled (N, 1280)`` in SDXL."""
+    """Conditioning of the UNet by N prompts: ``tokens (N, 77, 2048)`` and ``pooled (N, 1280)`` in SDXL."""
 
     tokens: Tensor
     pooled: Tensor
 
     def expand(self, count: int) -> 'PromptEmbeddings':
-        """One prompt shown to ``count`` images, without copying."""
+        """One prompt for ``count`` images, without copying."""
         return PromptEmbeddings(self.tokens.expand(count, -1, -1), self.pooled.expand(count, -1))
+
+    def split(self) -> list['PromptEmbeddings']:
+        """One item of a single row per prompt."""
+        return [PromptEmbeddings(*pair) for pair in zip(self.tokens.split(1), self.pooled.split(1))]
 
     @classmethod
     def cat(cls, items: list['PromptEmbeddings']) -> 'PromptEmbeddings':
@@ -62,8 +64,8 @@ class EditModel:
         scheduler: Any diffusers scheduler of the model; its configuration is read as DDIM.
         tokenizers: Two CLIP tokenizers; empty where prompts are never encoded.
         text_encoders: The two CLIP text encoders, in the order of the tokenizers.
-        identity: What the weights are, for cache keys.
-        channels_last: Keep the UNet channels-last; on an H200 slower (README.md, speed).
+        identity: Names the weights in cache keys.
+        channels_last: Keep the UNet channels-last; slower on an H200 (README.md, speed).
     """
 
     def __init__(
@@ -92,17 +94,15 @@ class EditModel:
         for module in (unet, vae, *self.text_encoders):
             if module is not None:
                 wanted = torch.float32 if module is vae else dtype
-                if (
-                    module.dtype != wanted
-                ):  # diffusers warns about casts, even about those that change nothing
+                if module.dtype != wanted:  # diffusers warns even about casts that change nothing
                     module.to(wanted)
                 module.to(self.device).eval().requires_grad_(False)
         self.unet.to(memory_format=self.memory_format)
-        # Latents are not confined to [-1, 1], so a clip meant for pixels would break every step.
+        # Latents are not limited to [-1, 1], so a clip meant for pixels would break every step.
         self.scheduler = DDIMScheduler.from_config(scheduler.config, clip_sample=False, thresholding=False)
         self.use_graphs = self.device.type == 'cuda'
         self.compiled = compile
-        self._replays: dict[tuple, Any] = {}
+        self._kept: dict[tuple, Any] = {}
         self._graph_pool: Any = None
         self._graph_stream: torch.cuda.Stream | None = None
         self._time_ids: dict[tuple[int, int], Tensor] = {}
@@ -112,7 +112,7 @@ class EditModel:
     def _compile(self) -> None:
         from torch._dynamo import config
 
-        # One compiled transformer block serves all of its kind, but each width, place and size is a variant.
+        # One compiled transformer block serves all of its kind; each width, place and size recompiles it.
         for name in ('recompile_limit', 'cache_size_limit'):
             if hasattr(config, name):
                 setattr(config, name, max(getattr(config, name), 64))
@@ -123,32 +123,33 @@ class EditModel:
         """Pixels per latent cell along one side; 8 for SDXL."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1) if self.vae is not None else SDXL_VAE_SCALE
 
-    def replay(self, key: tuple, build: Callable[[], Any]) -> Any:
-        """The object kept under ``key`` between calls, built on first use: static buffers and CUDA graphs."""
-        if key not in self._replays:
-            self._replays[key] = build()
-        return self._replays[key]
+    def kept(self, key: tuple, build: Callable[[], Any]) -> Any:
+        """The object kept under ``key`` between calls, built at first use: processors, static buffers, graphs."""
+        if key not in self._kept:
+            self._kept[key] = build()
+        return self._kept[key]
 
     def graph_pool(self) -> Any:
         """Memory pool that all CUDA graphs of this model share; None without graphs.
 
-        Sharing is safe because every graph reads and writes static buffers outside of the pool only.
+        Sharing is safe because every graph reads and writes only static buffers outside the pool.
         """
         if self.use_graphs and self._graph_pool is None:
             self._graph_pool = torch.cuda.graph_pool_handle()
         return self._graph_pool
 
     def graph_stream(self) -> torch.cuda.Stream:
-        """The stream that all CUDA graphs of this model are captured on: what one leaves free in the pool, another
-        can only use on the same stream.
+        """The CUDA stream that all graphs of this model are captured on.
+
+        Pool memory that one graph frees can be used by another only on the same stream.
         """
         if self._graph_stream is None:
             self._graph_stream = torch.cuda.Stream(self.device)
         return self._graph_stream
 
     def release(self) -> None:
-        """Forget all captured graphs and their buffers."""
-        self._replays.clear()
+        """Drop all captured graphs and their buffers."""
+        self._kept.clear()
         self._graph_pool = None
 
     @torch.no_grad()
@@ -166,7 +167,7 @@ class EditModel:
                 'pad or resize the images'
             )
         images = images.to(self.device, torch.float32)
-        # One by one: the result must not depend on the batch, and full-size activations are large.
+        # One image at a time: the result must not depend on the batch, and full-size activations are large.
         latents = [self.vae.encode(image[None]).latent_dist.mode() for image in images]
         shift = getattr(self.vae.config, 'shift_factor', None) or 0.0
         return check_finite(
@@ -229,5 +230,5 @@ class EditModel:
         return self._time_ids[height, width].to(self.dtype).expand(len(latents), -1)
 
     def fingerprint(self) -> str:
-        """What the numbers of a run depend on in this model, for cache keys: weights, revision, LoRA and dtype."""
+        """Everything of this model that results depend on, for cache keys: weights, revision, LoRA and dtype."""
         return f'{self.identity or self.id}:{str(self.dtype).removeprefix("torch.")}'

@@ -5,17 +5,15 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
-from augment.attention import (
-    ColumnMix,
+from augment.diffusion.attention import (
+    AttentionProcessors,
     EditAttention,
-    PromptEdit,
-    WordMaps,
-    attention_control,
-    coarsest_map,
     edited_cross_attention,
     edited_self_attention,
 )
-from augment.prompts import Alignment
+from augment.diffusion.control import AttentionControl, ColumnMix
+from augment.diffusion.local_blend import LocalBlend, coarsest_map
+from augment.diffusion.prompts import Alignment
 
 TOKENS = 5
 # Target: token 0 as in the source, 1 new, 2 takes over source token 1, 3 and 4 padding.
@@ -48,7 +46,7 @@ def record_layers(unet, alpha):
 
             handles.append(layer.register_forward_hook(hook, with_kwargs=True))
     try:
-        with attention_control(unet, alpha):
+        with AttentionProcessors(unet, alpha).installed():
             predict(unet)
     finally:
         for handle in handles:
@@ -58,24 +56,24 @@ def record_layers(unet, alpha):
 
 def test_alpha_zero_changes_no_bit(unet):
     plain = predict(unet)
-    with attention_control(unet, 0.0):
+    with AttentionProcessors(unet, 0.0).installed():
         assert torch.equal(predict(unet), plain)
 
 
 def test_alpha_one_makes_up_block_self_attention_the_identity(unet):
     seen = record_layers(unet, 1.0)
-    hit = [name for name, (given, _, output) in seen.items() if torch.equal(given, output)]
+    hit = [name for name, (layer_input, _, output) in seen.items() if torch.equal(layer_input, output)]
     assert hit == [name for name in seen if name.startswith('up_blocks.') and name.endswith('attn1')]
     assert len(hit) == 4  # two up blocks with attention, layers_per_block + 1 layers in each
 
 
 def test_other_layers_are_untouched_and_up_blocks_interpolate(unet):
     with torch.no_grad():
-        for name, (given, context, output) in record_layers(unet, 0.1).items():
-            plain = AttnProcessor2_0()(unet.get_submodule(name), given, context)
+        for name, (layer_input, context, output) in record_layers(unet, 0.1).items():
+            plain = AttnProcessor2_0()(unet.get_submodule(name), layer_input, context)
             if name.startswith('up_blocks.') and name.endswith('attn1'):
                 assert not torch.equal(output, plain)
-                torch.testing.assert_close(output, 0.9 * plain + 0.1 * given)
+                torch.testing.assert_close(output, 0.9 * plain + 0.1 * layer_input)
             else:
                 assert torch.equal(output, plain)
 
@@ -115,7 +113,7 @@ def test_image_shaped_input_with_norm_and_residual_equals_diffusers():
 
 def test_processors_come_back_after_an_error(unet):
     before = unet.attn_processors
-    with pytest.raises(RuntimeError, match='inside'), attention_control(unet, 0.1):
+    with pytest.raises(RuntimeError, match='inside'), AttentionProcessors(unet, 0.1).installed():
         assert all(isinstance(p, EditAttention) for p in unet.attn_processors.values())
         raise RuntimeError('inside')
     assert unet.attn_processors == before
@@ -136,18 +134,18 @@ def unet_without(up: str, down: str):
 
 def test_no_layer_to_hook_is_an_error():
     bare = unet_without('UpBlock2D', 'CrossAttnDownBlock2D')
-    with pytest.raises(ValueError, match='no self-attention in up blocks'), attention_control(bare, 0.1):
+    with pytest.raises(ValueError, match='no self-attention in up blocks'):
+        AttentionProcessors(bare, 0.1)
+    with AttentionProcessors(bare, 0.0).installed():
         pass
-    with attention_control(bare, 0.0):
-        pass
-    edit = PromptEdit(1, ColumnMix(ALIGNMENT, [1], 2.0))
+    control = AttentionControl(1, ColumnMix(ALIGNMENT, [1], 2.0))
     bare = unet_without('UpBlock2D', 'DownBlock2D')
-    with pytest.raises(ValueError, match='no cross-attention'), attention_control(bare, 0.0, edit):
-        pass
+    with pytest.raises(ValueError, match='no cross-attention'):
+        AttentionProcessors(bare, 0.0, control)
     with pytest.raises(ValueError, match='no cross-attention'):
         coarsest_map(bare, (8, 8))
-    with pytest.raises(ValueError, match=r'rli_alpha is 1\.5'), attention_control(bare, 1.5):
-        pass
+    with pytest.raises(ValueError, match=r'rli_alpha is 1\.5'):
+        AttentionProcessors(bare, 1.5)
 
 
 def maps_of(query, key, scale):
@@ -165,8 +163,8 @@ def cross_inputs(images=2, extra=3, positions=6):
 
 def test_edited_cross_attention_is_the_published_map():
     query, key, value = cross_inputs()
-    edit = PromptEdit(2, ColumnMix(ALIGNMENT, [1], 2.0))
-    output = edited_cross_attention(query, key, value, edit, scale=0.5)
+    control = AttentionControl(2, ColumnMix(ALIGNMENT, [1], 2.0))
+    output = edited_cross_attention(query, key, value, control, scale=0.5)
     maps = maps_of(query, key, 0.5)
     assert torch.allclose(output[:5], maps[:5], atol=1e-6)  # everything before the targets is untouched
     source, target = maps[3:5], maps[5:7]
@@ -179,7 +177,7 @@ def test_edited_cross_attention_is_the_published_map():
 def test_reweighting_multiplies_the_words_column_and_nothing_else():
     query, key, value = cross_inputs()
     once, thrice = (
-        edited_cross_attention(query, key, value, PromptEdit(2, ColumnMix(ALIGNMENT, [1], eq)), 0.5)
+        edited_cross_attention(query, key, value, AttentionControl(2, ColumnMix(ALIGNMENT, [1], eq)), 0.5)
         for eq in (1.0, 3.0)
     )
     factor = torch.tensor([1.0, 3.0, 1.0, 1.0, 1.0])
@@ -189,14 +187,18 @@ def test_reweighting_multiplies_the_words_column_and_nothing_else():
 
 def test_a_shared_word_can_be_reweighted_too():
     query, key, value = cross_inputs()
-    output = edited_cross_attention(query, key, value, PromptEdit(2, ColumnMix(ALIGNMENT, [2], 4.0)), 0.5)
+    output = edited_cross_attention(
+        query, key, value, AttentionControl(2, ColumnMix(ALIGNMENT, [2], 4.0)), 0.5
+    )
     torch.testing.assert_close(output[5:, ..., 2], 4 * maps_of(query, key, 0.5)[3:5, ..., 1])
 
 
 def test_edited_self_attention_gives_targets_their_sources_map():
     query, key, _ = cross_inputs(positions=TOKENS)
     value = torch.randn(7, 2, TOKENS, TOKENS, generator=torch.Generator().manual_seed(2))
-    output = edited_self_attention(query, key, value, PromptEdit(2, ColumnMix(ALIGNMENT, [1], 2.0)), 0.5)
+    output = edited_self_attention(
+        query, key, value, AttentionControl(2, ColumnMix(ALIGNMENT, [1], 2.0)), 0.5
+    )
     maps = maps_of(query, key, 0.5)
     torch.testing.assert_close(output[:5], (maps @ value)[:5])
     torch.testing.assert_close(output[5:], maps[3:5] @ value[5:])
@@ -206,22 +208,24 @@ def test_edited_self_attention_gives_targets_their_sources_map():
 def test_self_attention_is_replaced_up_to_the_given_number_of_positions(limit, replaced):
     torch.manual_seed(0)
     layer, x = Attention(8, heads=2, dim_head=4), torch.randn(3, 6, 8)
-    edit = PromptEdit(1, ColumnMix(ALIGNMENT, [1], 2.0), self_max_positions=limit, self_attention=True)
-    edited, plain = EditAttention(edit=edit)(layer, x), AttnProcessor2_0()(layer, x)
+    control = AttentionControl(
+        1, ColumnMix(ALIGNMENT, [1], 2.0), self_max_positions=limit, self_attention=True
+    )
+    edited, plain = EditAttention(control=control)(layer, x), AttnProcessor2_0()(layer, x)
     assert torch.allclose(edited[:2], plain[:2], atol=1e-6)
     assert torch.allclose(edited[2], plain[2], atol=1e-4) is not replaced
 
 
-def test_paused_edit_is_plain_attention_and_comes_back():
-    edit = PromptEdit(1, ColumnMix(ALIGNMENT, [1], 2.0), cross=True, self_attention=True)
-    with edit.paused():
-        assert edit.phase() == (False, False, 1024, False)
-    assert edit.phase() == (True, True, 1024, False)
+def test_paused_control_is_plain_attention_and_is_restored():
+    control = AttentionControl(1, ColumnMix(ALIGNMENT, [1], 2.0), cross=True, self_attention=True)
+    with control.paused():
+        assert control.phase() == (False, False, 1024, False)
+    assert control.phase() == (True, True, 1024, False)
 
 
-def test_word_maps_sum_over_the_words_tokens_and_heads():
+def test_local_blend_sums_over_the_words_tokens_and_heads():
     query, key, _ = cross_inputs(images=1, extra=0)
-    maps = WordMaps((2, 3), torch.tensor([[0.0] * 5, [0.0, 1.0, 1.0, 0.0, 0.0]]))
+    maps = LocalBlend((2, 3), torch.tensor([[0.0] * 5, [0.0, 1.0, 1.0, 0.0, 0.0]]))
     maps.add(query, key, 0.5)
     expected = maps_of(query, key, 0.5)[1, ..., 1:3].sum(dim=(0, 2))
     torch.testing.assert_close(maps.total[1].flatten(), expected)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
 
-from augment import loading
-from augment.loading import content_hash, load_model
-from augment.model import NonFiniteError
+from augment.diffusion import loading
+from augment.diffusion.loading import content_hash, load_model
+from augment.diffusion.model import NonFiniteError
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""From a picture's latent to a start and to what guided sampling needs to find the way back.
+"""Inversion of encoded images: the start latents and embeddings from which guided sampling reconstructs them.
 
 Four methods behind one function: null-text inversion (Mokady et al. 2023), negative-prompt inversion (Miyake et
 al. 2023), direct inversion, also called PnP inversion (Ju et al. 2024), and plain DDIM inversion (Dhariwal &
@@ -8,16 +8,16 @@ Nichol 2021).
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 
 import torch
 from torch import Tensor
 
-from .attention import attention_control
-from .model import EditModel, PromptEmbeddings, check_finite
-from .null_text import optimise_null_text
-from .sampling import Schedule, ddim_schedule, guided_prediction, predict
+from augment.config import INVERSION_METHODS, AugmentConfig
+from augment.diffusion.model import EditModel, PromptEmbeddings, check_finite
+from augment.diffusion.null_text import optimise_null_text
+from augment.diffusion.sampling import Sampler, ddim_schedule
 
-METHODS = ('null-text', 'negative-prompt', 'direct', 'ddim')
 BATCH_AXES = {'latent': 0, 'start': 0, 'uncond_tokens': 1, 'uncond_pooled': 1, 'residuals': 1}
 
 
@@ -33,7 +33,7 @@ class Inversion:
         uncond_pooled: ``(steps or 1, N, 1280)``, with ``uncond_tokens``.
         residuals: ``(steps, N, 4, h, w)``, added to the source's latent after every step of direct inversion.
         stats: Lists with one entry per image: ``inner_steps`` (count), ``inner_losses`` (per DDIM step, before each
-            inner step) and ``final_losses`` (per DDIM step, left over). Empty lists but for null-text inversion.
+            inner step) and ``final_losses`` (per DDIM step, after the last). Empty lists but for null-text inversion.
         steps: DDIM steps that the inversion was made with.
     """
 
@@ -43,13 +43,13 @@ class Inversion:
     uncond_pooled: Tensor | None = None
     residuals: Tensor | None = None
     stats: dict[str, list] = field(default_factory=dict)
-    steps: int = 50
+    steps: int = AugmentConfig.steps
 
     def __len__(self) -> int:
         return len(self.latent)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors that are there, contiguous, and the number of steps: what a safetensors file can hold."""
+        """The tensors that are set, contiguous, and the number of steps: the content of a safetensors file."""
         present = {name: getattr(self, name) for name in BATCH_AXES if getattr(self, name) is not None}
         return {name: value.contiguous() for name, value in present.items()} | {
             'steps': torch.tensor([self.steps])
@@ -60,6 +60,11 @@ class Inversion:
         """Undo ``tensors()``."""
         fields = {name: tensors[name] for name in BATCH_AXES if name in tensors}
         return cls(**fields, stats=stats, steps=int(tensors['steps']))
+
+    def to(self, device: str | torch.device) -> 'Inversion':
+        """The same inversion on ``device``."""
+        tensors = {name: tensor.to(device) for name, tensor in self.tensors().items()}
+        return Inversion.from_tensors(tensors, self.stats)
 
     def split(self) -> list['Inversion']:
         """One inversion per image."""
@@ -108,19 +113,19 @@ def invert(
     latents: Tensor,
     source_prompt: str,
     *,
-    method: str = 'null-text',
-    steps: int = 50,
-    guidance: float = 15.0,
-    rli_alpha: float = 0.1,
-    inner_steps: int = 10,
-    low_resource: bool = False,
+    method: str = AugmentConfig.inversion,
+    steps: int = AugmentConfig.steps,
+    guidance: float = AugmentConfig.guidance,
+    rli_alpha: float = AugmentConfig.rli_alpha,
+    inner_steps: int = AugmentConfig.inner_steps,
+    low_resource: bool = AugmentConfig.low_resource,
     early_stop: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Inversion:
     """Invert N encoded images ``(N, 4, h, w)`` described by one prompt.
 
     Args:
-        method: One of METHODS.
+        method: One of INVERSION_METHODS.
         steps: DDIM steps.
         guidance: Guidance scale at which the images will be edited.
         rli_alpha: Share of the input in up-block self-attention (residual linear interpolation).
@@ -134,58 +139,48 @@ def invert(
         ValueError: Unknown method, or parameters out of range.
         NonFiniteError: Latents overflowed; it names the stage and the images.
     """
-    if method not in METHODS:
-        raise ValueError(f'inversion method {method!r} is unknown; expected one of {", ".join(METHODS)}')
+    _check(method, guidance, inner_steps)
+    latents = check_finite(latents.to(model.device, torch.float32), 'reading the latents')
+    source, null = model.encode_prompt([source_prompt, '']).split()
+    on_step = _counter(progress, steps * (1 if method in ('ddim', 'negative-prompt') else 2))
+    schedule = ddim_schedule(model.scheduler, steps)
+    sampler = Sampler(model, schedule, guidance=guidance, rli_alpha=rli_alpha, low_resource=low_resource)
+    with sampler, torch.no_grad():
+        trajectory = ddim_trajectory(sampler, latents, source, on_step)
+        result = Inversion(latents, trajectory[0].clone(), steps=steps, stats=_no_stats(len(latents)))
+        if method == 'null-text':
+            limits = {'inner_steps': inner_steps, 'early_stop': early_stop}
+            optimum = optimise_null_text(sampler, trajectory, source, null, on_step=on_step, **limits)
+            result.uncond_tokens, result.uncond_pooled = optimum.tokens, optimum.pooled
+            result.stats = optimum.stats()
+        elif method == 'negative-prompt':
+            rows = source.expand(len(latents))
+            result.uncond_tokens, result.uncond_pooled = rows.tokens[None], rows.pooled[None]
+        elif method == 'direct':
+            result.residuals = direct_residuals(sampler, trajectory, source, null, on_step)
+    return result
+
+
+def _counter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[], None]:
+    """A function that reports one more of ``total`` steps to ``progress`` at each call."""
+    steps = count(1)
+    return (lambda: None) if progress is None else (lambda: progress(next(steps), total))
+
+
+def _check(method: str, guidance: float, inner_steps: int) -> None:
+    """Raise for parameters out of range; warn where the optimisation can change nothing."""
+    if method not in INVERSION_METHODS:
+        raise ValueError(
+            f'inversion method {method!r} is unknown; expected one of {", ".join(INVERSION_METHODS)}'
+        )
     if inner_steps < 0:
         raise ValueError(f'inner_steps is {inner_steps}; expected 0 or more')
     if method == 'null-text' and (guidance == 1 or inner_steps == 0):
         warnings.warn(
             f'null-text optimisation has no effect with guidance {guidance} and {inner_steps} inner steps; '
             "method='ddim' does the same in less time",
-            stacklevel=2,
+            stacklevel=3,
         )
-    latents = check_finite(latents.to(model.device, torch.float32), 'reading the latents')
-    schedule = ddim_schedule(model.scheduler, steps)
-    prompts = model.encode_prompt([source_prompt, ''])
-    source, null = (PromptEmbeddings(prompts.tokens[i : i + 1], prompts.pooled[i : i + 1]) for i in (0, 1))
-    done, total = 0, steps * (1 if method in ('ddim', 'negative-prompt') else 2)
-
-    def on_step() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress(done, total)
-
-    with attention_control(model.unet, rli_alpha), torch.no_grad():
-        trajectory = ddim_trajectory(model, schedule, latents, source, rli_alpha, on_step)
-        result = Inversion(latents, trajectory[0].clone(), steps=steps, stats=_no_stats(len(latents)))
-        if method == 'null-text':
-            found = optimise_null_text(
-                model,
-                schedule,
-                trajectory,
-                source,
-                null,
-                guidance=guidance,
-                rli_alpha=rli_alpha,
-                inner_steps=inner_steps,
-                early_stop=early_stop,
-                on_step=on_step,
-            )
-            result.uncond_tokens, result.uncond_pooled = found.tokens, found.pooled
-            result.stats = {
-                'inner_steps': [sum(map(len, losses)) for losses in found.inner_losses],
-                'inner_losses': found.inner_losses,
-                'final_losses': found.final_losses,
-            }
-        elif method == 'negative-prompt':
-            rows = source.expand(len(latents))
-            result.uncond_tokens, result.uncond_pooled = rows.tokens[None], rows.pooled[None]
-        elif method == 'direct':
-            result.residuals = direct_residuals(
-                model, schedule, trajectory, source, null, guidance, rli_alpha, low_resource, on_step
-            )
-    return result
 
 
 def _no_stats(images: int) -> dict[str, list]:
@@ -197,19 +192,19 @@ def _no_stats(images: int) -> dict[str, list]:
 
 
 def ddim_trajectory(
-    model: EditModel,
-    schedule: Schedule,
-    latents: Tensor,
-    source: PromptEmbeddings,
-    rli_alpha: float,
-    on_step: Callable[[], None],
+    sampler: Sampler, latents: Tensor, source: PromptEmbeddings, on_step: Callable[[], None]
 ) -> Tensor:
-    """DDIM inversion with the source prompt alone (guidance 1): ``(steps + 1, N, 4, h, w)`` from z*_T to z*_0."""
+    """DDIM inversion with the source prompt alone (guidance 1): ``(steps + 1, N, 4, h, w)`` from z*_T to z*_0.
+
+    Raises:
+        NonFiniteError: Latents overflowed.
+    """
+    schedule = sampler.schedule
     trajectory = torch.empty(len(schedule) + 1, *latents.shape, device=latents.device)
     trajectory[-1] = latents
     rows = source.expand(len(latents))
     for i in reversed(range(len(schedule))):
-        prediction = predict(model, trajectory[i + 1], schedule.timesteps[i], rows, rli_alpha)
+        prediction = sampler.predict(trajectory[i + 1], schedule.timesteps[i], rows)
         trajectory[i] = schedule.invert(i, trajectory[i + 1], prediction)
         on_step()
     check_finite(trajectory[0], 'DDIM inversion')
@@ -217,30 +212,17 @@ def ddim_trajectory(
 
 
 def direct_residuals(
-    model: EditModel,
-    schedule: Schedule,
+    sampler: Sampler,
     trajectory: Tensor,
     source: PromptEmbeddings,
     null: PromptEmbeddings,
-    guidance: float,
-    rli_alpha: float,
-    low_resource: bool,
     on_step: Callable[[], None],
 ) -> Tensor:
-    """What every guided step from the pivot misses of the next pivot, ``(steps, N, 4, h, w)`` (Ju et al., alg. 1)."""
-    images = trajectory.shape[1]
+    """Next pivot minus guided step from each pivot, ``(steps, N, 4, h, w)`` (Ju et al. 2024, algorithm 1)."""
+    images, schedule = trajectory.shape[1], sampler.schedule
     residuals = torch.empty_like(trajectory[1:])
     for i, timestep in enumerate(schedule.timesteps):
-        prediction = guided_prediction(
-            model,
-            trajectory[i],
-            timestep,
-            null.expand(images),
-            source.expand(images),
-            guidance,
-            rli_alpha,
-            low_resource=low_resource,
-        )
+        prediction = sampler.guided(trajectory[i], timestep, null.expand(images), source.expand(images))
         residuals[i] = trajectory[i + 1] - schedule.denoise(i, trajectory[i], prediction)
         on_step()
     return residuals

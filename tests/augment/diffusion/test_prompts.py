@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from augment.prompts import align_ids, align_tokens, word_positions
+from augment.diffusion.prompts import align_ids, align_tokens, word_positions
 
 SOURCE = 'photo of a crack'
 

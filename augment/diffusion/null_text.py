@@ -1,21 +1,26 @@
-"""Null-text optimisation (Mokady et al. 2023, algorithm 1), many images at once.
+"""Null-text optimisation (Mokady et al. 2023, algorithm 1) of many images at once.
 
-Every image has its own loss, its own Adam state and its own stop. Stopped images stay in the batch with masked
-updates, so that no shape depends on values and one inner step, backward pass included, is one CUDA graph.
+Every image has its own loss, Adam state and stop. Stopped images stay in the batch with masked updates, so that no
+shape depends on values and one inner step, backward pass included, is one CUDA graph.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from .model import EditModel, PromptEmbeddings, check_finite
-from .sampling import Replay, Schedule, guide, predict
+from augment.diffusion.attention import AttentionProcessors
+from augment.diffusion.graphs import GraphRunner
+from augment.diffusion.model import EditModel, PromptEmbeddings, check_finite
+from augment.diffusion.sampling import Sampler, Schedule, guide
 
 LEARNING_RATE = 1e-2  # published code; falls by 1/LEARNING_RATE_STEPS of it with every DDIM step
 LEARNING_RATE_STEPS = 100
 STOP_LOSS = 1e-5  # published code, at the first DDIM step
-STOP_LOSS_GROWTH = 1e-5  # and so much more with every further one
+STOP_LOSS_GROWTH = (
+    1e-5  # added with every further DDIM step; the project's published method (original code: 2e-5)
+)
 ADAM_BETAS = (0.9, 0.999)  # torch.optim.Adam's defaults, as published
 ADAM_EPS = 1e-8
 
@@ -42,7 +47,7 @@ class AdamState:
         self.first, self.second = torch.zeros_like(self.value), torch.zeros_like(self.value)
 
     def reset(self) -> None:
-        """Forget both moments."""
+        """Set both moments to zero."""
         self.first.zero_()
         self.second.zero_()
 
@@ -70,7 +75,9 @@ class InnerStep:
         loss: ``(N,)`` float32, the loss before the last update.
     """
 
-    def __init__(self, model: EditModel, latents: Tensor, null: PromptEmbeddings):
+    def __init__(
+        self, model: EditModel, latents: Tensor, null: PromptEmbeddings, attention: AttentionProcessors
+    ):
         device, images = model.device, len(latents)
         self.model = model
         self.latents, self.target, self.conditional = (torch.zeros_like(latents) for _ in range(3))
@@ -79,7 +86,7 @@ class InnerStep:
         self.pooled = AdamState(torch.zeros(images, *null.pooled.shape[1:], device=device))
         self.active = torch.zeros(images, dtype=torch.bool, device=device)
         self.loss = torch.zeros(images, device=device)
-        # Kept on the device, since a captured graph can't take numbers: step factors, guidance, rate and stop.
+        # On the device, since a captured graph has no changing numbers: step factors, guidance, rate and stop.
         self.keep, self.add, self.guidance, self.rate, self.stop = (
             torch.zeros((), device=device) for _ in range(5)
         )
@@ -88,7 +95,13 @@ class InnerStep:
         self.loss_scale = 2.0 ** (latents[0].numel() - 1).bit_length()
         changed = [self.tokens.value, self.tokens.first, self.tokens.second, self.active, self.loss]
         changed += [self.pooled.value, self.pooled.first, self.pooled.second]
-        self._replay = Replay(model, self._run, changed)
+        self._runner = GraphRunner(model, self._run, changed, attention)
+
+    def start_at(self, null: PromptEmbeddings) -> None:
+        """Set the embeddings of all images to ``null``, one row."""
+        images = len(self.latents)
+        self.tokens.value.copy_(null.tokens.expand(images, -1, -1))
+        self.pooled.value.copy_(null.pooled.expand(images, -1))
 
     def begin(
         self,
@@ -99,7 +112,7 @@ class InnerStep:
         conditional: Tensor,
         guidance: float,
     ) -> None:
-        """Set up DDIM step ``index`` with fresh Adam states; the embeddings stay where they are."""
+        """Set up DDIM step ``index`` with fresh Adam states; the embeddings stay as they are."""
         self.latents.copy_(latents)
         self.target.copy_(target)
         self.conditional.copy_(conditional)
@@ -117,7 +130,23 @@ class InnerStep:
         """Take inner step ``iteration``, from 0."""
         for index, beta in enumerate(ADAM_BETAS):
             self.corrections[index].fill_(1 - beta ** (iteration + 1))
-        self._replay()
+        self._runner()
+
+    def optimise(self, inner_steps: int, early_stop: bool) -> list[list[float]]:
+        """Up to ``inner_steps`` steps; returns for each image the losses before the steps it took."""
+        losses, stepped = [], []
+        for iteration in range(inner_steps):
+            stepped.append(self.active.clone())
+            self(iteration)
+            losses.append(self.loss.clone())
+            if not early_stop:
+                self.active.fill_(True)
+            elif not self.active.any():
+                break
+        if not losses:
+            return [[] for _ in range(len(self.latents))]
+        values, flags = torch.stack(losses, dim=1).tolist(), torch.stack(stepped, dim=1).tolist()
+        return [[value for value, flag in zip(*row) if flag] for row in zip(values, flags)]
 
     def _run(self) -> None:
         tokens = self.tokens.value.detach().requires_grad_()
@@ -138,82 +167,74 @@ class InnerStep:
 
 @dataclass
 class NullTextResult:
-    """Embeddings per step, ``(steps, N, 77, 2048)`` and ``(steps, N, 1280)``, and what the optimisation did."""
+    """Optimised embeddings of every DDIM step, and the losses.
+
+    Attributes:
+        tokens: ``(steps, N, 77, 2048)``.
+        pooled: ``(steps, N, 1280)``.
+        inner_losses: ``[n][i]`` are the losses of image n before each inner step taken at DDIM step i.
+        final_losses: ``[n][i]`` is the loss of image n after DDIM step i.
+    """
 
     tokens: Tensor
     pooled: Tensor
     inner_losses: list[list[list[float]]]
     final_losses: list[list[float]]
 
+    def stats(self) -> dict[str, list]:
+        """Number of inner steps and all losses, one entry per image."""
+        return {
+            'inner_steps': [sum(map(len, losses)) for losses in self.inner_losses],
+            'inner_losses': self.inner_losses,
+            'final_losses': self.final_losses,
+        }
+
 
 def optimise_null_text(
-    model: EditModel,
-    schedule: Schedule,
+    sampler: Sampler,
     trajectory: Tensor,
     source: PromptEmbeddings,
     null: PromptEmbeddings,
     *,
-    guidance: float,
-    rli_alpha: float,
     inner_steps: int,
-    early_stop: bool = True,
-    on_step=None,
+    early_stop: bool,
+    on_step: Callable[[], None],
 ) -> NullTextResult:
     """Find embeddings with which guided sampling follows a DDIM inversion.
 
     Args:
+        sampler: Its processors are installed.
         trajectory: ``(steps + 1, N, 4, h, w)``, the pivot from noise z*_T to image z*_0.
         source: The source prompt, one row.
         null: The empty prompt, one row: where the optimisation starts.
+        inner_steps: Most Adam steps per DDIM step.
         early_stop: False takes every inner step, for timing.
         on_step: Called after every DDIM step.
 
-    Returns:
-        NullTextResult: ``inner_losses[n][i]`` are the losses of image n before each inner step taken at DDIM step
-        i, ``final_losses[n][i]`` the loss that was left.
+    Raises:
+        NonFiniteError: Latents overflowed; it names the DDIM step and the images.
     """
-    images = trajectory.shape[1]
-    key = ('inner step', tuple(trajectory.shape[1:]), rli_alpha)
-    inner = model.replay(key, lambda: InnerStep(model, trajectory[0], null))
-    inner.tokens.value.copy_(null.tokens.expand(images, -1, -1))
-    inner.pooled.value.copy_(null.pooled.expand(images, -1))
-    steps = len(schedule)
-    tokens = torch.empty(steps, *inner.tokens.value.shape, device=model.device)
-    pooled = torch.empty(steps, *inner.pooled.value.shape, device=model.device)
-    history: list[list[list[float]]] = [[] for _ in range(images)]
-    final: list[list[float]] = [[] for _ in range(images)]
+    model, schedule, images = sampler.model, sampler.schedule, trajectory.shape[1]
+    key = ('inner step', tuple(trajectory.shape[1:]), sampler.attention)
+    inner: InnerStep = model.kept(key, lambda: InnerStep(model, trajectory[0], null, sampler.attention))
+    inner.start_at(null)
+    tokens = torch.empty(len(schedule), *inner.tokens.value.shape, device=model.device)
+    pooled = torch.empty(len(schedule), *inner.pooled.value.shape, device=model.device)
+    inner_losses: list[list[list[float]]] = [[] for _ in range(images)]
+    final_losses: list[list[float]] = [[] for _ in range(images)]
     latents = trajectory[0]
     for i, timestep in enumerate(schedule.timesteps):
-        conditional = predict(model, latents, timestep, source.expand(images), rli_alpha)
-        inner.begin(schedule, i, latents, trajectory[i + 1], conditional, guidance)
-        losses, took = [], []
-        for iteration in range(inner_steps):
-            took.append(inner.active.clone())
-            inner(iteration)
-            losses.append(inner.loss.clone())
-            if not early_stop:
-                inner.active.fill_(True)
-            elif not inner.active.any():
-                break
+        conditional = sampler.predict(latents, timestep, source.expand(images))
+        inner.begin(schedule, i, latents, trajectory[i + 1], conditional, sampler.guidance)
+        losses = inner.optimise(inner_steps, early_stop)
         tokens[i], pooled[i] = inner.tokens.value, inner.pooled.value
         optimum = PromptEmbeddings(inner.tokens.value, inner.pooled.value)
-        guided = guide(predict(model, latents, timestep, optimum, rli_alpha), conditional, guidance)
-        latents = check_finite(
-            schedule.denoise(i, latents, guided), f'null-text optimisation at step {i + 1}'
-        )
-        left = (latents - trajectory[i + 1]).square().flatten(1).mean(dim=1).tolist()
-        evaluated = _evaluated(losses, took, images)
+        guided = guide(sampler.predict(latents, timestep, optimum), conditional, sampler.guidance)
+        latents = schedule.denoise(i, latents, guided)
+        check_finite(latents, f'null-text optimisation at step {i + 1}')
+        distances = (latents - trajectory[i + 1]).square().flatten(1).mean(dim=1).tolist()
         for n in range(images):
-            history[n].append(evaluated[n])
-            final[n].append(left[n])
-        if on_step is not None:
-            on_step()
-    return NullTextResult(tokens, pooled, history, final)
-
-
-def _evaluated(losses: list[Tensor], took: list[Tensor], images: int) -> list[list[float]]:
-    """Per image the losses of the inner steps that it took."""
-    if not losses:
-        return [[] for _ in range(images)]
-    values, flags = torch.stack(losses, dim=1).tolist(), torch.stack(took, dim=1).tolist()
-    return [[value for value, flag in zip(*row) if flag] for row in zip(values, flags)]
+            inner_losses[n].append(losses[n])
+            final_losses[n].append(distances[n])
+        on_step()
+    return NullTextResult(tokens, pooled, inner_losses, final_losses)

@@ -6,8 +6,10 @@ import pytest
 import torch
 from diffusers import DDIMInverseScheduler, DDIMScheduler, EulerDiscreteScheduler
 
-from augment.model import EditModel, PromptEmbeddings
-from augment.sampling import Replay, ddim_schedule, guided_prediction, predict
+from augment.diffusion.attention import AttentionProcessors
+from augment.diffusion.graphs import GraphRunner
+from augment.diffusion.model import EditModel
+from augment.diffusion.sampling import Sampler, ddim_schedule
 
 OPTIONS = {'beta_schedule': 'scaled_linear', 'beta_start': 0.00085, 'beta_end': 0.012, 'clip_sample': False}
 LATENTS, NOISE = torch.randn(2, 2, 4, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -75,15 +77,16 @@ def test_another_scheduler_is_read_as_ddim_and_never_clips(tiny_model):
 
 
 def test_guidance_in_one_batch_or_two_passes(tiny_model, tiny_latents):
-    prompts = tiny_model.encode_prompt(['photo of a crack', ''])
-    rows = [PromptEmbeddings(prompts.tokens[i : i + 1], prompts.pooled[i : i + 1]).expand(3) for i in (0, 1)]
+    schedule = ddim_schedule(tiny_model.scheduler, 10)
+    rows = [row.expand(3) for row in tiny_model.encode_prompt(['photo of a crack', '']).split()]
     conditional, null = rows
-    with_prompt, without = (predict(tiny_model, tiny_latents, 500, row, 0.0) for row in rows)
+    with Sampler(tiny_model, schedule, guidance=15.0, rli_alpha=0.0) as sampler:
+        with_prompt, without = (sampler.predict(tiny_latents, 500, row) for row in rows)
     expected = without + 15 * (with_prompt - without)
     for low_resource in (False, True):
-        guided = guided_prediction(
-            tiny_model, tiny_latents, 500, null, conditional, 15.0, 0.0, low_resource=low_resource
-        )
+        options = {'guidance': 15.0, 'rli_alpha': 0.0, 'low_resource': low_resource}
+        with Sampler(tiny_model, schedule, **options) as sampler:
+            guided = sampler.guided(tiny_latents, 500, null, conditional)
         torch.testing.assert_close(guided, expected, atol=1e-4, rtol=1e-4)
 
 
@@ -111,7 +114,47 @@ def test_warming_up_and_capturing_leave_no_trace_in_the_state(tiny_model, monkey
     monkeypatch.setattr(torch.cuda, 'CUDAGraph', Graph)
     monkeypatch.setattr(torch.cuda, 'graph_pool_handle', lambda: None)
     monkeypatch.setattr(tiny_model, 'use_graphs', True)
-    replay = Replay(tiny_model, run, [counter])
-    for calls in (1, 2, 3):
-        replay()
-        assert counter == calls
+    with (attention := AttentionProcessors(tiny_model.unet, 0.1)).installed():
+        runner = GraphRunner(tiny_model, run, [counter], attention)
+        for calls in (1, 2, 3):
+            runner()
+            assert counter == calls
+
+
+def test_a_runner_refuses_other_processors_than_its_own(tiny_model):
+    """A graph contains the processors of its capture; run under others it would interpolate by a wrong alpha."""
+    built = AttentionProcessors(tiny_model.unet, 0.1)
+    calls = []
+    runner = GraphRunner(tiny_model, lambda: calls.append(1), [], built)
+    with built.installed():
+        runner()
+        with (
+            AttentionProcessors(tiny_model.unet, 0.9).installed(),
+            pytest.raises(RuntimeError, match='rli_alpha'),
+        ):
+            runner()
+        runner()
+    with pytest.raises(RuntimeError, match=r'built for rli_alpha=0\.1'):
+        runner()
+    assert len(calls) == 2
+
+
+def test_prediction_without_its_processors_is_refused(tiny_model, tiny_latents):
+    prompt = tiny_model.encode_prompt(['photo of a crack']).expand(3)
+    schedule = ddim_schedule(tiny_model.scheduler, 10)
+    strong, weak = (Sampler(tiny_model, schedule, guidance=15.0, rli_alpha=alpha) for alpha in (0.9, 0.1))
+    with strong:
+        expected = strong.predict(tiny_latents, 500, prompt)
+        with pytest.raises(RuntimeError, match=r'rli_alpha=0\.1'):
+            weak.predict(tiny_latents, 500, prompt)
+    with weak:
+        assert not torch.equal(weak.predict(tiny_latents, 500, prompt), expected)
+
+
+def test_equal_settings_share_the_processors_and_so_the_graphs(tiny_model):
+    schedule = ddim_schedule(tiny_model.scheduler, 10)
+    first, again, other = (
+        Sampler(tiny_model, schedule, guidance=g, rli_alpha=a)
+        for g, a in ((15.0, 0.1), (7.5, 0.1), (15.0, 0.2))
+    )
+    assert first.attention is again.attention is not other.attention

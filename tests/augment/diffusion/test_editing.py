@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-import augment.attention
-from augment.attention import WordMaps
-from augment.editing import blend_mask, edit, reconstruct, share_of_steps
-from augment.inversion import invert
-from augment.model import NonFiniteError
+import augment.diffusion.attention
+from augment.diffusion.editing import edit, reconstruct, share_of_steps
+from augment.diffusion.inversion import invert
+from augment.diffusion.local_blend import LocalBlend
+from augment.diffusion.model import NonFiniteError
 
 SOURCE, TARGET, WORD = 'photo of a crack', 'photo of a crack with peeling', 'peeling'
 STEPS = 5
@@ -63,7 +63,9 @@ def test_replacement_ends_at_the_stated_step(tiny_model, inversion, monkeypatch)
 
     for kind in calls:
         name = f'edited_{kind}_attention'
-        monkeypatch.setattr(augment.attention, name, spy(kind, getattr(augment.attention, name)))
+        monkeypatch.setattr(
+            augment.diffusion.attention, name, spy(kind, getattr(augment.diffusion.attention, name))
+        )
 
     def progress(done, total):
         nonlocal step
@@ -108,7 +110,7 @@ def test_latent_mask_keeps_the_source_outside(tiny_model, inversion):
         edit(tiny_model, inversion, SOURCE, TARGET, WORD, latent_mask=mask[..., :4, :4])
 
 
-def test_local_blend_keeps_the_source_where_the_word_is_not_looked_for(tiny_model, tiny_latents, monkeypatch):
+def test_local_blend_keeps_the_source_where_the_word_has_no_attention(tiny_model, tiny_latents, monkeypatch):
     inversion = invert(tiny_model, tiny_latents[..., :6], SOURCE, method='negative-prompt', steps=STEPS)
     seen = []
 
@@ -118,13 +120,12 @@ def test_local_blend_keeps_the_source_where_the_word_is_not_looked_for(tiny_mode
         mask[..., :3] = 1
         return mask
 
-    monkeypatch.setattr('augment.editing.blend_mask', left_half)
+    monkeypatch.setattr(LocalBlend, 'mask', left_half)
     result = edit(tiny_model, inversion, SOURCE, TARGET, WORD, local_blend=True)
     assert torch.equal(result.edited[..., 3:], result.reconstruction[..., 3:])
     assert not torch.equal(result.edited[..., :3], result.reconstruction[..., :3])
-    assert [size for size, _ in seen] == [
-        (2, 2)
-    ] * 4  # from a fifth of the steps on, 8 x 6 cells seen as 2 x 2
+    # From a fifth of the steps on; the coarsest map of 8 x 6 cells is 2 x 2.
+    assert [size for size, _ in seen] == [(2, 2)] * 4
     first, last = seen[0][1], seen[-1][1]
     assert (last[3:] > first[3:]).all() and not last[:3].any()  # maps add up; the source has no such word
 
@@ -132,14 +133,14 @@ def test_local_blend_keeps_the_source_where_the_word_is_not_looked_for(tiny_mode
 def test_blend_mask_by_hand():
     # One image on a 4 x 4 map, blown up to 8 x 8. The target looks at the corner (0, 0) with weight 1 and at (3, 3)
     # with 0.29: dilated to 2 x 2 each, and only the first is above 0.3 of the maximum.
-    maps = WordMaps((4, 4), torch.zeros(2, 77))
+    maps = LocalBlend((4, 4), torch.zeros(2, 77))
     maps.total[1, 0, 0], maps.total[1, 3, 3] = 1.0, 0.29
     expected = torch.zeros(1, 1, 8, 8)
     expected[..., :4, :4] = 1
-    assert torch.equal(blend_mask(maps, (8, 8)), expected)
+    assert torch.equal(maps.mask((8, 8)), expected)
     maps.total[0, 3, 3] = 5.0  # each branch counts against its own maximum, and either is enough
     expected[..., 4:, 4:] = 1
-    assert torch.equal(blend_mask(maps, (8, 8)), expected)
+    assert torch.equal(maps.mask((8, 8)), expected)
 
 
 def test_bad_arguments(tiny_model, inversion):

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from augment.config import AugmentConfig
-from augment.dataset import Dataset, decode_image, decode_label, defect_mask
+from augment.dataset.manifest import REVIEW, Row
+from augment.dataset.reading import Dataset, decode_image, decode_label, defect_mask
 from augment.files import write_bytes, write_png
-from augment.manifest import REVIEW, Row
 
 CELL, GAP, LINE = 192, 6, 14
 DIFFERENCE_GAIN = 4

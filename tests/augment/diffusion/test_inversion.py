@@ -6,9 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from augment.editing import reconstruct
-from augment.inversion import METHODS, Inversion, invert
-from augment.model import NonFiniteError
+from augment.config import INVERSION_METHODS
+from augment.diffusion.editing import reconstruct
+from augment.diffusion.inversion import Inversion, invert
+from augment.diffusion.model import NonFiniteError
 
 PROMPT = 'photo of a crack'
 STEPS = 4
@@ -18,7 +19,7 @@ STEPS = 4
 def inversions(tiny_model, tiny_latents):
     return {
         method: invert(tiny_model, tiny_latents, PROMPT, method=method, steps=STEPS, inner_steps=2)
-        for method in METHODS
+        for method in INVERSION_METHODS
     }
 
 
@@ -58,7 +59,7 @@ def test_direct_inversion_in_two_passes_is_the_same(tiny_model, tiny_latents, in
     torch.testing.assert_close(again.residuals, inversions['direct'].residuals, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', INVERSION_METHODS)
 def test_files_and_batches_keep_everything(inversions, method, tmp_path):
     parts = inversions[method].split()
     assert [len(part) for part in parts] == [1, 1, 1]

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from .model import EditModel
+from augment.diffusion.model import EditModel
 
 DTYPES = {'fp16': torch.float16, 'bf16': torch.bfloat16, 'fp32': torch.float32}
 INDEX_FILE = 'model_index.json'

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from augment.config import AugmentConfig
-from augment.quality import mean_change, measure, psnr, reasons_against, ssim
+from augment.dataset.quality import mean_change, measure, psnr, reasons_against, ssim
 
 
 @pytest.fixture(scope='module')
