@@ -22,6 +22,7 @@ from rich.progress import (
 
 from wtaseg.blades.dataset import render_dataset
 from wtaseg.blades.sheet import sheet_of_dataset
+from wtaseg.blades.style_sheet import write_style_sheet
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -35,6 +36,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--size', type=int, default=512, help='side of the square images in pixels')
     parser.add_argument('--seed', type=int, default=0, help='another seed gives another dataset')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes that draw')
+    parser.add_argument(
+        '--style',
+        nargs='+',
+        default=(),
+        metavar='WORD[=SHARE]',
+        help='appearance of the defects: scratch, rust, peeling, corrosion, blistering, dent or none; several '
+        'words share the images equally, or as told: none=0.5 rust=0.25 peeling=0.25',
+    )
+    parser.add_argument('--style-sheet', type=Path, help='write a sheet of all styles to this PNG')
     parser.add_argument('--sheet', type=Path, help='write a contact sheet of the training split to this PNG')
     return parser.parse_args(argv)
 
@@ -53,10 +63,12 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with Progress(*columns, console=Console(stderr=True)) as progress:
             task = progress.add_task('rendering', total=sum(counts.values()))
-            for result in render_dataset(args.out, counts, args.size, args.seed, args.workers):
+            for result in render_dataset(args.out, counts, args.size, args.seed, args.workers, args.style):
                 pixels = [a + b for a, b in zip(pixels, result.pixels)]
                 drawn += result.drawn
                 progress.advance(task)
+        if args.style_sheet:
+            write_style_sheet(args.style_sheet, args.seed)
         if args.sheet:
             sheet_of_dataset(args.out, next(s for s, n in counts.items() if n), args.sheet)
     except (ValueError, FileNotFoundError) as error:
