@@ -3,7 +3,7 @@
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
@@ -12,14 +12,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from wtaseg.io import write
-
+from ..io import write
 from .scene import SPLITS, render_blade
+from .styles import NONE, StyleMix
 
 #: Goes up whenever the same seed gives other pixels, so that a folder never mixes two renderers.
 RENDERER_VERSION = 1
 
 MANIFEST = 'render.json'
+
+#: Names the style of every image of a styled dataset: ``{"train/train_00000.png": "rust", ...}``.
+STYLES_FILE = 'styles.json'
+
 MIN_SIZE = 64
 
 #: A PNG ends with this chunk; a file that does not was broken off.
@@ -35,6 +39,7 @@ class Job:
     split: str
     index: int
     size: int
+    style: str | None
     image: Path
     label: Path
 
@@ -47,7 +52,7 @@ class Result:
     pixels: tuple[int, int, int]
 
 
-def plan(out: Path, counts: dict[str, int], size: int, seed: int) -> list[Job]:
+def plan(out: Path, counts: dict[str, int], size: int, seed: int, styles: StyleMix) -> list[Job]:
     """All images of a dataset, in order.
 
     Raises:
@@ -63,21 +68,23 @@ def plan(out: Path, counts: dict[str, int], size: int, seed: int) -> list[Job]:
     if not any(counts.values()):
         raise ValueError('Nothing to render: --train, --val and --test are all 0.')
     jobs = []
-    for split in SPLITS:
+    for number, split in enumerate(SPLITS):
         for index in range(counts.get(split, 0)):
             name = f'{split}_{index:05d}.png'
             paths = (out / folder / split / name for folder in ('img_dir', 'ann_dir'))
-            jobs.append(Job(seed, split, index, size, *paths))
+            jobs.append(Job(seed, split, index, size, styles.word(seed, number, index), *paths))
     return jobs
 
 
-def claim_folder(out: Path, jobs: list[Job], size: int, seed: int) -> None:
+def claim_folder(out: Path, jobs: list[Job], size: int, seed: int, styles: StyleMix) -> None:
     """Prepares ``out`` and notes how it was rendered, so that a second run goes on with the same images.
 
     Raises:
         ValueError: The folder holds images of another rendering, or files that are none of the plan.
     """
     wanted = {'renderer': RENDERER_VERSION, 'seed': seed, 'size': size}
+    if styles.styled:
+        wanted['styles'] = dict(styles.shares)
     manifest = out / MANIFEST
     planned = {path for job in jobs for path in (job.image, job.label)}
     strange = [p for folder in ('img_dir', 'ann_dir') for p in sorted((out / folder).glob('*/*.png'))]
@@ -102,10 +109,18 @@ def claim_folder(out: Path, jobs: list[Job], size: int, seed: int) -> None:
         job.image.parent.mkdir(parents=True, exist_ok=True)
         job.label.parent.mkdir(parents=True, exist_ok=True)
     write(manifest, json.dumps(wanted) + '\n')
+    if styles.styled:
+        words = {f'{job.split}/{job.image.name}': job.style or NONE for job in jobs}
+        write(out / STYLES_FILE, json.dumps(words, indent=0) + '\n')
 
 
 def render_dataset(
-    out: Path, counts: dict[str, int], size: int = 512, seed: int = 0, workers: int = 1
+    out: Path,
+    counts: dict[str, int],
+    size: int = 512,
+    seed: int = 0,
+    workers: int = 1,
+    styles: Sequence[str] = (),
 ) -> Iterator[Result]:
     """Renders a dataset into ``out`` and yields one result per image, in no particular order.
 
@@ -117,15 +132,19 @@ def render_dataset(
         size: Side of the square images in pixels.
         seed: Another seed gives another dataset.
         workers: Number of processes.
+        styles: Words, each with or without its share of the images: ``('rust',)``, ``('rust', 'peeling')``,
+            ``('none=0.5', 'rust=0.5')``; none: unstyled. The word of each image is written to
+            ``out/styles.json``; an image without defects looks the same in every style.
 
     Raises:
-        ValueError: See :func:`plan` and :func:`claim_folder`.
+        ValueError: See :func:`plan`, :func:`claim_folder` and :meth:`StyleMix.parse`.
     """
     if workers < 1:
         raise ValueError(f'--workers {workers}: at least one process has to draw.')
     out = Path(out)
-    jobs = plan(out, counts, size, seed)
-    claim_folder(out, jobs, size, seed)
+    shares = StyleMix.parse(styles)
+    jobs = plan(out, counts, size, seed, shares)
+    claim_folder(out, jobs, size, seed, shares)
     if workers == 1:
         yield from map(run_job, jobs)
         return
@@ -156,7 +175,7 @@ def run_job(job: Job) -> Result:
         label = cv2.imread(str(job.label), cv2.IMREAD_UNCHANGED)
         if label is not None and label.shape == (job.size, job.size):
             return Result(False, _pixels(label))
-    blade = render_blade(job.seed, job.split, job.index, job.size)
+    blade = render_blade(job.seed, job.split, job.index, job.size, job.style)
     for path, image in ((job.image, blade.image), (job.label, blade.label)):
         write(path, cv2.imencode('.png', image, [cv2.IMWRITE_PNG_COMPRESSION, 4])[1].tobytes())
     return Result(True, _pixels(blade.label))

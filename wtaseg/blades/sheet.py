@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from wtaseg.io import write
+from ..io import write
 
 #: BGR of the outlines of attached and broken.
 OUTLINES = {1: (80, 80, 255), 2: (90, 255, 90)}
