@@ -26,6 +26,11 @@ Example: `wta-seg bench flops fastscnn/fast_scnn_4xb4-40k_wta-512x512 --shape 51
 )
 
 
+EDIT_HELP = """Time inversion and editing, the published way and as augment does it, with random weights.
+
+Example: `wta-seg bench edit --size sdxl --resolution 512 --batch 16 --out 512.json`"""
+
+
 @Parameter(name='*')
 @dataclass(frozen=True)
 class DataOptions:
@@ -157,6 +162,9 @@ def train(
         print(json_format.dumps(result, indent=2))
     write_json(result, json, indent=2)
     return 0
+
+
+command.command('augment.bench.command:command', name='edit', help=EDIT_HELP)
 
 
 @command.command

@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mmseg.utils.files import atomic_path
+
 from .pretrained import read_state_dict
 
 StateDict = dict[str, Tensor]
@@ -122,14 +124,8 @@ def _layout_error(source: str, expected: str, state: StateDict) -> ValueError:
 
 def save(state: StateDict, path: str | Path) -> None:
     """Write a checkpoint atomically."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f'.{path.name}.tmp')
-    try:
-        torch.save(state, draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
 
 
 def main(

@@ -13,7 +13,10 @@ from wtaseg.cli import COMMANDS, main
 #: What help must not wait for: seconds each, or not installed.
 HEAVY = ['torch', 'mmengine', 'mmcv', 'cv2', 'numpy', 'pandas', 'matplotlib', 'PIL', 'scipy', 'diffusers']
 #: Subcommands whose own subcommands hold the options.
-GROUPS = {'convert': ['palette', 'binary', 'values', 'labelme', 'coco'], 'bench': ['data', 'train', 'flops']}
+GROUPS = {
+    'convert': ['palette', 'binary', 'values', 'labelme', 'coco'],
+    'bench': ['data', 'train', 'edit', 'flops'],
+}
 
 PAGES = [[], *([name] for name in COMMANDS), *([name, part] for name in GROUPS for part in GROUPS[name])]
 
