@@ -15,7 +15,7 @@ import json
 import math
 import re
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -96,14 +96,6 @@ class RunRecord:
         """Mean accuracy without the normal class; a class without pixels is left out."""
         return _mean(score.acc for score in self.foreground.values())
 
-    # the names that wtaseg/report uses until it moves to the ones above
-    model = property(lambda self: self.spec.model)
-    augmentation = property(lambda self: self.spec.augmentation)
-    trained_on = property(lambda self: self.spec.trained_on)
-    defects = property(lambda self: self.foreground)
-    defect_miou = property(lambda self: self.foreground_miou)
-    defect_macc = property(lambda self: self.foreground_macc)
-
     @cached_property
     def test_config(self) -> dict[str, Any]:
         """The recorded config of the last test, or else of the training; empty where there is none.
@@ -115,10 +107,7 @@ class RunRecord:
         return read_config(files[-1], self.trust) if files else {}
 
 
-RunResult = RunRecord  # until wtaseg/report moves to the new name
-
-
-def read_project(project: str | Path, trust: bool = False) -> list[RunRecord]:
+def read_project(project: str | Path, *, trust: bool = False) -> list[RunRecord]:
     """All runs of a project or of plain work folders, by name.
 
     Raises:
@@ -144,7 +133,7 @@ def read_project(project: str | Path, trust: bool = False) -> list[RunRecord]:
     return runs
 
 
-def read_run(folder: str | Path, trust: bool = False) -> RunRecord:
+def read_run(folder: str | Path, *, trust: bool = False) -> RunRecord:
     """The run in ``<project>/exp/<name>``, or in a plain work folder; also one that does not exist yet.
 
     Raises:
@@ -301,55 +290,6 @@ def _number(value: Any) -> float:
 def _mean(values: Iterable[float]) -> float:
     values = [value for value in values if not math.isnan(value)]
     return sum(values) / len(values) if values else math.nan
-
-
-# ------------------------------------------------------------------ labels (move to wtaseg/report)
-
-
-def label_runs(runs: Sequence[RunRecord]) -> list[str]:
-    """What tells each run from the others of its model, as short as possible.
-
-    The dataset, as in the table of the final results; where that is not enough the loss and the augmentation,
-    as in the loss study; then the loss with its gamma; at last the run's name.
-    """
-    return _shortest(
-        runs,
-        lambda run: run.spec.trained_on,
-        lambda run: f'{run.spec.loss_label()} {_aug_text(run)}',
-        lambda run: f'{run.spec.loss_label(parameters=True)} {_aug_text(run)}',
-    )
-
-
-def run_labels(runs: Sequence[RunRecord]) -> list[str]:
-    """Labels for a legend: as in the table, but with neither model nor augmentation where all share it."""
-    if len({run.spec.augmentation for run in runs}) > 1:
-        labels = label_runs(runs)
-    else:
-        labels = _shortest(
-            runs,
-            # without another run of the same model, the model alone says which run it is
-            lambda run: run.spec.loss_label() if len({r.spec.model for r in runs}) == 1 else '',
-            lambda run: run.spec.loss_label(),
-            lambda run: run.spec.loss_label(parameters=True),
-        )
-    several = len({run.spec.model for run in runs}) > 1
-    return [f'{run.spec.model} {label}'.strip() if several else label for run, label in zip(runs, labels)]
-
-
-def _aug_text(run: RunRecord) -> str:
-    augmentation = run.spec.augmentation
-    if augmentation is None:
-        return 'w/o aug.'
-    return f'w/ {augmentation.capitalize()} aug.' if augmentation else 'w/ aug.'
-
-
-def _shortest(runs: Sequence[RunRecord], *forms: Callable[[RunRecord], str]) -> list[str]:
-    """Labels in the first form that tells all runs of a model apart; their names where none does."""
-    for form in forms:
-        labels = [form(run) for run in runs]
-        if len({(run.spec.model, label) for run, label in zip(runs, labels)}) == len(runs):
-            return labels
-    return [run.spec.name for run in runs]
 
 
 def choose_runs(runs: Sequence[RunRecord], names: Sequence[str] | None) -> list[RunRecord]:

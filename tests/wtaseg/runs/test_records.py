@@ -6,7 +6,8 @@ import shutil
 import pytest
 from recorded_project import CONFIG, metrics_of, write_log, write_run
 
-from wtaseg.report.project_table import ResultsTable
+from wtaseg.report.project import tabulate
+from wtaseg.report.tables import markdown
 from wtaseg.runs.describe import describe_run
 from wtaseg.runs.layout import RunLayout, find_config
 from wtaseg.runs.recorded import NotLiteral, read_config
@@ -105,12 +106,12 @@ def test_renaming_the_folder_does_not_change_the_table(tmp_path):
         path = write_run(tmp_path, name, TEST)
         spec = RunSpec(name, 'net/a', 'My Net', augmentation=augmentation, classes=SPEC.classes)
         write_spec(spec, path / 'run.json')
-    before = ResultsTable(read_project(tmp_path)).markdown()
+    before = markdown(tabulate(read_project(tmp_path)))
     assert '| **My Net** | w/ Augmented |' in before
     (tmp_path / 'exp/net/a_aug_rust').rename(tmp_path / 'exp/net/b')
     (tmp_path / 'exp/net/a').rename(tmp_path / 'exp/net/z_aug_dent')
     (tmp_path / 'exp/net').rename(tmp_path / 'exp/other')
-    assert ResultsTable(read_project(tmp_path)).markdown() == before
+    assert markdown(tabulate(read_project(tmp_path))) == before
     assert [run.name for run in read_project(tmp_path)] == ['other/b', 'other/z_aug_dent']
 
 
@@ -142,7 +143,7 @@ def test_plain_work_folder_of_mmsegmentation_is_read(tmp_path):
         assert (run.spec.model, run.spec.loss, run.spec.augmentation) == ('UPerNet', 'DiceLoss', 'dent')
         assert list(run.validations) == [2, 4] and run.validations[4]['mIoU'] == 1.0
         assert run.foreground_miou == 30 and run.spec.normal_class == 'defect'
-    assert '| **UPerNet** | w/ Augmented | 40.00 | 50.00 | 20.00 | 30.00 |' in ResultsTable([run]).markdown()
+    assert '| **UPerNet** | w/ Augmented | 40.00 | 50.00 | 20.00 | 30.00 |' in markdown(tabulate([run]))
 
 
 CODE = (
@@ -164,7 +165,7 @@ def test_reading_results_executes_nothing(tmp_path, code):
     assert not trap.exists()
     assert (run.spec.model, run.spec.loss, run.foreground_miou) == ('dir', '', 30)
     assert 'config.py:' in run.unread and '--trust' in run.unread
-    assert '| **dir** | Original | 40.00 |' in ResultsTable([run]).markdown()
+    assert '| **dir** | Original | 40.00 |' in markdown(tabulate([run]))
     with pytest.raises(NotLiteral):
         _ = run.test_config
     assert not trap.exists()

@@ -6,11 +6,20 @@ import sys
 import pytest
 from recorded_project import ROOT, metrics_of, write_run
 
-from wtaseg.report.project_table import ResultsTable
-from wtaseg.runs.records import label_runs, read_project
+from wtaseg.cli import main
+from wtaseg.report import tables
+from wtaseg.report.labels import row_labels
+from wtaseg.report.project import tabulate
+from wtaseg.report.summary import Mark
+from wtaseg.runs.records import read_project
 
 CE = "dict(type='CrossEntropyLoss', loss_weight=1.0)"
 FOCAL_TVERSKY = "[dict(type='FocalLoss', gamma=2.0), dict(type='TverskyLoss')]"
+
+
+def bold(table):
+    """For each row its label and which of its metrics are bold."""
+    return {row.label: [mark is Mark.BOLD for mark in marks] for row, marks in zip(table.rows, table.marks)}
 
 
 def published(attached_iou, attached_acc, broken_iou, broken_acc):
@@ -39,7 +48,7 @@ def project(tmp_path):
 
 
 def test_markdown_is_the_published_table(project):
-    lines = ResultsTable(read_project(project)).markdown().splitlines()
+    lines = tables.markdown(tabulate(read_project(project))).splitlines()
     assert lines[0] == (
         '| Model | Trained on | Attached IoU | Attached Acc | Broken IoU | Broken Acc | mIoU | mAcc |'
     )
@@ -70,21 +79,19 @@ def test_losses_of_one_model_are_told_apart(tmp_path):
     write_run(tmp_path, 'a/focal', published(44.34, 61.05, 22.33, 36.31))
     write_run(tmp_path, 'a/ce', published(37.53, 41.94, 9.85, 10.37), loss=CE)
     write_run(tmp_path, 'a/ft', published(24.11, 77.2, 21.31, 42.35), loss=FOCAL_TVERSKY)
-    rows = {
-        row[1]: best for row, best in zip(*(lambda t: (t.rows, t.best))(ResultsTable(read_project(tmp_path))))
-    }
+    rows = bold(tabulate(read_project(tmp_path)))
     focal, both = 'FocalLoss w/o aug.', 'FocalLoss + TverskyLoss w/o aug.'
     assert set(rows) == {focal, both, 'CrossEntropyLoss w/o aug.'}
-    assert rows[focal] == [False, False, True, False, True, False, True, False]
-    assert rows[both] == [False, False, False, True, False, True, False, True]
+    assert rows[focal] == [True, False, True, False, True, False]
+    assert rows[both] == [False, True, False, True, False, True]
 
 
 def test_equal_values_have_no_best(tmp_path):
     write_run(tmp_path, 'a/focal', published(5, 6, 0, 0))
     write_run(tmp_path, 'a/ce', published(4, 6, 0, 0), loss=CE)
-    table = ResultsTable(read_project(tmp_path))
-    assert table.best[1] == [False, False, True, False, False, False, True, False]
-    assert not any(table.best[0])
+    best = bold(tabulate(read_project(tmp_path)))
+    assert best['FocalLoss w/o aug.'] == [True, False, False, False, True, False]
+    assert not any(best['CrossEntropyLoss w/o aug.'])
 
 
 def test_gammas_and_seeds_are_told_apart(tmp_path):
@@ -92,9 +99,9 @@ def test_gammas_and_seeds_are_told_apart(tmp_path):
         loss = f"dict(type='FocalLoss', gamma={gamma})"
         write_run(tmp_path, f'a/g{gamma}', published(1, 1, 1, 1), loss=loss, data='data/x_aug_rust')
     runs = read_project(tmp_path)
-    assert label_runs(runs) == ['FocalLoss γ=0.5 w/ Rust aug.', 'FocalLoss γ=2 w/ Rust aug.']
+    assert row_labels(runs) == ['FocalLoss γ=0.5 w/ Rust aug.', 'FocalLoss γ=2 w/ Rust aug.']
     write_run(tmp_path, 'a/seed1', published(1, 1, 1, 1), data='data/x_aug_rust')
-    assert label_runs(read_project(tmp_path)) == ['a/g0.5', 'a/g2.0', 'a/seed1']
+    assert row_labels(read_project(tmp_path)) == ['a/g0.5', 'a/g2.0', 'a/seed1']
 
 
 @pytest.mark.parametrize(
@@ -109,7 +116,7 @@ def test_gammas_and_seeds_are_told_apart(tmp_path):
 )
 def test_model_names_come_from_the_config(tmp_path, parts, model):
     write_run(tmp_path, 'dir/x', **parts)
-    assert read_project(tmp_path)[0].model == model
+    assert read_project(tmp_path)[0].spec.model == model
 
 
 @pytest.mark.parametrize(
@@ -124,7 +131,7 @@ def test_model_names_come_from_the_config(tmp_path, parts, model):
 )
 def test_trained_on_comes_from_dataset_or_name(tmp_path, data, name, trained_on):
     write_run(tmp_path, name, data=data)
-    assert read_project(tmp_path)[0].trained_on == trained_on
+    assert read_project(tmp_path)[0].spec.trained_on == trained_on
 
 
 def test_table_of_the_log_where_there_is_no_json(tmp_path):
@@ -137,18 +144,18 @@ def test_table_of_the_log_where_there_is_no_json(tmp_path):
     )
     run = read_project(tmp_path)[0]
     assert list(run.scores) == ['defect', 'attached', 'broken']
-    assert (run.defects['attached'].iou, run.defect_miou, run.defect_macc) == (43.21, 43.21, 50.0)
+    assert (run.foreground['attached'].iou, run.foreground_miou, run.foreground_macc) == (43.21, 43.21, 50.0)
 
 
 def test_absent_class_and_unfinished_run_are_said(tmp_path):
     nan = float('nan')
     write_run(tmp_path, 'a/done', published(40, 50, nan, nan))
     write_run(tmp_path, 'a/waiting')
-    table = ResultsTable(read_project(tmp_path))
-    text = table.markdown()
+    table = tabulate(read_project(tmp_path))
+    text = tables.markdown(table)
     assert '| **Fast-SCNN** | Original | 40.00 | 50.00 | – | – | 40.00 | 50.00 |' in text
     assert 'no pixel of this class' in text and '`a/waiting`' in text
-    assert table.csv().splitlines()[1] == 'Fast-SCNN,Original,40.00,50.00,,,40.00,50.00'
+    assert tables.csv(table).splitlines()[1] == 'Fast-SCNN,Original,40.00,50.00,,,40.00,50.00'
 
 
 def test_nothing_to_tabulate_is_an_error(tmp_path):
@@ -158,3 +165,17 @@ def test_nothing_to_tabulate_is_an_error(tmp_path):
     write_run(tmp_path, 'a/waiting')
     result = subprocess.run([*command, tmp_path], capture_output=True, text=True)
     assert result.returncode == 1 and 'no run has been tested yet' in result.stderr
+
+
+def test_report_writes_what_the_project_has(project, capsys):
+    assert main(['report', str(project)]) == 0
+    captured = capsys.readouterr()
+    assert (project / 'results.md').read_text() in captured.out and 'no overlays: ' in captured.err
+    files = {path.relative_to(project).as_posix() for path in project.glob('*.*')}
+    assert files == {'results.md', 'results.csv', 'results.xlsx'}
+    assert [path.name for path in project.glob('curves/*')] == ['test_set_eval.png']
+    # what is asked for by name is an error where it cannot be made
+    assert main(['report', str(project), '--parts', 'overlays']) == 1
+    assert main(['report', str(project), '--parts', 'pie']) == 2
+    assert main(['report', str(project), '--parts', 'table', 'curves', '--out', str(project / 'o')]) == 0
+    assert len(list(project.glob('o/**/*.*'))) == 4
