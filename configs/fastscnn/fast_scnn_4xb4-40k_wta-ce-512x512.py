@@ -1,7 +1,7 @@
 """Fast-SCNN with CrossEntropyLoss in place of FocalLoss, on the original images.
 
-Reproduces: the kind of run behind the seed document's Table 2, row CrossEntropy Loss
-(attached IoU 37.53, Acc 41.94; broken IoU 9.85, Acc 10.37; mIoU 23.69, mAcc 26.155; model not stated there).
+Corresponds to: the published loss comparison (Table 2), row CrossEntropy Loss
+(attached IoU 37.53, Acc 41.94; broken IoU 9.85, Acc 10.37; mIoU 23.69, mAcc 26.155; its model is not published).
 Command: ``bash tools/dist_train.sh configs/fastscnn/fast_scnn_4xb4-40k_wta-ce-512x512.py 4``
 """
 

@@ -27,7 +27,7 @@ class SegDataPreProcessor(BaseDataPreprocessor):
             normalisation.
         size: (height, width) training images are padded to.
         size_divisor: training images are padded to a multiple of this.
-        pad_val: padding value, in normalised units.
+        pad_val: padding value, after normalisation.
         seg_pad_val: padding label.
         bgr_to_rgb, rgb_to_bgr: reverse the three channels. Not both.
         batch_augments: modules called as ``module(inputs, data_samples)`` on training batches.

@@ -1,4 +1,4 @@
-"""Stacking a batch of images and labels, and naming its losses."""
+"""Stack a batch of images and labels; prefix the names of losses."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What every decode head shares: input selection, classification, losses and prediction."""
+"""Base class of decode heads: input selection, classification, losses and prediction."""
 
 import warnings
 from abc import ABCMeta, abstractmethod
@@ -15,12 +15,12 @@ from ..losses import accuracy
 from ..utils.targets import GroundTruth, stack_gt
 from ..utils.wrappers import resize
 
-# Threshold of a one-channel (sigmoid) head whose config names none.
+# Threshold of a one-channel (sigmoid) head whose config has none.
 DEFAULT_BINARY_THRESHOLD = 0.3
 
 
 class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
-    """From backbone features to logits, and from logits to losses.
+    """Maps backbone features to logits, and logits to losses.
 
     A subclass writes ``forward(inputs)`` and ends it with :meth:`cls_seg`. ``loss`` and ``loss_by_feat``
     take the ground truth as a list of :class:`SegDataSample` or, as the segmentor passes it, as one int64
@@ -37,7 +37,7 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         conv_cfg, norm_cfg, act_cfg: of the head's convolutions.
         in_index: which of the backbone's outputs; one index per input for several.
         input_transform: None for one input; ``'resize_concat'`` resizes the selected inputs to the
-            first's size and concatenates them; ``'multiple_select'`` hands them on as a list.
+            first's size and concatenates them; ``'multiple_select'`` passes them on as a list.
         loss_decode: a loss config, or a list of them.
         ignore_index: label that no loss counts.
         sampler: config of a pixel sampler, such as ``OHEMPixelSampler``.
@@ -98,7 +98,7 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
             )
         if out_channels == 1 and threshold is None:
             threshold = DEFAULT_BINARY_THRESHOLD
-            warnings.warn(f'{name}: out_channels=1 without threshold; taking {threshold}', stacklevel=4)
+            warnings.warn(f'{name}: out_channels=1 without threshold; using {threshold}', stacklevel=4)
         self.num_classes = num_classes
         self.out_channels = out_channels
         self.threshold = threshold
@@ -147,7 +147,7 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         )
 
     def _transform_inputs(self, inputs: Sequence[Tensor]) -> Tensor | list[Tensor]:
-        """Select, and for ``resize_concat`` join, the backbone outputs this head works on."""
+        """Select, and for ``resize_concat`` concatenate, the backbone outputs that this head uses."""
         if self.input_transform is None:
             return inputs[self.in_index]
         selected = [inputs[i] for i in self.in_index]

@@ -1,4 +1,4 @@
-"""The contract between a segmentor and the runner."""
+"""Base class of segmentors: the interface that the runner calls."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
@@ -123,7 +123,7 @@ class BaseSegmentor(BaseModel, metaclass=ABCMeta):
         Args:
             seg_logits: (N, C, H, W).
             data_samples: samples whose metainfo says how the image was padded, flipped and resized;
-                without them the logits are taken as they are.
+                without them the logits are not cropped or resized.
 
         Returns:
             Samples with ``seg_logits`` (C, h, w) and ``pred_sem_seg`` (1, h, w). A one-channel head gives

@@ -121,7 +121,7 @@ class EncoderDecoder(BaseSegmentor):
 
         Args:
             inputs: images (N, C, H, W).
-            data_samples: their samples; without them nothing is known of padding or original size.
+            data_samples: their samples, with padding and original size; None for images without either.
 
         Returns:
             The samples with ``seg_logits`` and ``pred_sem_seg``.
@@ -142,8 +142,8 @@ class EncoderDecoder(BaseSegmentor):
     def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Mean of the logits of overlapping windows.
 
-        Windows of ``test_cfg.crop_size`` step by ``test_cfg.stride``; the last of a row or column is moved
-        back to end at the border. Images smaller than a window make one window of their own size.
+        Windows of ``test_cfg.crop_size`` move by ``test_cfg.stride``; the last one of a row or column is shifted
+        back to end at the border. An image smaller than a window is one window of its own size.
         """
         stride_h, stride_w = self.test_cfg['stride']
         crop_h, crop_w = self.test_cfg['crop_size']
@@ -164,7 +164,7 @@ class EncoderDecoder(BaseSegmentor):
         return self.encode_decode(inputs, batch_img_metas)
 
     def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Logits (N, out_channels, H, W) in the mode that ``test_cfg`` names."""
+        """Logits (N, out_channels, H, W), by the mode in ``test_cfg``."""
         test_cfg = self.test_cfg or {}
         mode = test_cfg.get('mode', 'whole')
         if mode not in ('slide', 'whole'):

@@ -143,7 +143,7 @@ def test_on_a_gpu_losses_are_read_when_the_log_is_due(experiment, monkeypatch):
         flush(hook, runner)
 
     monkeypatch.setattr(RuntimeInfoHook, '_flush', recorded)
-    monkeypatch.setattr(RuntimeInfoHook, '_reads_at_once', staticmethod(lambda values: False))
+    monkeypatch.setattr(RuntimeInfoHook, '_on_cpu', staticmethod(lambda values: False))
     options = {'default_hooks.logger.interval': 3, 'default_hooks.checkpoint.interval': 5}
     recorder, runner = _run(experiment(**options | {'train_cfg.max_iters': 7}))
     # every third step, the end of the pass over eight images, before the checkpoint of step 5, the last step

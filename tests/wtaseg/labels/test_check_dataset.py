@@ -245,7 +245,7 @@ def test_hook_checks_before_training(root, caplog):
     with caplog.at_level(logging.INFO):
         DatasetCheckHook().before_train(runner_for(both))
         DatasetCheckHook().before_train(runner_for(RepeatDataset(dataset_of(root), 3)))
-    assert 'looked at 4 training images' in caplog.text and 'looked at 2 training images' in caplog.text
+    assert 'checked 4 training images' in caplog.text and 'checked 2 training images' in caplog.text
     save(root / 'ann_dir/val/val_1.png', label_map(3))
     with pytest.raises(ValueError, match=r'val_1\.png: values 3'):
         DatasetCheckHook().before_train(runner_for(both))
