@@ -1,4 +1,12 @@
-"""One image of the dataset: view, part, distractors, defects, camera."""
+"""One image of the dataset: view, part, distractors, defects, style, camera.
+
+    blade = render_blade(seed=0, split='train', index=3, size=512, style='rust')
+    blade.image  # (512, 512, 3) uint8 BGR
+    blade.label  # (512, 512) uint8: 0 normal, 1 attached, 2 broken
+
+``style`` is None (the unstyled twin) or one of ``styles.STYLES``: scratch, rust, peeling, corrosion,
+blistering, dent. ``render_styles`` gives the twin and all styles of one scene at once.
+"""
 
 from dataclasses import dataclass
 

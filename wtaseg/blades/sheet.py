@@ -7,8 +7,8 @@ import numpy as np
 
 from ..io import write
 
-#: BGR of the outlines of attached and broken.
-OUTLINES = {1: (80, 80, 255), 2: (90, 255, 90)}
+#: BGR of the outlines of attached and broken, the colours of the dataset (``WTADataset.METAINFO``).
+OUTLINES = {1: (0, 0, 255), 2: (0, 255, 0)}
 _GAP = 4
 
 
@@ -34,7 +34,7 @@ def busiest_window(label: np.ndarray, side: int) -> tuple[slice, slice]:
 def contact_sheet(
     pairs: list[tuple[np.ndarray, np.ndarray]], columns: int = 5, cell: int = 240
 ) -> np.ndarray:
-    """A picture with, for each image, the whole view, a detail of it, and the detail with its labels.
+    """An image with, for each of ``pairs``, the whole view, a detail of it, and the detail with its labels.
 
     Args:
         pairs: Images ``(H, W, 3)`` BGR and labels ``(H, W)``.
