@@ -57,7 +57,7 @@ def _view(rng: np.random.Generator, size: int) -> Part:
 
 
 def render_blade(seed: int, split: str, index: int, size: int, style: str | None = None) -> Blade:
-    """Renders one image of a dataset; the same arguments give the same pixels.
+    """Render one image of a dataset; the same arguments give the same pixels.
 
     Args:
         seed: The dataset's seed, 0 or more.
@@ -75,7 +75,7 @@ def render_blade(seed: int, split: str, index: int, size: int, style: str | None
 def render_styles(
     seed: int, split: str, index: int, size: int, words: tuple[str | None, ...] = (None, *STYLES)
 ) -> dict[str | None, Blade]:
-    """Renders one image in several styles, by word; None is the unstyled twin.
+    """Render one image in several styles, by word; None is the unstyled twin.
 
     Each equals what :func:`render_blade` gives, but the scene is drawn once. Farther than
     ``styles.GROW`` pixels from the labels of both, a styled image equals its twin pixel for pixel.

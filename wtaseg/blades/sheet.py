@@ -17,8 +17,8 @@ def outlined(image: np.ndarray, label: np.ndarray, scale: int = 2) -> np.ndarray
     large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     fine = np.kron(label, np.ones((scale, scale), np.uint8))
     for value, colour in OUTLINES.items():
-        found = cv2.findContours((fine == value).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
-        cv2.drawContours(large, found, -1, colour, 1)
+        contours = cv2.findContours((fine == value).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
+        cv2.drawContours(large, contours, -1, colour, 1)
     return large
 
 
@@ -64,7 +64,7 @@ def contact_sheet(
 
 
 def sheet_of_dataset(root: Path, split: str, target: Path, count: int = 5) -> None:
-    """Writes the contact sheet of the images of a split with most kinds of defect to ``target``.
+    """Write the contact sheet of the images of a split with most kinds of defect to ``target``.
 
     Raises:
         FileNotFoundError: The split has no image with a label.

@@ -150,7 +150,7 @@ def _text(image: np.ndarray, text: str, place: tuple[int, int]) -> None:
 
 
 def write_style_sheet(target: Path, seed: int = 0, labels: bool = False) -> None:
-    """Writes :func:`style_sheet` to the PNG ``target``, a few hundred kilobytes."""
+    """Write :func:`style_sheet` to the PNG ``target``, a few hundred kilobytes."""
     # Without its two lowest bits the noise of dark metal packs to a quarter, and nothing visible is lost.
     packed = cv2.imencode('.png', style_sheet(seed, labels) & 0xFC | 2, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
     write(Path(target), packed.tobytes())

@@ -1,4 +1,4 @@
-"""Redraws the defects of an image in one of the six styles and labels what is then visible."""
+"""Redraw the defects of an image in one of the six styles and label what is visible then."""
 
 from collections.abc import Callable
 
@@ -41,7 +41,7 @@ def restyle(
     twin: np.ndarray,
     label: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws the defects of ``twin`` in the style ``word``.
+    """Draw the defects of ``twin`` in the style ``word``.
 
     Args:
         rng: Source of randomness, of the style alone.
