@@ -1,4 +1,12 @@
-"""One image of the dataset: view, part, distractors, defects, camera."""
+"""One image of the dataset: view, part, distractors, defects, style, camera.
+
+    blade = render_blade(seed=0, split='train', index=3, size=512, style='rust')
+    blade.image  # (512, 512, 3) uint8 BGR
+    blade.label  # (512, 512) uint8: 0 normal, 1 attached, 2 broken
+
+``style`` is None (the unstyled twin) or one of ``styles.STYLES``: scratch, rust, peeling, corrosion,
+blistering, dent. ``render_styles`` gives the twin and all styles of one scene at once.
+"""
 
 from dataclasses import dataclass
 
@@ -49,7 +57,7 @@ def _view(rng: np.random.Generator, size: int) -> Part:
 
 
 def render_blade(seed: int, split: str, index: int, size: int, style: str | None = None) -> Blade:
-    """Renders one image of a dataset; the same arguments give the same pixels.
+    """Render one image of a dataset; the same arguments give the same pixels.
 
     Args:
         seed: The dataset's seed, 0 or more.
@@ -67,7 +75,7 @@ def render_blade(seed: int, split: str, index: int, size: int, style: str | None
 def render_styles(
     seed: int, split: str, index: int, size: int, words: tuple[str | None, ...] = (None, *STYLES)
 ) -> dict[str | None, Blade]:
-    """Renders one image in several styles, by word; None is the unstyled twin.
+    """Render one image in several styles, by word; None is the unstyled twin.
 
     Each equals what :func:`render_blade` gives, but the scene is drawn once. Farther than
     ``styles.GROW`` pixels from the labels of both, a styled image equals its twin pixel for pixel.

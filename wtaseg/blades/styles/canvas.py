@@ -25,10 +25,10 @@ _FAR = 1e3
 
 def grain(rng: np.random.Generator, side: int, sigma: float) -> np.ndarray:
     """Smooth noise ``(side, side)`` float32 of mean 0 and std 1 with structures of about ``sigma`` pixels."""
-    coarse = max(1, int(sigma / 1.5))
+    coarse = max(1, int(sigma / 2))
     noise = rng.standard_normal((side // coarse + 2, side // coarse + 2), np.float32)
     noise = cv2.GaussianBlur(noise, (0, 0), max(0.3, sigma / coarse))
-    noise = cv2.resize(noise, None, fx=coarse, fy=coarse, interpolation=cv2.INTER_LINEAR)[:side, :side]
+    noise = cv2.resize(noise, None, fx=coarse, fy=coarse, interpolation=cv2.INTER_CUBIC)[:side, :side]
     return noise / (noise.std() + 1e-6)
 
 
@@ -140,9 +140,14 @@ def lit(height: np.ndarray) -> np.ndarray:
 
 
 def mix(colours: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Colours ``(S, S, 3)`` along the ramp ``colours`` ``(N, 3)`` at ``t`` ``(S, S)`` in 0..1."""
-    t = np.clip(t, 0, 1) * (len(colours) - 1)
-    low = np.minimum(t.astype(int), len(colours) - 2)
-    part = (t - low)[..., None].astype(np.float32)
-    colours = np.asarray(colours, np.float32)
-    return colours[low] * (1 - part) + colours[low + 1] * part
+    """Colours ``(S, S, 3)`` float32 along the ramp ``colours`` ``(N, 3)`` BGR at ``t`` ``(S, S)`` in 0..1."""
+    knots = np.linspace(0, 255, len(colours))
+    ramp = np.stack([np.interp(np.arange(256), knots, channel) for channel in np.transpose(colours)], 1)
+    steps = np.clip(255 * t, 0, 255).astype(np.uint8)
+    return cv2.applyColorMap(steps, ramp.round().astype(np.uint8)[:, None]).astype(np.float32)
+
+
+def strongest(change: np.ndarray) -> np.ndarray:
+    """Largest absolute value of the channels of ``change`` ``(H, W, 3)``, as ``(H, W)``."""
+    blue, green, red = cv2.split(np.abs(change))
+    return np.maximum(np.maximum(blue, green), red)

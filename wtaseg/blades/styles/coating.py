@@ -9,7 +9,7 @@ from ..surface import fill, smoothstep
 from .canvas import LIGHT, Canvas, grain, lit, mix
 
 _BARE = {
-    False: np.array([[30.0, 50, 70], [44, 74, 102], [72, 116, 154]]),
+    False: np.array([[40.0, 56, 70], [58, 82, 102], [92, 124, 150]]),
     True: np.array([[122.0, 126, 128], [166, 172, 174], [206, 212, 214]]),
 }
 _EDGE = {False: np.array([186.0, 226, 244]), True: np.array([250.0, 252, 252])}
@@ -23,7 +23,7 @@ def peeling(rng: np.random.Generator, canvas: Canvas) -> None:
     side = canvas.side
     coat = cv2.GaussianBlur(canvas.ground, (0, 0), 3.0)
     bare = np.zeros((side, side), np.uint8)
-    radius = np.clip(0.75 * canvas.depth + 1.5, 2.1, max(4.0, 5.5 * canvas.scale**0.3)).astype(np.float32)
+    radius = np.clip(0.75 * canvas.depth + 1.0, 1.75, max(4.0, 5.5 * canvas.scale**0.3)).astype(np.float32)
     inside = canvas.region & ~canvas.mask & (canvas.depth > 2.5)
     radius = np.where(inside, np.maximum(radius, canvas.depth), radius)
     for x, y, r in canvas.sites(rng, radius, 1.0, canvas.region):
@@ -44,22 +44,26 @@ def peeling(rng: np.random.Generator, canvas: Canvas) -> None:
 
 
 def _flakes(rng: np.random.Generator, canvas: Canvas, coat: np.ndarray, places: list) -> None:
-    """Pieces of the coat, turned into the light from their root to their lifted edge."""
+    """Pieces of the coat, folded: the half towards the light is lifted and bright, the other half dull."""
     shadows, flakes = Layer(canvas.side, 0.6), Layer(canvas.side, 0.35)
     for x, y, r in places:
         level = np.clip(coat[y, x], 50, 120)
-        r = min(r, 4.5)
-        corners = int(rng.integers(5, 8))
-        outline = closed_contour(rng, r * rng.uniform(0.8, 1.3), 0.25, 4, rng.uniform(1.1, 2.2), corners)
+        r = min(r, 4.5) * rng.uniform(0.9, 1.35)
+        corners = int(rng.integers(4, 7))
+        outline = closed_contour(rng, r, 0.25, 4, rng.uniform(1.3, 2.6), corners)
         place = np.array([x, y]) + rng.normal(0, 0.25, 2) * r
         shadows.area(outline + place + 1.1 + 0.15 * r, _SHADOW, 0.9)
-        for share, gain in ((1.0, 1.0), (0.7, 1.3), (0.4, 1.65)):
-            part = outline * share + place + 0.55 * (1 - share) * r * LIGHT
-            flakes.area(part, np.minimum(level * gain, 240), 0.97)
+        flakes.area(outline + place, level * rng.uniform(0.75, 0.95), 0.97)
+        closed = np.vstack([outline, outline[:1]])
+        along = np.linspace(0, corners, 4 * corners + 1)
+        dense = np.stack([np.interp(along, np.arange(corners + 1), closed[:, k]) for k in (0, 1)], 1)
+        lifted = dense[dense @ LIGHT > -0.1 * r]
+        if len(lifted) > 2:
+            flakes.area(lifted + place, level * rng.uniform(1.25, 1.6), 0.97)
         ends = set(np.argsort(outline @ LIGHT)[-max(2, corners // 2) :])
         for k in ends:
             if (k + 1) % corners in ends:
-                flakes.line(outline[[k, (k + 1) % corners]] + place, 0.9, _EDGE[canvas.broken], 0.95)
+                flakes.line(outline[[k, (k + 1) % corners]] + place, 0.8, _EDGE[canvas.broken], 0.95)
     canvas.lay(shadows)
     canvas.lay(flakes)
 
@@ -72,14 +76,14 @@ def scratch(rng: np.random.Generator, canvas: Canvas) -> None:
         thick = cv2.GaussianBlur(thick, (0, 0), 1.5)
         canvas.ground += 0.9 * thick[..., None] * canvas.defect
     angles = _orientation(rng, canvas)
-    radius = np.clip(0.9 * canvas.depth + 3.0, 3.6, max(6.0, 10 * canvas.scale**0.3)).astype(np.float32)
+    radius = np.clip(0.9 * canvas.depth + 2.6, 3.3, max(6.0, 10 * canvas.scale**0.3)).astype(np.float32)
     dark, bright = Layer(canvas.side, 0.35), Layer(canvas.side, 0.35)
     for x, y, r in canvas.sites(rng, radius, 1.0):
         silver = canvas.broken and canvas.depth[y, x] > 2.5
         angle = angles[y, x] + rng.normal(0, 0.04)
         along, across = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
         across = across if across @ LIGHT < 0 else -across
-        pitch = rng.uniform(2.3, 3.2)
+        pitch = rng.uniform(2.1, 2.9)
         for k in (-1, 0, 1):
             if k and rng.random() < (0.55 if silver else 0.3):
                 continue

@@ -1,4 +1,4 @@
-"""Redraws the defects of an image in one of the six styles and labels what is then visible."""
+"""Redraw the defects of an image in one of the six styles and label what is visible then."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ..surface import Part
-from .canvas import GROW, LARGEST_HOLE, Canvas, distance_from, fill_holes
+from .canvas import GROW, Canvas, distance_from, fill_holes, strongest
 from .coating import peeling, scratch
 from .relief import blistering, dent
 from .stains import corrosion, rust
@@ -26,6 +26,9 @@ STYLES: dict[str, Style] = {
 #: Change of the metal, in levels of 255 of the strongest channel, from which a pixel carries a label.
 VISIBLE = 12.0
 
+#: Unchanged spots of at most this many pixels inside a styled defect carry its label.
+LARGEST_GAP = 30
+
 #: A twin's defect of at least this many pixels has a styled label of its own.
 SMALLEST = 3
 
@@ -38,7 +41,7 @@ def restyle(
     twin: np.ndarray,
     label: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws the defects of ``twin`` in the style ``word``.
+    """Draw the defects of ``twin`` in the style ``word``.
 
     Args:
         rng: Source of randomness, of the style alone.
@@ -49,8 +52,7 @@ def restyle(
         label: ``(H, W)`` uint8, the unstyled label.
 
     Returns:
-        The styled scene ``(H, W, 3)`` float32 and its label ``(H, W)`` uint8. Farther than ``GROW`` pixels
-        from both labels the scene equals ``twin``.
+        The styled scene ``(H, W, 3)`` float32 and its label ``(H, W)`` uint8.
     """
     ground = clean.copy()
     reach = np.zeros(label.shape, np.float32)
@@ -91,28 +93,29 @@ def _labelled(
     part: Part, clean: np.ndarray, twin: np.ndarray, styled: np.ndarray, label: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     metal = part.metal > 0.5
-    visible = np.abs(styled - clean).max(-1) > VISIBLE
-    visible &= metal
-    visible = cv2.morphologyEx(visible.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
-    visible = fill_holes(visible, LARGEST_HOLE) & metal
+    visible = ((strongest(styled - clean) > VISIBLE) & metal).astype(np.uint8)
+    visible = cv2.morphologyEx(visible, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
+    visible = fill_holes(visible, LARGEST_GAP) & metal
     lost = _lost(label, visible)
     if lost.any():
-        near = (distance_from(lost) <= 2)[..., None]
-        styled = np.where(near, twin, styled)
+        styled = np.where(_grown(lost, 2)[..., None], twin, styled)
         visible |= lost
-    broken_nearer = distance_from(label == 2) <= distance_from(label == 1)
-    result = np.where(visible, np.where(broken_nearer, 2, 1), 0).astype(np.uint8)
-    far = distance_from((label > 0) | (result > 0)) > GROW
-    styled[far] = twin[far]
-    return styled, result
+    value = label.max()
+    if (label == 1).any() and value == 2:
+        value = np.where(distance_from(label == 2) <= distance_from(label == 1), 2, 1)
+    return styled, np.where(visible, value, 0).astype(np.uint8)
+
+
+def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1,) * 2)
+    return cv2.dilate(mask.astype(np.uint8), kernel) > 0
 
 
 def _lost(label: np.ndarray, visible: np.ndarray) -> np.ndarray:
     """Pixels of the twin's defects beside which nothing styled is visible."""
-    _, parts = cv2.connectedComponents((label > 0).astype(np.uint8), connectivity=8)
-    area = np.bincount(parts.ravel())
-    near = distance_from(visible) <= 2
-    seen = np.bincount(parts[near], minlength=len(area)) > 0
+    defect = label > 0
+    _, parts = cv2.connectedComponents(defect.astype(np.uint8), connectivity=8)
+    area = np.bincount(parts[defect])
+    seen = np.bincount(parts[defect & _grown(visible, 2)], minlength=len(area)) > 0
     lost = ~seen & (area >= SMALLEST)
-    lost[0] = False
-    return lost[parts]
+    return lost[parts] & defect

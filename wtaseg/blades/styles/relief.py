@@ -24,13 +24,13 @@ def blistering(rng: np.random.Generator, canvas: Canvas) -> None:
     # What was there dulls under the skin that lifts off it.
     canvas.ground += (0.6 if canvas.broken else 0.25) * canvas.defect
     largest = max(3.2, 5 * canvas.scale**0.3)
-    radius = np.clip(0.9 * canvas.depth + 1.1, 2.1, largest).astype(np.float32)
+    radius = np.clip(0.9 * canvas.depth + 0.9, 1.9, largest).astype(np.float32)
     # A closed outline carries one bubble over all of its inside.
     inside = canvas.region & ~canvas.mask & (canvas.depth > 2.5)
-    radius = np.where(inside, np.clip(canvas.depth + 0.8, radius, 14), radius)
+    radius = np.where(inside, np.clip(canvas.depth + 0.8, radius, 12), radius)
     for x, y, r in canvas.sites(rng, radius, 1.15, canvas.region):
         place = np.array([x, y]) + rng.uniform(-0.4, 0.4, 2)
-        _bubble(canvas, *place, r if inside[y, x] else max(2.0, r * rng.uniform(0.55, 1.1)))
+        _bubble(canvas, *place, r if inside[y, x] else max(1.8, r * rng.uniform(0.55, 1.1)))
 
 
 def _bubble(canvas: Canvas, x: float, y: float, r: float) -> None:
@@ -62,11 +62,11 @@ def dent(rng: np.random.Generator, canvas: Canvas) -> None:
     solid = cv2.dilate(canvas.region.astype(np.uint8), np.ones((3, 3), np.uint8))
     # A wide defect gives a wide bowl: each width adds a depression as soft as it is wide.
     height = np.zeros(canvas.mask.shape, np.float32)
-    for core, softness in ((solid > 0, 1.9), (canvas.depth > 2.5, 3.8), (canvas.depth > 6, 7.0)):
+    for core, softness in ((solid > 0, 1.6), (canvas.depth > 2.5, 3.8), (canvas.depth > 6, 7.0)):
         height -= softness * cv2.GaussianBlur(core.astype(np.float32), (0, 0), softness)
     wide = cv2.GaussianBlur(smoothstep(canvas.depth, 4, 9), (0, 0), 3.0)
-    height += 2.2 * wide * grain(rng, canvas.side, 5.0)
+    height += 3.0 * wide * grain(rng, canvas.side, 6.0)
     shade = np.tanh(1.9 * lit(height))
     tone = np.where(shade < 0, np.exp(1.05 * shade), np.exp(0.68 * shade))
-    canvas.ground += (0.5 if canvas.broken else 0.45) * canvas.defect
-    canvas.ground *= tone[..., None]
+    canvas.ground += (0.5 if canvas.broken else 0.65) * canvas.defect
+    canvas.ground *= (1 + (tone - 1) * (1 - smoothstep(canvas.near, 1.8, 4)))[..., None]
