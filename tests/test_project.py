@@ -12,6 +12,8 @@ import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGES = ['README.md', 'README_ko.md', 'data/README.md', 'augment/README.md', 'tests/parity/README.md']
+PAGES += sorted(f'docs/{path.name}' for path in (ROOT / 'docs').glob('*.md'))
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 # "everything above" of the README: editing, and what the tables and the export of its commands need
 CONDA_EXTRAS = ('augment', 'table', 'deploy')
@@ -88,19 +90,42 @@ def table_figures(text):
     return [re.findall(r'\d+\.\d+', row) for row in rows]
 
 
+def outline(text):
+    """Levels of the headings, in order; a ``#`` in a code block is none."""
+    return [
+        len(level)
+        for level in re.findall(r'^(#+) ', re.sub(r'```.*?```', '', text, flags=re.DOTALL), re.MULTILINE)
+    ]
+
+
 def test_both_readmes_show_the_same_commands():
     english, korean = ((ROOT / name).read_text() for name in ('README.md', 'README_ko.md'))
     assert code_blocks(english) == code_blocks(korean)
     assert table_figures(english) == table_figures(korean)
+    assert outline(english) == outline(korean)
 
 
-@pytest.mark.parametrize('readme', ['README.md', 'README_ko.md'])
-def test_files_that_a_readme_names_exist(readme):
-    text = (ROOT / readme).read_text()
-    links = [link for link in re.findall(r'\]\(([^)#]+)\)', text) if '://' not in link]
+def anchors(page):
+    """The anchors that GitHub gives to the headings of a Markdown file."""
+    text = re.sub(r'```.*?```', '', page.read_text(encoding='utf-8'), flags=re.DOTALL)
+    headings = re.findall(r'^#+ (.+)$', text, flags=re.MULTILINE)
+    return {re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-') for heading in headings}
+
+
+@pytest.mark.parametrize('page', PAGES)
+def test_files_and_sections_that_a_page_names_exist(page):
+    page = ROOT / page
+    text = page.read_text(encoding='utf-8')
     scripts = re.findall(r'(?:python|bash) ((?:tools|bash|augment)/\S+\.(?:py|sh))', text)
-    configs = re.findall(r'configs/\S+\.py', text)
-    missing = [name for name in {*links, *scripts, *configs} if not (ROOT / name).exists()]
+    configs = re.findall(r'configs/[\w./-]+\.py', text)
+    missing = [name for name in {*scripts, *configs} if not (ROOT / name).exists()]
+    for link in re.findall(r'\]\(([^)\s]+)\)', text):
+        path, _, anchor = link.partition('#')
+        if '://' in path:
+            continue
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            missing.append(link)
     assert missing == []
 
 
