@@ -15,6 +15,8 @@ PUBLISHED = 'README, "Parameter Introduction"'
 PROMPT = 'README, "Prompt"'
 PROJECT = 'chosen by this project'
 
+INVERSION_METHODS = ('null-text', 'negative-prompt', 'direct', 'ddim')
+
 EVALUATION_SPLITS = frozenset({'val', 'valid', 'validation', 'test'})
 
 # Fields that say where files are or how a run is carried out, and so leave no trace in a picture.

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from augment.cache import InversionCache, inversion_key
 from augment.config import AugmentConfig
-from augment.dataset import (
+from augment.dataset.cache import InversionCache, inversion_key
+from augment.dataset.manifest import Manifest, Row, source_row
+from augment.dataset.quality import measure, reasons_against
+from augment.dataset.reading import (
     Dataset,
     Sample,
     decode_image,
@@ -19,14 +21,7 @@ from augment.dataset import (
     image_file,
     label_file,
 )
-from augment.editing import edit
-from augment.files import copy_file, sha256, write_png
-from augment.inversion import Inversion, invert
-from augment.manifest import Manifest, Row, source_row
-from augment.model import EditModel, NonFiniteError
-from augment.progress import Silent
-from augment.quality import measure, reasons_against
-from augment.regions import (
+from augment.dataset.regions import (
     Region,
     latent_mask,
     paste,
@@ -36,6 +31,11 @@ from augment.regions import (
     to_working,
     working_mask,
 )
+from augment.diffusion.editing import edit
+from augment.diffusion.inversion import Inversion, invert
+from augment.diffusion.model import EditModel, NonFiniteError
+from augment.files import copy_file, sha256, write_png
+from augment.progress import Silent
 
 
 @dataclass

@@ -13,13 +13,13 @@ from typing import Any
 import torch
 
 from augment.config import AugmentConfig
-from augment.dataset import Dataset, copy_originals, edit_name, image_file, label_file, read_dataset
+from augment.dataset.manifest import PARTS, Manifest, Row, source_row
+from augment.dataset.plan import Plan, edit_files, make_plan, pending_groups
+from augment.dataset.reading import Dataset, copy_originals, edit_name, image_file, label_file, read_dataset
+from augment.dataset.summary import write_summary
 from augment.files import temporaries, unwritable
-from augment.manifest import PARTS, Manifest, Row, source_row
-from augment.plan import Plan, edit_files, make_plan, pending_groups
 from augment.processes import Processes, join_processes
 from augment.progress import Silent
-from augment.summary import write_summary
 
 log = logging.getLogger(__name__)
 
@@ -131,9 +131,9 @@ def carry_out(
 
 def load_editor(config: AugmentConfig, data: Dataset, manifest: Manifest, group: Processes) -> Any:
     """Load the model and check prompts and earlier edits against it, before anything is written."""
+    from augment.diffusion.loading import load_model
+    from augment.diffusion.prompts import align_tokens, word_positions
     from augment.editor import Editor
-    from augment.loading import load_model
-    from augment.prompts import align_tokens, word_positions
 
     device = group.device(config.device)
     if device.startswith('cuda'):
@@ -155,7 +155,7 @@ def tidy(config: AugmentConfig, data: Dataset, plan: Plan, manifest: Manifest) -
     for path in temporaries(config.out_dir()):
         path.unlink(missing_ok=True)
     if cache := config.cache_dir():
-        from augment.cache import InversionCache
+        from augment.dataset.cache import InversionCache
 
         InversionCache(cache).clean()
     if stale := manifest.drop_stale(data):

@@ -9,11 +9,15 @@ from mmengine.device import get_device
 
 from mmseg.engine import build_runner
 from mmseg.utils import launch
-from mmseg.utils.smoke import drop_pretrained, shrink
+from mmseg.utils.from_scratch import drop_pretrained
+from mmseg.utils.smoke import shrink
+from mmseg.utils.walk import dataset_configs
 from wtaseg.runs.layout import find_config
 from wtaseg.runs.settings import parse_options
 
 SPLITS = ('train', 'val', 'test')
+#: Keys by which a dataset that wraps others holds them.
+WRAPPED = {'dataset', 'datasets'}
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def set_data_root(cfg: Config, folder: Path, checked: Iterable[str] = SPLITS) ->
         loader = cfg.get(f'{split}_dataloader')
         if not loader:
             continue
-        datasets = list(_datasets(loader['dataset']))
+        datasets = [dataset for dataset in dataset_configs(loader['dataset']) if not WRAPPED & set(dataset)]
         roots = sorted({str(dataset.get('data_root')) for dataset in datasets})
         if len(roots) > 1:
             raise ValueError(
@@ -154,16 +158,6 @@ def set_data_root(cfg: Config, folder: Path, checked: Iterable[str] = SPLITS) ->
             dataset['data_root'] = str(folder)
             if split in checked:
                 _check_folders(dataset, folder, split)
-
-
-def _datasets(dataset: ConfigDict) -> Iterable[ConfigDict]:
-    """The datasets inside wrappers that concatenate or repeat them."""
-    inner = dataset.get('datasets') or [dataset.get('dataset')]
-    if inner == [None]:
-        yield dataset
-        return
-    for item in inner:
-        yield from _datasets(item)
 
 
 def _check_folders(dataset: ConfigDict, folder: Path, split: str) -> None:

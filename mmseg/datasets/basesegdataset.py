@@ -15,6 +15,8 @@ from rich.progress import Progress
 
 from mmseg.registry import DATASETS
 
+from .label_counts import count_classes
+
 #: Label of pixels whose class was left out of ``metainfo['classes']``; losses and metrics ignore it.
 DROPPED_LABEL = 255
 
@@ -243,17 +245,8 @@ class BaseSegDataset(BaseDataset):
         return counts
 
     def _count_labels(self, idx: int, num_classes: int) -> np.ndarray:
-        found = np.bincount(self._labels(idx).ravel(), minlength=256)
-        if 0 <= self.ignore_index < 256:
-            found[self.ignore_index] = 0
-        wrong = np.flatnonzero(found[num_classes:]) + num_classes
-        if len(wrong):
-            raise ValueError(
-                f'{self.get_data_info(idx)["seg_map_path"]} holds the labels {wrong.tolist()}, expected ids below '
-                f'{num_classes} or ignore_index={self.ignore_index}. '
-                'Convert it with tools/dataset_tools/convert_labels.py.'
-            )
-        return found[:num_classes]
+        labels = self._labels(idx)
+        return count_classes(labels, num_classes, self.ignore_index, self.get_data_info(idx)['seg_map_path'])
 
     def label_loader(self) -> Callable[[dict], dict]:
         """The pipeline's own ``LoadAnnotations``; where it has none, the default one."""

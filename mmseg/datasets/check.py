@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .check_report import Report, SplitStats
+from .label_counts import count_ids
 from .label_files import (
     CONVERTER,
     LabelRules,
@@ -19,7 +20,6 @@ from .label_files import (
     check_ids,
     compare_headers,
     content_hash,
-    count_ids,
     read_pixels,
 )
 

@@ -11,6 +11,7 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS, TRANSFORMS
 
 from .basesegdataset import BaseSegDataset, default_scope
+from .label_counts import class_counts
 
 
 class _Wrapper:
@@ -182,17 +183,6 @@ class RareClassDataset(_Wrapper):
                 return item
             leaf, local = _leaf(self.dataset, np.random.randint(len(self)))
         raise ValueError(f'the pipeline refused {leaf.max_refetch + 1} items one after the other; check it.')
-
-
-def class_counts(dataset: BaseSegDataset | ConcatDataset) -> np.ndarray:
-    """Labelled pixels of each class in each image, (N, number of classes) int64; reads every label map."""
-    if isinstance(dataset, ConcatDataset):
-        return np.concatenate([class_counts(part) for part in dataset.datasets])
-    if not isinstance(dataset, BaseSegDataset):
-        raise TypeError(
-            f'classes are counted in a BaseSegDataset or a ConcatDataset of them, got {type(dataset)}.'
-        )
-    return dataset.class_counts()
 
 
 def rare_class_probs(counts: np.ndarray, temperature: float) -> np.ndarray:

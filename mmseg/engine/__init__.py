@@ -1,16 +1,9 @@
-"""Runner, loops, hooks, optimizers and checkpoints.
+"""Runner, loops, hooks, optimizers and checkpoints."""
 
-Importing this package makes every checkpoint load as tensors and plain values only, and every file
-that mmengine writes appear whole.
-"""
+from mmseg.utils.checkpoint_reading import BrokenCheckpointError, UnsafeCheckpointError
 
-from .checkpoint_files import AtomicLocalBackend, find_last_whole_checkpoint
-from .checkpoint_loading import (
-    BrokenCheckpointError,
-    UnsafeCheckpointError,
-    register_checkpoint_loaders,
-    register_safe_globals,
-)
+from .checkpoint_files import find_last_whole_checkpoint
+from .checkpoint_loading import load_checkpoint, read_checkpoint
 from .data_stream import InfiniteSampler
 from .hooks import CheckpointHook, ClassWeightHook, NonFiniteLossError, RuntimeInfoHook, SegVisualizationHook
 from .loops import IterBasedTrainLoop
@@ -21,12 +14,8 @@ from .optimizers import (
 )
 from .runner import SegRunner, build_runner
 
-register_safe_globals()
-register_checkpoint_loaders()
-
 __all__ = [
     'AmpOptimWrapper',
-    'AtomicLocalBackend',
     'BrokenCheckpointError',
     'CheckpointHook',
     'ClassWeightHook',
@@ -41,4 +30,6 @@ __all__ = [
     'UnsafeCheckpointError',
     'build_runner',
     'find_last_whole_checkpoint',
+    'load_checkpoint',
+    'read_checkpoint',
 ]

@@ -1,4 +1,4 @@
-"""What training and test programs have in common: a config, changed by flags."""
+"""Configs changed by the flags of training and test."""
 
 import atexit
 import os
@@ -45,8 +45,8 @@ def load_config(
 def end_distributed_run() -> None:
     """End a process of a distributed run, with success; does nothing in a run of one process.
 
-    gloo's threads outlive their group (seen in torch 2.13) and may reach for Python while it shuts down: about every
-    twentieth run on two CPU processes was aborted so, its work done. There, the process ends without that shutdown.
+    gloo's threads outlive their process group (torch 2.13) and may call Python while it shuts down, which aborted
+    about one in twenty finished runs on two CPU processes. With gloo, the process exits without that shutdown.
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return
@@ -63,7 +63,7 @@ def enable_amp(cfg: Config) -> Config:
     """Train in mixed precision: float16 on the GPU, bfloat16 on the CPU. In place; returns ``cfg``.
 
     Raises:
-        ValueError: an optimizer wrapper that mixed precision can not take the place of.
+        ValueError: an optimizer wrapper that mixed precision can not replace.
     """
     kind = cfg.optim_wrapper.setdefault('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
@@ -114,7 +114,7 @@ def draw_predictions(
 
 
 def write_predictions(cfg: Config, folder: str) -> Config:
-    """Have the evaluators, besides, write predictions to ``folder``. In place; returns ``cfg``."""
+    """Make the test's evaluators also write predictions to ``folder``. In place; returns ``cfg``."""
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     for evaluator in evaluators:
         evaluator.output_dir = folder

@@ -111,7 +111,7 @@ def _vae() -> AutoencoderKL:
     )
 
 
-def smooth_pictures(count: int, generator: torch.Generator) -> Tensor:
+def smooth_images(count: int, generator: torch.Generator) -> Tensor:
     """Pictures ``(N, 3, 64, 64)`` in [-1, 1]: random colours of 8 x 8 fields, blended into each other."""
     coarse = torch.rand(count, 3, 8, 8, generator=generator) * 2 - 1
     return nn.functional.interpolate(coarse, size=(64, 64), mode='bilinear')
@@ -127,7 +127,7 @@ def psnr(model, latents: Tensor, reference: Tensor) -> Tensor:
 def _calibrate_vae(vae: AutoencoderKL, generator: torch.Generator) -> None:
     """Give latents unit spread and decoded images a spread of 0.3 about grey."""
     vae.eval()
-    images = smooth_pictures(4, generator)
+    images = smooth_images(4, generator)
     latents = vae.encode(images).latent_dist.mode()
     vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 4))
     decoded = vae.decode(latents).sample

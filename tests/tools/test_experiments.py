@@ -11,6 +11,7 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from mmseg.engine import build_runner
 from mmseg.registry import MODELS
 from mmseg.utils.smoke import shrink
+from mmseg.utils.walk import dataset_configs
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
@@ -86,13 +87,6 @@ def test_the_batch_job_lists_every_published_experiment():
     assert set(listed) == {name for name in known if '_4xb4-40k_' in name}
 
 
-def _point_at(dataset: dict, root: Path) -> None:
-    if 'data_root' in dataset:
-        dataset.update(data_root=str(root), serialize_data=False)
-    if 'dataset' in dataset:
-        _point_at(dataset.dataset, root)
-
-
 def test_trains_and_is_tested(path, blades, tmp_path, monkeypatch):
     monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
     cfg = shrink(Config.fromfile(path), iterations=2, samples=2)
@@ -100,7 +94,9 @@ def test_trains_and_is_tested(path, blades, tmp_path, monkeypatch):
         if key != 'backbone.img_size':  # which the smaller images have set
             assign(cfg.model, key.split('.'), value)
     for split in ('train', 'val', 'test'):
-        _point_at(cfg[f'{split}_dataloader'].dataset, blades)
+        for dataset in dataset_configs(cfg[f'{split}_dataloader'].dataset):
+            if 'data_root' in dataset:
+                dataset.update(data_root=str(blades), serialize_data=False)
     cfg.work_dir = str(tmp_path)
     cfg.experiment_name = f'experiment_{CONFIGS.index(path)}'
     cfg.randomness = dict(seed=0)

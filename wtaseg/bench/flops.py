@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import mmseg.models  # noqa: F401
 from mmseg.registry import MODELS
-from mmseg.utils.smoke import drop_pretrained
+from mmseg.utils.from_scratch import drop_pretrained
 
 WARM_UP = 2
 

@@ -23,8 +23,8 @@ from torch.profiler import ProfilerActivity, profile
 import mmseg.engine
 import mmseg.models  # noqa: F401
 from mmseg.registry import MODELS
+from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.launch import enable_amp
-from mmseg.utils.smoke import drop_pretrained
 
 PROFILED_STEPS = 3
 #: Shares of pixels of class 1 or 2, and of class 2, as in the blade images.

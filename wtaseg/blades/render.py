@@ -1,6 +1,6 @@
 """Render a dataset with a progress bar on stderr."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,7 @@ def render(
     size: int = 512,
     seed: int = 0,
     workers: int = 1,
+    style: Sequence[str] = (),
     sheet: Path | None = None,
 ) -> RenderSummary:
     """Render what is missing of a dataset, see :func:`wtaseg.blades.dataset.render_dataset`.
@@ -58,6 +59,7 @@ def render(
         size: side of the square images in pixels.
         seed: another seed gives another dataset.
         workers: processes that draw.
+        style: words for the appearance of the defects, ``WORD`` or ``WORD=SHARE``; empty: the plain appearance.
         sheet: also write a contact sheet of the first split that has images to this PNG.
 
     Raises:
@@ -73,7 +75,7 @@ def render(
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task('rendering', total=sum(counts.values()))
-        for result in render_dataset(out, counts, size, seed, workers):
+        for result in render_dataset(out, counts, size, seed, workers, style):
             pixels = [a + b for a, b in zip(pixels, result.pixels)]
             drawn += result.drawn
             progress.advance(task)

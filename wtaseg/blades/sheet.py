@@ -5,10 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from wtaseg.io import write
+from ..io import write
 
-#: BGR of the outlines of attached and broken.
-OUTLINES = {1: (80, 80, 255), 2: (90, 255, 90)}
+#: BGR of the outlines of attached and broken, the colours of the dataset (``WTADataset.METAINFO``).
+OUTLINES = {1: (0, 0, 255), 2: (0, 255, 0)}
 _GAP = 4
 
 
@@ -17,8 +17,8 @@ def outlined(image: np.ndarray, label: np.ndarray, scale: int = 2) -> np.ndarray
     large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     fine = np.kron(label, np.ones((scale, scale), np.uint8))
     for value, colour in OUTLINES.items():
-        found = cv2.findContours((fine == value).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
-        cv2.drawContours(large, found, -1, colour, 1)
+        contours = cv2.findContours((fine == value).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
+        cv2.drawContours(large, contours, -1, colour, 1)
     return large
 
 
@@ -34,7 +34,7 @@ def busiest_window(label: np.ndarray, side: int) -> tuple[slice, slice]:
 def contact_sheet(
     pairs: list[tuple[np.ndarray, np.ndarray]], columns: int = 5, cell: int = 240
 ) -> np.ndarray:
-    """A picture with, for each image, the whole view, a detail of it, and the detail with its labels.
+    """An image with, for each of ``pairs``, the whole view, a detail of it, and the detail with its labels.
 
     Args:
         pairs: Images ``(H, W, 3)`` BGR and labels ``(H, W)``.
@@ -64,7 +64,7 @@ def contact_sheet(
 
 
 def sheet_of_dataset(root: Path, split: str, target: Path, count: int = 5) -> None:
-    """Writes the contact sheet of the images of a split with most kinds of defect to ``target``.
+    """Write the contact sheet of the images of a split with most kinds of defect to ``target``.
 
     Raises:
         FileNotFoundError: The split has no image with a label.

@@ -3,6 +3,7 @@
 import json as json_format
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,34 +26,18 @@ Example: `wta-seg bench flops fastscnn/fast_scnn_4xb4-40k_wta-512x512 --shape 51
 )
 
 
-@command.command
-def data(
-    config: str,
-    /,
-    *,
-    split: str = 'train',
-    data_root: Path | None = None,
-    images: Positive = 50,
-    rounds: Positive = 3,
-    warmup: Count = 2,
-    seed: int = 0,
-    imports: Annotated[tuple[str, ...], Parameter(name='--import'), MANY] = ('mmseg',),
-    against: str | None = None,
-    against_import: Annotated[tuple[str, ...], MANY] = ('mmseg',),
-    clock: Literal['wall', 'cpu'] = 'wall',
-    json: Path | None = None,
-) -> int:
-    """Time every transform of a data pipeline in one thread, alone or compared with another package.
+EDIT_HELP = """Time inversion and editing, the published way and as augment does it, with random weights.
 
-    Example: `wta-seg bench data _base_/datasets/wta_512 --data-root data/wta_512`
+Example: `wta-seg bench edit --size sdxl --resolution 512 --batch 16 --out 512.json`"""
 
-    With another interpreter and package, in alternating rounds:
-    `--against "env PYTHONPATH=/some/path /other/bin/python" --against-import mmseg`
+
+@Parameter(name='*')
+@dataclass(frozen=True)
+class DataOptions:
+    """Options of ``bench data``, see :class:`wtaseg.bench.pipeline.PipelineOptions`.
 
     Parameters
     ----------
-    config
-        config with the dataloader: its name below configs/, or a path
     split
         train, val or test
     data_root
@@ -67,27 +52,58 @@ def data(
         seed of the first image
     imports
         modules that register the transforms [default: mmseg]
+    clock
+        cpu counts only the time this thread was running, for a machine with other load
+    """
+
+    split: str = 'train'
+    data_root: str | None = None
+    images: Positive = 50
+    rounds: Positive = 3
+    warmup: Count = 2
+    seed: int = 0
+    imports: Annotated[tuple[str, ...], Parameter(name='--import'), MANY] = ('mmseg',)
+    clock: Literal['wall', 'cpu'] = 'wall'
+
+
+@command.command
+def data(
+    config: str,
+    /,
+    *,
+    options: DataOptions = DataOptions(),
+    against: str | None = None,
+    against_import: Annotated[tuple[str, ...], MANY] = ('mmseg',),
+    json: Path | None = None,
+) -> int:
+    """Time every transform of a data pipeline in one thread, alone or compared with another package.
+
+    Example: `wta-seg bench data _base_/datasets/wta_512 --data-root data/wta_512`
+
+    With another interpreter and package, in alternating rounds:
+    `--against "env PYTHONPATH=/some/path /other/bin/python" --against-import mmseg`
+
+    Parameters
+    ----------
+    config
+        config with the dataloader: its name below configs/, or a path
     against
         command of the interpreter to compare with
     against_import
         modules that register the transforms there [default: mmseg]
-    clock
-        cpu counts only the time this thread was running, for a machine with other load
     json
         also write all times to this file, in milliseconds
     """
     from wtaseg.bench import pipeline
     from wtaseg.runs.layout import find_config
 
-    root = None if data_root is None else str(data_root)
-    path = str(find_config(config))
-    options = pipeline.PipelineOptions(path, split, root, images, rounds, warmup, seed, imports, clock)
+    task = pipeline.PipelineOptions(str(find_config(config)), **asdict(options))
     if against is None:
-        report = pipeline.measure(options)
+        report = pipeline.measure(task)
         text = pipeline.table(report)
     else:
         try:
-            here, other = pipeline.compare(options, against, against_import)
+            here, other = pipeline.compare(task, against, against_import)
         except RuntimeError as error:
             print(error, file=sys.stderr)
             return FAILED
@@ -138,8 +154,6 @@ def train(
     json
         also write the result to this file
     """
-    from dataclasses import asdict
-
     from wtaseg.bench.step import measure
     from wtaseg.runs.layout import find_config
 
@@ -148,6 +162,9 @@ def train(
         print(json_format.dumps(result, indent=2))
     write_json(result, json, indent=2)
     return 0
+
+
+command.command('augment.bench.command:command', name='edit', help=EDIT_HELP)
 
 
 @command.command

@@ -4,8 +4,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from wtaseg.cli import run_alone
+from wtaseg.cli import MANY, run_alone
 
 INTERRUPTED = 130
 
@@ -19,6 +20,8 @@ def command(
     size: int = 512,
     seed: int = 0,
     workers: int = os.cpu_count() or 1,
+    style: Annotated[tuple[str, ...], MANY] = (),
+    style_sheet: Path | None = None,
     sheet: Path | None = None,
 ) -> int:
     """Render a synthetic dataset of blade images with rare defects in the img_dir/ann_dir layout.
@@ -43,16 +46,26 @@ def command(
         another seed gives another dataset
     workers
         processes that draw
+    style
+        WORD[=SHARE]: appearance of the defects: scratch, rust, peeling, corrosion, blistering, dent or none; several
+        words share the images equally, or as told: none=0.5 rust=0.25 peeling=0.25
+    style_sheet
+        write a sheet of all styles to this PNG
     sheet
         write a contact sheet of the training split to this PNG
     """
     from wtaseg.blades.render import render
+    from wtaseg.blades.style_sheet import write_style_sheet
 
+    counts = {'train': train, 'val': val, 'test': test}
     try:
-        print(render(out, {'train': train, 'val': val, 'test': test}, size, seed, workers, sheet))
+        summary = render(out, counts, size, seed, workers, style, sheet)
+        if style_sheet:
+            write_style_sheet(style_sheet, seed)
     except KeyboardInterrupt:
         print('Stopped; run the same command again to continue.', file=sys.stderr)
         return INTERRUPTED
+    print(summary)
     return 0
 
 

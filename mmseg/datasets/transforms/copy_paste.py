@@ -10,6 +10,8 @@ from mmcv.transforms.base import BaseTransform
 
 from mmseg.registry import TRANSFORMS
 
+from ..label_counts import class_counts
+
 #: Pixels around a component that are compared with its new place, and copied along in part.
 _MARGIN = 4
 #: Places tried for a component before it is given up.
@@ -73,11 +75,9 @@ class CopyPasteDefects(BaseTransform):
 
     def prepare(self, dataset) -> None:
         """Find the images that hold each class; called once, before workers start."""
-        from ..dataset_wrappers import class_counts
-
         counts = class_counts(dataset)
         holders = [np.flatnonzero(counts[:, label]) for label in self.classes]
-        self._holders = [found for found in holders if len(found)]
+        self._holders = [images for images in holders if len(images)]
         if not self._holders:
             raise ValueError(
                 f'CopyPasteDefects: no image of the dataset holds one of the classes {self.classes}. '

@@ -15,7 +15,7 @@ from ..utils.wrappers import resize
 
 
 def _pooled(layers: nn.Sequential, x: Tensor, name: str) -> Tensor:
-    """``layers`` (pooling, ``ConvModule``, …) applied to ``x``, checking what BatchNorm gets to see."""
+    """``layers`` (pooling, ``ConvModule``, …) applied to ``x``, with a check of BatchNorm's input."""
     pool, conv, *rest = layers
     x = conv(check_pooled_batch(pool(x), conv, name))
     for layer in rest:

@@ -35,14 +35,14 @@ class ResNet(BaseBackbone):
         avg_down: average-pool instead of striding in the shortcuts.
         frozen_stages: stages without training, counted from the stem: 0 the stem alone, -1 none.
         conv_cfg, norm_cfg: as everywhere in mmcv.
-        norm_eval: keep BatchNorm's running statistics as they are.
+        norm_eval: keep BatchNorm's running statistics fixed in training.
         dcn: config of a deformable convolution for the 3x3 of bottlenecks; needs the compiled ops of full mmcv.
         stage_with_dcn: which stages have it.
         plugins: ``dict(cfg=…, stages=(bool, …), position='after_conv1' | 'after_conv2' | 'after_conv3')`` each.
         multi_grid: dilation of each block of the last stage.
         contract_dilation: halve the dilation of each dilated stage's first block.
         with_cp: recompute activations in the backward pass to save memory.
-        zero_init_residual: begin with blocks that are the identity.
+        zero_init_residual: initialise the last norm of each block to 0, so that blocks start as identity.
         pretrained: checkpoint, see ``mmseg.models.utils.pretrained``; short for an ``init_cfg`` of ``Pretrained``.
         init_cfg: weight initialisation; Kaiming for convolutions if neither is given.
 
@@ -160,14 +160,14 @@ class ResNet(BaseBackbone):
         """The ``cfg`` and ``position`` of those plugins that stage ``stage_idx`` (from 0) has."""
         if plugins is None:
             return None
-        chosen = []
+        selected = []
         for plugin in plugins:
             stages = plugin.get('stages')
             if stages is not None and len(stages) != self.num_stages:
                 raise ValueError(f'plugin {plugin}: stages needs {self.num_stages} entries, one per stage')
             if stages is None or stages[stage_idx]:
-                chosen.append(dict(cfg=plugin['cfg'], position=plugin['position']))
-        return chosen
+                selected.append(dict(cfg=plugin['cfg'], position=plugin['position']))
+        return selected
 
     def make_res_layer(self, **kwargs) -> ResLayer:
         """One stage; subclasses with stages of another kind override it."""

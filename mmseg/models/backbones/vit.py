@@ -45,7 +45,7 @@ class TransformerEncoderLayer(BaseModule):
         embed_dims: channels of a token.
         num_heads: attention heads.
         feedforward_channels: hidden channels.
-        drop_rate, attn_drop_rate, drop_path_rate: probabilities of dropout behind layers, of attention
+        drop_rate, attn_drop_rate, drop_path_rate: probabilities of dropout after layers, of attention
             weights, and of whole residual branches.
         num_fcs: linear layers of the feed-forward network.
         qkv_bias: whether query, key and value have a bias.
@@ -119,8 +119,8 @@ class VisionTransformer(PlainTransformer):
         interpolate_mode: how position embeddings are resized.
         norm_eval: leave LayerNorm in eval mode in training.
         with_cp: recompute activations in backward to save memory.
-        frozen_exclude: parts of parameter names that train while all else is frozen; ``'all'`` freezes
-            nothing.
+        frozen_exclude: parameters whose names contain one of these are trained and all others frozen;
+            ``'all'`` freezes nothing.
         pretrained: checkpoint, short for an ``init_cfg`` of ``Pretrained``.
         init_cfg: weight initialisation.
     """
@@ -246,7 +246,7 @@ class VisionTransformer(PlainTransformer):
         return state
 
     def _pos_embeding(self, patched_img: Tensor, hw_shape: tuple[int, int], pos_embed: Tensor) -> Tensor:
-        # The size of an export is open and must not be compared; interpolating to the own size changes nothing.
+        # An export leaves the size open, so it can't be compared; interpolating to the same size changes nothing.
         if torch.compiler.is_compiling() or tuple(hw_shape) != self.grid:
             pos_embed = self.resize_pos_embed(pos_embed, hw_shape, self.grid, self.interpolate_mode)
         return self.drop_after_pos(patched_img + pos_embed)

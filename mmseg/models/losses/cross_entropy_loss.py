@@ -7,14 +7,9 @@ import torch.nn.functional as F
 
 from mmseg.registry import MODELS
 
-from .utils import (
-    ClassWeightedLoss,
-    as_float32,
-    check_reduction,
-    one_hot,
-    weight_reduce_loss,
-    weights_of_labels,
-)
+from .base import ClassWeightedLoss
+from .pixels import as_float32, one_hot, weights_of_labels
+from .reduction import REDUCTION_OVERRIDES, check_reduction, weight_reduce_loss
 
 
 def cross_entropy(
@@ -182,16 +177,14 @@ class CrossEntropyLoss(ClassWeightedLoss):
         loss_name: str = 'loss_ce',
         avg_non_ignore: bool = False,
     ) -> None:
-        super().__init__(class_weight)
+        super().__init__(class_weight, loss_weight, loss_name)
         if use_sigmoid and use_mask:
             raise ValueError('CrossEntropyLoss: use_sigmoid and use_mask exclude each other; set one of them')
         check_reduction(reduction, 'CrossEntropyLoss')
         self.use_sigmoid = use_sigmoid
         self.use_mask = use_mask
         self.reduction = reduction
-        self.loss_weight = loss_weight
         self.avg_non_ignore = avg_non_ignore
-        self._loss_name = loss_name
         if use_sigmoid:
             self.cls_criterion = binary_cross_entropy
         elif use_mask:
@@ -213,7 +206,7 @@ class CrossEntropyLoss(ClassWeightedLoss):
         **kwargs,
     ) -> torch.Tensor:
         """The loss of logits (N, C, H, W) for labels (N, H, W); arguments as in ``cross_entropy``."""
-        check_reduction(reduction_override, 'CrossEntropyLoss', (None, 'none', 'mean', 'sum'))
+        check_reduction(reduction_override, 'CrossEntropyLoss', REDUCTION_OVERRIDES)
         cls_score = as_float32(cls_score)
         return self.loss_weight * self.cls_criterion(
             cls_score,
@@ -226,8 +219,3 @@ class CrossEntropyLoss(ClassWeightedLoss):
             ignore_index=ignore_index,
             **kwargs,
         )
-
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name

@@ -7,18 +7,10 @@ import torch.nn.functional as F
 
 from mmseg.registry import MODELS
 
-from .utils import (
-    ClassWeightedLoss,
-    as_float32,
-    check_per_class,
-    check_reduction,
-    dense_weight,
-    one_hot,
-    weight_reduce_loss,
-    weights_of_labels,
-)
-
-REDUCTION_OVERRIDES = (None, 'none', 'mean', 'sum')
+from .base import ClassWeightedLoss
+from .class_weight import check_per_class
+from .pixels import as_float32, dense_weight, one_hot, weights_of_labels
+from .reduction import REDUCTION_OVERRIDES, check_reduction, weight_reduce_loss
 
 
 def modulation(one_minus_p: torch.Tensor, gamma: float) -> torch.Tensor:
@@ -115,14 +107,12 @@ class FocalLoss(ClassWeightedLoss):
         loss_weight: float = 1.0,
         loss_name: str = 'loss_focal',
     ) -> None:
-        super().__init__(class_weight)
+        super().__init__(class_weight, loss_weight, loss_name)
         check_reduction(reduction, 'FocalLoss')
         self.use_sigmoid = use_sigmoid
         self.gamma = _checked_gamma(gamma)
         self.alpha = _checked_alpha(alpha, use_sigmoid)
         self.reduction = reduction
-        self.loss_weight = loss_weight
-        self._loss_name = loss_name
         per_class = torch.tensor(self.alpha) if isinstance(self.alpha, list) else None
         self.register_buffer('_alpha_per_class', per_class, persistent=False)
 
@@ -222,11 +212,6 @@ class FocalLoss(ClassWeightedLoss):
             return self.alpha
         check_per_class('alpha', self._alpha_per_class, pred.shape[1], 'FocalLoss')
         return self._alpha_per_class.to(pred)
-
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name
 
 
 def _checked_gamma(gamma: float) -> float:

@@ -13,7 +13,9 @@ import torch
 
 from mmseg.registry import MODELS
 
-from .utils import ClassWeightedLoss, as_float32, check_reduction, dense_weight, weight_reduce_loss
+from .base import ClassWeightedLoss
+from .pixels import as_float32, dense_weight
+from .reduction import REDUCTION_OVERRIDES, check_reduction, weight_reduce_loss
 
 
 def lovasz_grad(gt_sorted: torch.Tensor) -> torch.Tensor:
@@ -214,7 +216,7 @@ class LovaszLoss(ClassWeightedLoss):
         loss_weight: float = 1.0,
         loss_name: str = 'loss_lovasz',
     ) -> None:
-        super().__init__(class_weight)
+        super().__init__(class_weight, loss_weight, loss_name)
         if loss_type not in ('binary', 'multi_class'):
             raise ValueError(f"LovaszLoss: loss_type must be 'binary' or 'multi_class', got {loss_type!r}")
         known = classes in ('all', 'present') if isinstance(classes, str) else _are_ids(classes)
@@ -232,8 +234,6 @@ class LovaszLoss(ClassWeightedLoss):
         self.classes = classes
         self.per_image = per_image
         self.reduction = reduction
-        self.loss_weight = loss_weight
-        self._loss_name = loss_name
 
     def forward(
         self,
@@ -246,7 +246,7 @@ class LovaszLoss(ClassWeightedLoss):
         **kwargs,
     ) -> torch.Tensor:
         """The loss of logits (N, C, H, W) for ids (N, H, W); pixels of ``weight`` 0 do not count."""
-        check_reduction(reduction_override, 'LovaszLoss', (None, 'none', 'mean', 'sum'))
+        check_reduction(reduction_override, 'LovaszLoss', REDUCTION_OVERRIDES)
         cls_score = as_float32(cls_score)
         common = dict(
             per_image=self.per_image,
@@ -264,11 +264,6 @@ class LovaszLoss(ClassWeightedLoss):
             class_weight=self.class_weight_for(cls_score),
             **common,
         )
-
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name
 
 
 def _are_ids(classes: Sequence[int]) -> bool:

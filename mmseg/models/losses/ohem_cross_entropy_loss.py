@@ -7,7 +7,8 @@ import torch.nn.functional as F
 
 from mmseg.registry import MODELS
 
-from .utils import ClassWeightedLoss, as_float32
+from .base import ClassWeightedLoss
+from .pixels import as_float32
 
 
 @MODELS.register_module()
@@ -36,12 +37,10 @@ class OhemCrossEntropy(ClassWeightedLoss):
         class_weight: Sequence[float] | str | None = None,
         loss_name: str = 'loss_ohem',
     ) -> None:
-        super().__init__(class_weight)
+        super().__init__(class_weight, loss_weight, loss_name)
         self.thresh = thres
         self.min_kept = max(1, min_kept)
         self.ignore_label = ignore_label
-        self.loss_weight = loss_weight
-        self._loss_name = loss_name
 
     def forward(self, score: torch.Tensor, target: torch.Tensor, **kwargs) -> torch.Tensor:
         """The loss of logits (N, C, H, W) for ids (N, H, W); zero with a graph if no pixel is hard."""
@@ -60,8 +59,3 @@ class OhemCrossEntropy(ClassWeightedLoss):
                 score, target, weight=class_weight, ignore_index=self.ignore_label, reduction='none'
             ).flatten()
         return self.loss_weight * (ce * hard).sum() / hard.sum().clamp(min=1)
-
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name

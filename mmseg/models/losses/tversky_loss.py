@@ -6,7 +6,8 @@ import torch
 
 from mmseg.registry import MODELS
 
-from .utils import ClassWeightedLoss, as_float32, dense_weight, one_hot
+from .base import ClassWeightedLoss
+from .pixels import as_float32, dense_weight, one_hot
 
 
 def tversky_distance(
@@ -107,18 +108,16 @@ class TverskyLoss(ClassWeightedLoss):
         beta: float = 0.7,
         loss_name: str = 'loss_tversky',
     ) -> None:
-        super().__init__(class_weight)
+        super().__init__(class_weight, loss_weight, loss_name)
         if abs(alpha + beta - 1.0) > 1e-9:
             raise ValueError(
                 f'{type(self).__name__}: alpha and beta must sum to 1, got {alpha} + {beta}; '
                 'they share one weight between false positives and false negatives'
             )
         self.smooth = smooth
-        self.loss_weight = loss_weight
         self.ignore_index = ignore_index
         self.alpha = alpha
         self.beta = beta
-        self._loss_name = loss_name
 
     def forward(
         self, pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None, **kwargs
@@ -143,11 +142,6 @@ class TverskyLoss(ClassWeightedLoss):
             ignore_index=self.ignore_index,
             exponent=self.exponent,
         )
-
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name
 
 
 @MODELS.register_module()

@@ -1,18 +1,18 @@
 """Unified focal loss: focal cross entropy plus focal Tversky under three shared parameters."""
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 
 from mmseg.registry import MODELS
 
+from .base import SegmentationLoss
 from .focal_loss import modulation
+from .pixels import as_float32, dense_weight, one_hot
 from .tversky_loss import tversky_distance
-from .utils import as_float32, dense_weight, one_hot
 
 
 @MODELS.register_module()
-class UnifiedFocalLoss(nn.Module):
+class UnifiedFocalLoss(SegmentationLoss):
     """λ · modified focal loss + (1−λ) · modified focal Tversky loss.
 
     Class 0 is the common class, all others are rare. With p the softmax probability of a pixel's class:
@@ -50,7 +50,7 @@ class UnifiedFocalLoss(nn.Module):
         ignore_index: int = 255,
         loss_name: str = 'loss_unified_focal',
     ) -> None:
-        super().__init__()
+        super().__init__(loss_weight, loss_name)
         for name, value, ok, bound in (
             ('weight', weight, 0 <= weight <= 1, '[0, 1]'),
             ('delta', delta, 0 < delta < 1, '(0, 1)'),
@@ -63,9 +63,7 @@ class UnifiedFocalLoss(nn.Module):
         self.gamma = gamma
         self.asymmetric = asymmetric
         self.smooth = smooth
-        self.loss_weight = loss_weight
         self.ignore_index = ignore_index
-        self._loss_name = loss_name
 
     def forward(
         self, pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None, **kwargs
@@ -97,8 +95,3 @@ class UnifiedFocalLoss(nn.Module):
         if self.asymmetric:
             enhanced = torch.cat([distance[:, :1], enhanced[:, 1:]], dim=1)
         return enhanced.mean()
-
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name

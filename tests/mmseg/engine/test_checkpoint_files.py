@@ -1,13 +1,13 @@
-"""Files appear whole, and the last whole one is found."""
+"""Atomic writes, and the last complete checkpoint of a run."""
 
 import os
 
 import pytest
 import torch
-from mmengine import fileio
 
 from mmseg.engine import find_last_whole_checkpoint
 from mmseg.engine.checkpoint_files import is_whole
+from mmseg.utils.files import write_atomically
 
 
 def _checkpoint(folder, step, age=0):
@@ -31,16 +31,16 @@ def _cut(path):
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    target = str(tmp_path / 'new' / 'file.bin')
-    fileio.put(b'old', target)
+    target = tmp_path / 'new' / 'file.bin'
+    write_atomically(target, b'old')
 
     def fail(descriptor):
         raise OSError('disk full')
 
     monkeypatch.setattr(os, 'fsync', fail)
     with pytest.raises(OSError, match='disk full'):
-        fileio.put(b'new', target)
-    assert fileio.get(target) == b'old'
+        write_atomically(target, b'new')
+    assert target.read_bytes() == b'old'
     assert [path.name for path in (tmp_path / 'new').iterdir()] == ['file.bin']
 
 
@@ -63,11 +63,11 @@ def test_skips_a_broken_file_with_a_warning(tmp_path):
     _cut(broken)
     _point(tmp_path, broken)
     assert not is_whole(broken)
-    with pytest.warns(UserWarning, match=r'iter_4\.pth is cut off'):
+    with pytest.warns(UserWarning, match=r'iter_4\.pth is truncated'):
         assert find_last_whole_checkpoint(tmp_path) == str(whole)
 
 
-def test_finds_them_elsewhere(tmp_path):
+def test_checkpoints_in_another_folder(tmp_path):
     elsewhere = tmp_path / 'ckpt'
     elsewhere.mkdir()
     path = _checkpoint(elsewhere, 2)

@@ -47,7 +47,7 @@ def test_resume_gives_the_losses_of_an_uninterrupted_run(experiment, tmp_path, w
     first, _ = _run(experiment(**options), die_at=5)  # dead after the checkpoint of iteration 4
     cut = Path(experiment().work_dir, 'iter_4.pth')
     cut.write_bytes(cut.read_bytes()[:-1000])
-    with pytest.warns(UserWarning, match=r'iter_4\.pth is cut off'):
+    with pytest.warns(UserWarning, match=r'iter_4\.pth is truncated'):
         second, runner = _run(experiment(resume=True, **options))
     assert sorted(second.losses) == [2, 3, 4, 5]
     assert first.losses | second.losses == whole.losses
@@ -143,7 +143,7 @@ def test_on_a_gpu_losses_are_read_when_the_log_is_due(experiment, monkeypatch):
         flush(hook, runner)
 
     monkeypatch.setattr(RuntimeInfoHook, '_flush', recorded)
-    monkeypatch.setattr(RuntimeInfoHook, '_reads_at_once', staticmethod(lambda values: False))
+    monkeypatch.setattr(RuntimeInfoHook, '_on_cpu', staticmethod(lambda values: False))
     options = {'default_hooks.logger.interval': 3, 'default_hooks.checkpoint.interval': 5}
     recorder, runner = _run(experiment(**options | {'train_cfg.max_iters': 7}))
     # every third step, the end of the pass over eight images, before the checkpoint of step 5, the last step

@@ -63,7 +63,7 @@ def test_by_hand():
     ).items():
         expected[f'm{name}'] = sum(values) / 3
         expected.update({f'{name}.{c}': v for c, v in zip(CLASSES, values)})
-    expected.update(defect_mIoU=50.0, defect_mAcc=75.0)
+    expected.update(foreground_mIoU=50.0, foreground_mAcc=75.0)
     assert found == pytest.approx(expected, abs=6e-3)
     assert all(type(value) is float for value in found.values())  # numpy's would not load with weights_only
 
@@ -79,7 +79,7 @@ def test_absent_class_is_named_and_not_averaged():
     with pytest.warns(UserWarning, match='no pixel of class broken in the ground truth'):
         found = evaluate([label], [[[0, 0, 2, 1]]])
     assert isnan(found['IoU.broken']) and isnan(found['Acc.broken'])
-    assert (found['defect_mIoU'], found['defect_mAcc']) == (100.0, 100.0)
+    assert (found['foreground_mIoU'], found['foreground_mAcc']) == (100.0, 100.0)
     # mmsegmentation's mean: IoU 2/3, 1 and 0 of what was predicted wrongly; the accuracy is 0/0 and left out.
     assert (found['mIoU'], found['mAcc']) == (pytest.approx(55.56), pytest.approx(83.33))
 
@@ -88,14 +88,14 @@ def test_class_absent_from_both_is_in_no_mean():
     with pytest.warns(UserWarning, match='attached, broken'):
         found = evaluate([[[0, 0]]], [[[0, 0]]])
     assert (found['mIoU'], found['mAcc'], found['IoU.defect']) == (100, 100, 100)
-    assert isnan(found['defect_mIoU']) and isnan(found['defect_mAcc'])
+    assert isnan(found['foreground_mIoU']) and isnan(found['foreground_mAcc'])
 
 
 def test_nan_to_num_does_not_revive_absent_classes():
     with pytest.warns(UserWarning, match='broken'):
         found = evaluate([[[0, 1]]], [[[0, 1]]], nan_to_num=0)
     assert (found['mIoU'], found['IoU.broken']) == (pytest.approx(66.67), 0)
-    assert found['defect_mIoU'] == 100
+    assert found['foreground_mIoU'] == 100
 
 
 def test_no_warning_where_every_class_is_there():

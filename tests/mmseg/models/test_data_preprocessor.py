@@ -102,3 +102,13 @@ def test_errors_name_the_remedy():
         stack_batch([image(9, 9), image(10, 10)], size=(4, 4))
     with pytest.raises(ValueError, match='channels'):
         stack_batch([image(4, 4), image(4, 4, channels=1)], size=(4, 4))
+
+
+def test_a_training_batch_has_its_labels_as_one_tensor():
+    preprocessor = SegDataPreProcessor(size=(8, 10))
+    samples = [sample(6, 8), sample(8, 10)]
+    batch = preprocessor(dict(inputs=[image(6, 8), image(8, 10)], data_samples=samples), training=True)
+    assert batch['gt'].dtype == torch.int64 and batch['gt'].shape == (2, 8, 10)
+    assert all(torch.equal(gt, s.gt_sem_seg.data[0]) for gt, s in zip(batch['gt'], batch['data_samples']))
+    unlabelled = preprocessor(dict(inputs=[image(8, 10)], data_samples=[SegDataSample()]), training=True)
+    assert 'gt' not in unlabelled

@@ -13,7 +13,10 @@ from wtaseg.cli import COMMANDS, main
 #: What help must not wait for: seconds each, or not installed.
 HEAVY = ['torch', 'mmengine', 'mmcv', 'cv2', 'numpy', 'pandas', 'matplotlib', 'PIL', 'scipy', 'diffusers']
 #: Subcommands whose own subcommands hold the options.
-GROUPS = {'convert': ['palette', 'binary', 'values', 'labelme', 'coco'], 'bench': ['data', 'train', 'flops']}
+GROUPS = {
+    'convert': ['palette', 'binary', 'values', 'labelme', 'coco'],
+    'bench': ['data', 'train', 'edit', 'flops'],
+}
 
 PAGES = [[], *([name] for name in COMMANDS), *([name, part] for name in GROUPS for part in GROUPS[name])]
 
@@ -69,7 +72,7 @@ def test_the_version_is_shown(capsys):
         (['render', '--size', 'large'], 2, r'wta-seg render: .*--size.*large'),
         (['check'], 2, r'wta-seg check: .*ROOT'),
         (['check', 'nowhere'], 1, r'wta-seg check: nowhere/img_dir does not exist'),
-        (['train', 'nothing/there'], 1, r'wta-seg train: nothing/there: no such config'),
+        (['train', 'nothing/there'], 1, r'wta-seg train: .*nothing/there.py does not exist'),
     ],
 )
 def test_errors_are_one_line_and_a_status(argv, status, message, capsys):

@@ -76,7 +76,7 @@ def test_train_flags(monkeypatch, capsys):
 def test_an_error_in_user_input_is_one_line(experiment, tmp_path, capsys, monkeypatch):
     config = _write(experiment(**{'optim_wrapper.type': 'OptimWrapperDict'}), tmp_path / 'wrapper.py')
     for argv, error, message in (
-        (['absent.py'], FileNotFoundError, r'absent\.py: no such config'),
+        (['absent.py'], FileNotFoundError, r'absent\.py does not exist'),
         ([config, '--amp'], ValueError, r"--amp needs optim_wrapper\.type='OptimWrapper'"),
     ):
         assert wta_seg(['train', *argv]) == 1
