@@ -171,7 +171,8 @@ def class_shares(data: Path) -> dict[str, Split]:
     import numpy as np
 
     from mmseg.datasets import WTADataset
-    from mmseg.datasets.label_files import count_ids, read_pixels
+    from mmseg.datasets.label_counts import count_ids
+    from mmseg.datasets.label_files import read_pixels
 
     classes = WTADataset.METAINFO['classes']
     folders = [path for path in (data / 'ann_dir').glob('*') if path.is_dir()]
