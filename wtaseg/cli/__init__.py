@@ -30,7 +30,7 @@ COMMANDS = {
     'batch': 'Train, select the best checkpoint of and test many experiments.',
     'find-best': 'Print the training step whose checkpoint is tested.',
     'study': 'Train, test, tabulate and draw what a study compares.',
-    'report': 'Write the table, curves and overlays of a project.',
+    'report': 'Write the table, curves, overlays and page of a project.',
     'export': 'Export a trained model to ONNX.',
     'augment': 'Edit the training images of a dataset with Stable Diffusion XL.',
     'bench': 'Measure the data pipeline, a training step, image editing or model sizes.',

@@ -3,18 +3,15 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import CycloptsError
 
 from wtaseg.cli import FAILED, MANY, run_alone
 
-if TYPE_CHECKING:
-    from wtaseg.runs.records import RunRecord
-
-COUNT = 6
-Part = Literal['table', 'curves', 'overlays']
-PARTS: tuple[Part, ...] = ('table', 'curves', 'overlays')
+Part = Literal['table', 'curves', 'overlays', 'page']
+# the page shows what the parts before it have drawn
+PARTS: tuple[Part, ...] = ('table', 'curves', 'overlays', 'page')
 
 
 def command(
@@ -29,20 +26,20 @@ def command(
     out: Path | None = None,
     trust: bool = False,
 ) -> int:
-    """Write the results table, the curves and the overlays of a project into its folder.
+    """Write the results of a project into its folder: table, curves, overlays, and a page with all of them.
 
     Example: ``wta-seg report work_dirs/PROJECT --count 4``
 
     Writes results.md, results.csv and results.xlsx, curves/CLASS_iou.png, curves/CLASS_acc.png and
-    curves/test_set_eval.png, and overlays/IMAGE.png. The table has all tested runs, the images those of --runs.
-    A work folder of mmsegmentation is a project, too. No recorded config is executed.
+    curves/test_set_eval.png, overlays/IMAGE.png, and results.html, which holds them in one file. The table has all
+    tested runs, the images those of --runs. A work folder of mmsegmentation is a project, too. No recorded config is executed.
 
     Parameters
     ----------
     project
         work_dirs/PROJECT
     parts
-        only these of: table curves overlays (default: all)
+        only these of: table curves overlays page (default: all)
     runs
         draw only these runs, DIR/MODEL, in this order
     labels
@@ -58,19 +55,25 @@ def command(
     """
     if images and count is not None:
         raise CycloptsError(msg='--images and --count exclude each other')
-    records = _read(project, trust)
+    from wtaseg.report.command import ProjectReport
+
+    report = ProjectReport.read(project, trust, runs, labels)
     out = out or project
     writers = {
-        'table': lambda: _write_table(records, project, out),
-        'curves': lambda: _write_curves(records, project, runs, labels, out / 'curves'),
-        'overlays': lambda: _write_overlays(records, project, runs, labels, images, count, out / 'overlays'),
+        'table': lambda: report.table(out),
+        'curves': lambda: report.curves(out / 'curves'),
+        'overlays': lambda: report.overlays(out / 'overlays', images, count),
+        'page': lambda: report.page(out),
     }
     # a work folder of mmsegmentation has no predictions, but the rest can be reported
-    optional = PARTS[1:] if not (parts or runs or labels or images) else ()
+    optional = ('curves', 'overlays') if not (parts or runs or labels or images) else ()
     status = 0
-    for part in parts or PARTS:
+    for part in (part for part in PARTS if part in (parts or PARTS)):
         try:
-            status = max(status, writers[part]())
+            writers[part]()
+        except ImportError as error:
+            print(f'wta-seg report: results.xlsx is not written: {error}', file=sys.stderr)
+            status = FAILED
         except ValueError as error:
             if part not in optional:
                 raise
@@ -95,7 +98,14 @@ def table(project: Path, /, *, out: Path | None = None, trust: bool = False) -> 
     trust
         execute recorded configs that are not made of literals
     """
-    return _write_table(_read(project, trust), project, out or project)
+    from wtaseg.report.command import ProjectReport
+
+    try:
+        ProjectReport.read(project, trust).table(out or project)
+    except ImportError as error:
+        print(f'results_table: results.xlsx is not written: {error}', file=sys.stderr)
+        return FAILED
+    return 0
 
 
 def curves(
@@ -127,7 +137,10 @@ def curves(
     trust
         execute recorded configs that are not made of literals
     """
-    return _write_curves(_read(project, trust), project, runs, labels, out or project / 'curves')
+    from wtaseg.report.command import ProjectReport
+
+    ProjectReport.read(project, trust, runs, labels).curves(out or project / 'curves')
+    return 0
 
 
 def overlays(
@@ -164,80 +177,10 @@ def overlays(
     """
     if images and count is not None:
         raise CycloptsError(msg='--images and --count exclude each other')
-    records = _read(project, trust)
-    return _write_overlays(records, project, runs, (), images, count, out or project / 'overlays')
+    from wtaseg.report.command import ProjectReport
 
-
-def _read(project: Path, trust: bool) -> list['RunRecord']:
-    """The runs of a project; prints why a recorded config was not read."""
-    from wtaseg.runs.records import read_project
-
-    runs = read_project(project, trust=trust)
-    for run in runs:
-        if run.unread:
-            print(f'{run.name}: {run.unread}', file=sys.stderr)
-    return runs
-
-
-def _write_table(runs: Sequence['RunRecord'], project: Path, out: Path) -> int:
-    from wtaseg.report import tables
-    from wtaseg.report.project import tabulate, write_tables
-
-    results = tabulate(runs)
-    if not results.rows:
-        raise ValueError(f'{project}: no run has been tested yet')
-    print(tables.markdown(results))
-    try:
-        write_tables(results, out)
-    except ImportError as error:
-        print(f'results_table: results.xlsx is not written: {error}', file=sys.stderr)
-        return FAILED
-    print(f'Written: {out}/results.md, results.csv, results.xlsx')
+    ProjectReport.read(project, trust, runs).overlays(out or project / 'overlays', images, count)
     return 0
-
-
-def _write_curves(
-    runs: Sequence['RunRecord'], project: Path, names: Sequence[str], labels: Sequence[str], out: Path
-) -> int:
-    from wtaseg.report.project import write_curves
-    from wtaseg.runs.records import choose_runs
-
-    chosen = choose_runs(runs, names)
-    written = write_curves(chosen, _labels(chosen, labels), out)
-    if not written:
-        raise ValueError(f'{project}: no run has been validated or tested yet')
-    print(*written, sep='\n')
-    return 0
-
-
-def _write_overlays(
-    runs: Sequence['RunRecord'],
-    project: Path,
-    names: Sequence[str],
-    labels: Sequence[str],
-    images: Sequence[str],
-    count: int | None,
-    out: Path,
-) -> int:
-    from wtaseg.report.project import write_overlays
-    from wtaseg.runs.records import choose_runs
-
-    count = COUNT if count is None else count
-    if count < 1:
-        raise ValueError(f'--count: {count}; expected at least 1')
-    chosen = [run for run in choose_runs(runs, names) if names or run.finished]
-    if not chosen:
-        raise ValueError(f'{project}: no run has been tested yet')
-    print(*write_overlays(chosen, _labels(chosen, labels), out, count, images), sep='\n')
-    return 0
-
-
-def _labels(runs: Sequence['RunRecord'], labels: Sequence[str]) -> list[str]:
-    from wtaseg.report.labels import legend_labels
-
-    if labels and len(labels) != len(runs):
-        raise ValueError(f'--labels: {len(labels)} given for {len(runs)} runs')
-    return list(labels) or legend_labels(runs)
 
 
 def main_table(argv: Sequence[str] | None = None) -> int:

@@ -1,14 +1,15 @@
-"""One HTML page that holds everything about a study: table, findings, images, settings, commands, provenance.
+"""One HTML page that holds everything about a study or a project: table, images, settings, commands, provenance.
 
 It opens without network, has no script, follows the reader's light or dark mode and is readable on a phone. The
 page is ``templates/page.html.j2``; this module holds the data it shows.
 """
 
 import base64
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wtaseg.report.summary import Table
+from wtaseg.report.summary import MISSING, Table
 from wtaseg.report.templating import environment
 
 
@@ -36,7 +37,13 @@ class Image:
 
 @dataclass(frozen=True)
 class RowSettings:
-    """What one row of the table was trained with: its config, and what differs from it, a line each."""
+    """What a row of the table was trained with.
+
+    Attributes:
+        title: of the row.
+        config: its config.
+        changes: what differs from the config, a line each.
+    """
 
     title: str
     config: str
@@ -55,19 +62,47 @@ class RunLine:
     memory_mib: str
     seconds: str
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        status: str,
+        metrics: Sequence[float],
+        error: str | None = None,
+        checkpoint: str | None = None,
+        iteration_seconds: float | None = None,
+        memory_mib: float | None = None,
+        seconds: float | None = None,
+    ) -> 'RunLine':
+        """From numbers; None and NaN are printed as a dash."""
+        return cls(
+            name=name,
+            status=f'{status}: {error}' if error else status,
+            metrics=tuple(as_text(value, '.2f') for value in metrics),
+            checkpoint=(checkpoint or MISSING).rpartition('/')[2],
+            iteration_seconds=as_text(iteration_seconds, 'g'),
+            memory_mib=as_text(memory_mib, 'g'),
+            seconds=as_text(seconds, 'g'),
+        )
+
+
+def as_text(value: float | None, form: str) -> str:
+    """A number in a format of :func:`format`; a dash for None and NaN."""
+    return MISSING if value is None or math.isnan(value) else format(value, form)
+
 
 @dataclass(frozen=True)
 class Page:
     """Everything that a page shows.
 
     Attributes:
-        name: of the study, as the command line has it.
+        name: of the study, as the command line has it, or of the project.
         title: heading.
-        question: what the study asks.
         table: results.
+        question: what a study asks.
         findings: sentences.
-        images: bars and curves.
-        seeds: runs of each row.
+        images: bars, curves, overlays.
+        seeds: runs of each row of a study; None for a project, where each row is a run.
         smoke: the runs were trials of a few iterations.
         common_settings: settings that all rows share beside their config.
         settings: of each row.
@@ -78,11 +113,11 @@ class Page:
 
     name: str
     title: str
-    question: str
     table: Table
+    question: str = ''
     findings: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
-    seeds: int = 1
+    seeds: int | None = None
     smoke: bool = False
     common_settings: tuple[str, ...] = ()
     settings: tuple[RowSettings, ...] = ()

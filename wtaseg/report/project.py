@@ -1,12 +1,12 @@
 """Table, curves and overlays of the runs of a project."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from wtaseg.io import write
-from wtaseg.report import tables
 from wtaseg.report.labels import row_labels
 from wtaseg.report.overlays import choose_images, draw_overlay, predicted_images, read_labels
+from wtaseg.report.page import Image, Page, RowSettings, RunLine
 from wtaseg.report.plots import METRICS, Curve, curve_name, draw_bars, draw_curves, png
 from wtaseg.report.summary import Marking, Row, Summary, Table
 from wtaseg.runs.records import RunRecord
@@ -52,18 +52,6 @@ def summaries(run: RunRecord, classes: Sequence[str]) -> tuple[Summary, ...]:
     return tuple(Summary.of([value]) for value in (*values, run.foreground_miou, run.foreground_macc))
 
 
-def write_tables(table: Table, folder: Path) -> list[Path]:
-    """Write ``results.md``, ``results.csv`` and ``results.xlsx``; returns the files.
-
-    Raises:
-        ImportError: the workbook's library is not installed; the other two files are written.
-    """
-    files = {'results.md': tables.markdown, 'results.csv': tables.csv, 'results.xlsx': tables.xlsx}
-    for name, content in files.items():
-        write(folder / name, content(table))
-    return [folder / name for name in files]
-
-
 def validated_classes(runs: Sequence[RunRecord]) -> list[str]:
     """The foreground classes of which validations have been logged, in the order of their ids."""
     foreground: list[str] = []
@@ -77,33 +65,29 @@ def validated_classes(runs: Sequence[RunRecord]) -> list[str]:
     return [name for name in dict.fromkeys(foreground) if name in logged]
 
 
-def write_curves(runs: Sequence[RunRecord], labels: Sequence[str], folder: Path) -> list[Path]:
-    """Write ``<class>_iou.png`` and ``<class>_acc.png`` of the validations and ``test_set_eval.png`` of the tests.
+def draw_results(runs: Sequence[RunRecord], labels: Sequence[str]) -> list[Image]:
+    """``test_set_eval.png`` of the tests, and ``<class>_iou.png`` and ``<class>_acc.png`` of the validations.
 
     Args:
         runs: of a project.
         labels: one for each run.
-        folder: where the images go.
 
     Returns:
-        The files; images without any value are left out.
+        The images; those without any value are left out.
     """
-    figures = {}
+    images = []
     for name in validated_classes(runs):
         for metric in METRICS:
             curves = [Curve(label, validated(run, f'{metric}.{name}')) for run, label in zip(runs, labels)]
-            figures[curve_name(name, metric)] = draw_curves(curves, name, metric)
+            if figure := draw_curves(curves, name, metric):
+                caption = f'{metric} of {name} on the validation set'
+                images.append(Image(f'{curve_name(name, metric)}.png', png(figure), caption))
     tested = [(run, label) for run, label in zip(runs, labels) if run.finished]
     classes = foreground_classes([run for run, _ in tested])
     rows = [Row('', label, summaries(run, classes)) for run, label in tested]
-    figures['test_set_eval'] = draw_bars(rows, [label for _, label in tested], classes)
-    written = []
-    for name, figure in figures.items():
-        if figure is not None:
-            path = folder / f'{name}.png'
-            write(path, png(figure))
-            written.append(path)
-    return written
+    if figure := draw_bars(rows, [label for _, label in tested], classes):
+        images.append(Image('test_set_eval.png', png(figure), 'IoU and accuracy on the test set', wide=True))
+    return images
 
 
 def validated(run: RunRecord, key: str) -> Mapping[int, Summary]:
@@ -111,19 +95,14 @@ def validated(run: RunRecord, key: str) -> Mapping[int, Summary]:
     return {step: Summary.of([metrics[key]]) for step, metrics in run.validations.items() if key in metrics}
 
 
-def write_overlays(
-    runs: Sequence[RunRecord],
-    labels: Sequence[str],
-    folder: Path,
-    count: int = 6,
-    names: Sequence[str] = (),
-) -> list[Path]:
-    """Write ``<name>.png`` for some test images, with a panel for each run.
+def draw_overlays(
+    runs: Sequence[RunRecord], labels: Sequence[str], count: int = 6, names: Sequence[str] = ()
+) -> list[Image]:
+    """``<name>.png`` of some test images, with a panel for each run.
 
     Args:
         runs: tested runs of a project.
         labels: one for each run.
-        folder: where the images go.
         count: how many images to choose, spread over small and large regions of every class.
         names: images to draw instead.
 
@@ -141,11 +120,61 @@ def write_overlays(
         )
     chosen = names or choose_images({name: read_labels(first[name].labels) for name in common}, count)
     spec = runs[0].spec
-    written = []
+    images = []
     for name in chosen:
-        predictions = {label: images[name].prediction for label, images in zip(labels, predicted)}
+        predictions = {label: files[name].prediction for label, files in zip(labels, predicted)}
         figure = draw_overlay(first[name], predictions, spec.classes, spec.palette)
-        path = folder / f'{name}.png'
-        write(path, png(figure))
-        written.append(path)
-    return written
+        caption = f'Test image {name} with its labels and the predictions'
+        images.append(Image(f'{name}.png', png(figure), caption, wide=True))
+    return images
+
+
+def write_images(images: Iterable[Image], folder: Path) -> list[Path]:
+    """Write the images; returns the files."""
+    paths = []
+    for image in images:
+        write(folder / image.name, image.png)
+        paths.append(folder / image.name)
+    return paths
+
+
+def make_page(project: Path, runs: Sequence[RunRecord], table: Table, images: Sequence[Image]) -> Page:
+    """The page of a project: its table, images, and what each run was trained with."""
+    return Page(
+        name=project.resolve().name,
+        title=f'Results of {project.resolve().name}',
+        table=table,
+        images=tuple(sorted(images, key=lambda image: not image.wide)),
+        settings=tuple(_settings(run) for run in runs),
+        runs=tuple(_run_line(run, table) for run in runs),
+    )
+
+
+def _settings(run: RunRecord) -> RowSettings:
+    spec = run.spec
+    lines = {
+        'Dataset': spec.dataset,
+        'Augmentation': 'none' if spec.augmentation is None else spec.augmentation or 'unknown word',
+        'Loss': spec.loss_label(parameters=True),
+        'Seed': '' if spec.seed is None else str(spec.seed),
+        'Overrides': ' '.join(spec.overrides),
+    }
+    return RowSettings(
+        run.name,
+        spec.config or 'unknown config',
+        tuple(f'{key}: {text}' for key, text in lines.items() if text),
+    )
+
+
+def _run_line(run: RunRecord, table: Table) -> RunLine:
+    numbers = (summary.mean for summary in summaries(run, table.classes))
+    return RunLine.of(
+        name=run.name,
+        status=run.status,
+        error=run.error,
+        metrics=tuple(numbers),
+        checkpoint=run.checkpoint,
+        iteration_seconds=run.iteration_seconds,
+        memory_mib=run.memory_mib,
+        seconds=run.seconds,
+    )

@@ -4,7 +4,6 @@ Every text is escaped for the format it is written in: names of runs and classes
 """
 
 import io
-import math
 import re
 
 import pandas as pd
@@ -149,8 +148,3 @@ def _write_sheet(writer: pd.ExcelWriter, title: str, frame: pd.DataFrame) -> Non
 
 def _printable(text: str) -> str:
     return UNPRINTABLE.sub('', text)
-
-
-def as_text(value: float | None, digits: int = 2) -> str:
-    """A number with that many decimals; a dash for None and NaN."""
-    return MISSING if value is None or math.isnan(value) else f'{value:.{digits}f}'

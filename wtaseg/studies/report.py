@@ -9,7 +9,7 @@ from wtaseg.io import write
 from wtaseg.report import tables
 from wtaseg.report.page import Image, Page, RowSettings, RunLine, render
 from wtaseg.report.plots import METRICS, Curve, curve_name, draw_bars, draw_curves, draw_shares, png
-from wtaseg.report.summary import MISSING, Row, Summary, Table
+from wtaseg.report.summary import Row, Summary, Table
 from wtaseg.runs.layout import ProjectLayout
 from wtaseg.runs.records import DONE
 from wtaseg.studies.findings import findings
@@ -171,26 +171,26 @@ def _settings(results: StudyResults, study: StudyRecord) -> tuple[tuple[str, ...
     if len(shared) == 1:
         common = [*shared.pop(), *common]
         return tuple(common), tuple(
-            RowSettings(titles[name], record.base, record.changes) for name, record in records.items()
+            RowSettings(titles[name], f'configs/{record.base}.py', record.changes)
+            for name, record in records.items()
         )
     return tuple(common), tuple(
-        RowSettings(titles[name], record.base, (*record.shared, *record.changes))
+        RowSettings(titles[name], f'configs/{record.base}.py', (*record.shared, *record.changes))
         for name, record in records.items()
     )
 
 
 def _run_line(results: StudyResults, name: str, table: Table) -> RunLine:
     run = results.runs[name]
-    numbers = (run.iteration_seconds, run.memory_mib, run.seconds)
-    iteration_seconds, memory, seconds = (MISSING if value is None else f'{value:g}' for value in numbers)
-    return RunLine(
+    return RunLine.of(
         name=name.rpartition('/')[2],
-        status=f'{run.status}: {run.error}' if run.error else str(run.status),
-        metrics=tuple(tables.as_text(value) for value in run.metrics(table.classes)),
-        checkpoint=(run.checkpoint or MISSING).rpartition('/')[2],
-        iteration_seconds=iteration_seconds,
-        memory_mib=memory,
-        seconds=seconds,
+        status=run.status,
+        error=run.error,
+        metrics=run.metrics(table.classes),
+        checkpoint=run.checkpoint,
+        iteration_seconds=run.iteration_seconds,
+        memory_mib=run.memory_mib,
+        seconds=run.seconds,
     )
 
 

@@ -7,7 +7,7 @@ from wtaseg.cli.report import main_overlays
 from wtaseg.palette import class_colors
 from wtaseg.report.labels import legend_labels
 from wtaseg.report.overlays import choose_images, paint, write_pairs
-from wtaseg.report.project import write_overlays
+from wtaseg.report.project import draw_overlays, write_images
 from wtaseg.runs.records import read_project
 
 TEST = metrics_of([99, 43, 21], [99, 71, 38])
@@ -75,12 +75,12 @@ def test_images_are_spread_over_classes_and_sizes():
 
 def test_overlays_take_image_truth_and_prediction_of_the_same_name(project, tmp_path):
     runs = read_project(project)
-    written = write_overlays(runs, legend_labels(runs), tmp_path / 'out', count=1)
+    written = write_images(draw_overlays(runs, legend_labels(runs), count=1), tmp_path / 'out')
     # of the two that were predicted, the one with the class of the highest id
     assert [path.name for path in written] == ['b2.png']
     assert cv2.imread(str(written[0])).shape[1] > 4 * 400
     with pytest.raises(ValueError, match="'b0' is not among the predicted"):
-        write_overlays(runs, legend_labels(runs), tmp_path / 'out', names=['b0'])
+        draw_overlays(runs, legend_labels(runs), names=['b0'])
 
 
 def test_pairs_have_the_truth_left_and_the_prediction_right(project):

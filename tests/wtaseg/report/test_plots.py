@@ -35,7 +35,7 @@ def drawn(monkeypatch):
 
 def test_images_show_the_values_of_the_logs(project, drawn, tmp_path):
     runs = read_project(project)
-    written = report.write_curves(runs, legend_labels(runs), tmp_path / 'out')
+    written = report.write_images(report.draw_results(runs, legend_labels(runs)), tmp_path / 'out')
     names = ['attached_iou.png', 'attached_acc.png', 'broken_iou.png', 'broken_acc.png', 'test_set_eval.png']
     assert [path.name for path in written] == names
     assert all(cv2.imread(str(path)).std() > 0 for path in written)
@@ -53,20 +53,20 @@ def test_images_show_the_values_of_the_logs(project, drawn, tmp_path):
 def test_nan_leaves_a_gap_and_an_absent_class_is_named(drawn, tmp_path):
     rows = {2: metrics_of([99, 1, math.nan], [99, 1, math.nan]), 4: metrics_of([99, 1, 7], [99, 1, 8])}
     write_run(tmp_path, 'a/b', metrics_of([99, 5, math.nan], [99, 5, math.nan]), rows)
-    written = report.write_curves(read_project(tmp_path), ['x'], tmp_path)
-    figures = {path.name: figure for path, figure in zip(written, drawn)}
+    images = report.draw_results(read_project(tmp_path), ['x'])
+    figures = {image.name: figure for image, figure in zip(images, drawn)}
     assert list(figures['broken_iou.png'].axes[0].lines[0].get_xdata()) == [4]
     assert [text.get_text() for text in figures['test_set_eval.png'].axes[0].texts] == ['5.0', 'n/a']
 
 
-def test_a_run_has_one_style_in_all_images(project, drawn, tmp_path):
+def test_a_run_has_one_style_in_all_images(project, drawn):
     # a third run, first by name, was validated on "broken" alone
     broken = {
         key: value for key, value in metrics_of([99, 0, 9], [99, 0, 9]).items() if 'attached' not in key
     }
     write_run(project, 'a/broken', None, {4000: broken}, loss="dict(type='DiceLoss')")
     runs = read_project(project)
-    report.write_curves(runs, [run.name for run in runs], tmp_path)
+    report.draw_results(runs, [run.name for run in runs])
     styles = [
         {line.get_label(): (line.get_color(), line.get_marker()) for line in figure.axes[0].lines}
         for figure in drawn[:4]

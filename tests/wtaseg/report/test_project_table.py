@@ -172,8 +172,12 @@ def test_report_writes_what_the_project_has(project, capsys):
     captured = capsys.readouterr()
     assert (project / 'results.md').read_text() in captured.out and 'no overlays: ' in captured.err
     files = {path.relative_to(project).as_posix() for path in project.glob('*.*')}
-    assert files == {'results.md', 'results.csv', 'results.xlsx'}
+    assert files == {'results.md', 'results.csv', 'results.xlsx', 'results.html'}
     assert [path.name for path in project.glob('curves/*')] == ['test_set_eval.png']
+    page = (project / 'results.html').read_text()
+    assert (
+        page.count('data:image/png;base64,') == 1 and '<b>41.63</b>' in page and 'ccnet/ccnet_wta_aug' in page
+    )
     # what is asked for by name is an error where it cannot be made
     assert main(['report', str(project), '--parts', 'overlays']) == 1
     assert main(['report', str(project), '--parts', 'pie']) == 2

@@ -13,6 +13,7 @@ from study_helpers import ROOT, brighten_defects, write_blades
 from wtaseg.cli import make_app
 from wtaseg.cli.study import command as study_command
 from wtaseg.cli.study import main
+from wtaseg.runs.describe import describe_run
 from wtaseg.runs.records import ClassScore, read_run
 from wtaseg.studies.catalogue import define
 from wtaseg.studies.configs import CommonSettings, build, write_configs
@@ -100,6 +101,10 @@ def test_configs_stand_alone_and_differ_in_what_the_row_says(data, tmp_path):
     assert configs[f'{FAST_SCNN}-ohem'].model.auxiliary_head[1].sampler.min_kept == 1000
     shares = configs[f'{FAST_SCNN}-aug_peeling-40'].train_dataloader.dataset
     assert shares.ann_file.endswith('blades_aug_peeling-40.txt') and shares.data_root.endswith('_aug_peeling')
+    # what the table of a project says about such a run comes from the config alone
+    specs = [describe_run(configs[name], name) for name in (f'{FAST_SCNN}-aug_peeling-40', FAST_SCNN)]
+    assert [spec.augmentation for spec in specs] == ['peeling', None]
+    assert {spec.model for spec in specs} == {'Fast-SCNN'}
     assert any(
         "type: 'FocalLoss' is now 'TverskyLoss'" in line for line in records[f'{FAST_SCNN}-tversky'].changes
     )
