@@ -6,19 +6,18 @@ import cv2
 import numpy as np
 
 from ..io import write
+from ..palette import bgr, class_colors
 
-#: BGR of the outlines of attached and broken, the colours of the dataset (``WTADataset.METAINFO``).
-OUTLINES = {1: (0, 0, 255), 2: (0, 255, 0)}
 _GAP = 4
 
 
 def outlined(image: np.ndarray, label: np.ndarray, scale: int = 2) -> np.ndarray:
-    """The image enlarged by ``scale`` with every labelled region outlined."""
+    """The image enlarged by ``scale`` with every labelled region outlined in its class's colour."""
     large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     fine = np.kron(label, np.ones((scale, scale), np.uint8))
-    for value, colour in OUTLINES.items():
+    for value, color in list(enumerate(class_colors()))[1:]:
         contours = cv2.findContours((fine == value).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
-        cv2.drawContours(large, contours, -1, colour, 1)
+        cv2.drawContours(large, contours, -1, bgr(color), 1)
     return large
 
 
