@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wtaseg.runs.layout import RunLayout
-from wtaseg.runs.records import training_logs
+from wtaseg.runs.outputs import training_logs
 from wtaseg.runs.select import find_best
 from wtaseg.runs.state import ExperimentError
 

@@ -48,10 +48,6 @@ def config_root() -> Path:
     return folder
 
 
-# for modules that resolve paths while they are imported
-ROOT = base_folder()
-
-
 def config_name(text: str) -> str:
     """``<dir>/<model>`` of a config however it was typed: blanks around, ``configs/`` in front, ``.py`` behind."""
     return text.strip().removeprefix('./').removeprefix('configs/').removesuffix('.py')

@@ -13,7 +13,6 @@ recorded config, whose literals are read but never executed, unless ``trust`` is
 
 import json
 import math
-import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,22 +22,19 @@ from typing import Any
 
 from wtaseg.runs.describe import augmentation_from_names, describe_run
 from wtaseg.runs.layout import SPEC_FILE, RunLayout
+from wtaseg.runs.outputs import (
+    ClassScore,
+    plain_work_folders,
+    read_scores,
+    recorded_configs,
+    to_number,
+    training_logs,
+)
 from wtaseg.runs.recorded import NotLiteral, read_config
 from wtaseg.runs.select import read_rows, validations_of
 from wtaseg.runs.spec import RunSpec, read_spec
 
-TABLE_ROW = re.compile(r'^\|\s*([^|]+?)\s*\|\s*([\d.]+|nan)\s*\|\s*([\d.]+|nan)\s*\|\s*$', re.MULTILINE)
 DONE, FAILED, UNFINISHED, MISSING = 'done', 'failed', 'unfinished', 'missing'
-# how deep below a folder plain work folders are looked for
-PLAIN_DEPTH = 3
-
-
-@dataclass(frozen=True)
-class ClassScore:
-    """IoU and accuracy of one class, in percent; NaN where the test set does not have the class."""
-
-    iou: float
-    acc: float
 
 
 @dataclass(frozen=True)
@@ -103,7 +99,7 @@ class RunRecord:
         Raises:
             NotLiteral: it is not made of literals alone, and the record was not read with ``trust``.
         """
-        files = _configs(self.path, 'test') or _configs(self.path, 'train')
+        files = recorded_configs(self.path, 'test') or recorded_configs(self.path, 'train')
         return read_config(files[-1], self.trust) if files else {}
 
 
@@ -122,7 +118,7 @@ def read_project(project: str | Path, *, trust: bool = False) -> list[RunRecord]
         folders = [path for path in folders if not any(parent in folders for parent in path.parents)]
         runs = [_read(path, RunLayout(project, path.relative_to(exp).as_posix()), trust) for path in folders]
     else:
-        folders = _plain_folders(project)
+        folders = plain_work_folders(project)
         names = [path.relative_to(project).as_posix() if path != project else path.name for path in folders]
         runs = [_read(path, name, trust) for path, name in zip(folders, names)]
     if not runs:
@@ -147,13 +143,15 @@ def _read(path: Path, place: RunLayout | str, trust: bool) -> RunRecord:
     """One run; ``place`` is its place in a project, or the name of a plain work folder."""
     name = place.name if isinstance(place, RunLayout) else place
     spec, unread = _spec(path, name, trust)
-    scores = _scores(path)
+    scores = read_scores(path)
     if not spec.classes:
         # IoUMetric writes them in the order of their ids
         spec = replace(spec, classes=tuple(scores))
     rows = [row for log in training_logs(path) for row in read_rows(log)]
     validations = {
-        step: {key: _number(value) for key, value in row.items() if key not in ('step', 'time', 'data_time')}
+        step: {
+            key: to_number(value) for key, value in row.items() if key not in ('step', 'time', 'data_time')
+        }
         for step, row in validations_of(rows).items()
     }
     state = _state(place, spec) if isinstance(place, RunLayout) else None
@@ -187,7 +185,7 @@ def _spec(path: Path, name: str, trust: bool) -> tuple[RunSpec, str | None]:
     """What the run is; and why its config was not read, if it was not."""
     if (path / SPEC_FILE).is_file():
         return read_spec(path / SPEC_FILE), None
-    files = _configs(path, 'train') or _configs(path, 'test')
+    files = recorded_configs(path, 'train') or recorded_configs(path, 'test')
     config: Mapping = {}
     unread = f'{path}: no recorded config' if path.is_dir() and not files else None
     try:
@@ -198,66 +196,6 @@ def _spec(path: Path, name: str, trust: bool) -> tuple[RunSpec, str | None]:
     if spec.augmentation is None and 'augmentation' not in config:
         spec = replace(spec, augmentation=augmentation_from_names([name]))
     return spec, unread
-
-
-def _configs(path: Path, stage: str) -> list[Path]:
-    """Recorded configs of a stage, oldest first; a plain work folder has one place for both stages."""
-    in_project = sorted(path.glob(f'{stage}/*/vis_data/config.py'))
-    return in_project or sorted(path.glob('*/vis_data/config.py'))
-
-
-def training_logs(path: Path) -> list[Path]:
-    """The JSON logs of a run's training in the order of time; several where it was resumed."""
-    for pattern in ('train/*/vis_data/*.json', '*/vis_data/*.json'):
-        logs = sorted(file for file in path.glob(pattern) if file.stem == file.parents[1].name)
-        if logs:
-            return logs
-    return []
-
-
-def _plain_folders(folder: Path) -> list[Path]:
-    """Work folders of mmsegmentation at and below a folder."""
-    found = set()
-    for depth in range(PLAIN_DEPTH):
-        for pattern in ('*/vis_data/config.py', '*/*.json'):
-            for file in folder.glob('*/' * depth + pattern):
-                if pattern.startswith('*/vis') or file.stem == file.parent.name:
-                    found.add(file.parents[2] if file.name == 'config.py' else file.parents[1])
-    return sorted(found)
-
-
-def _scores(path: Path) -> dict[str, ClassScore]:
-    """Results of the last test: of its JSON file, or else of the table in its log."""
-    files = sorted(
-        file
-        for pattern in ('test/*/*.json', '*/*.json')
-        for file in path.glob(pattern)
-        if file.stem == file.parent.name
-    )
-    metrics = {}
-    if files:
-        try:
-            metrics = json.loads(files[-1].read_text(encoding='utf-8'))
-        except json.JSONDecodeError as error:
-            raise ValueError(f'{files[-1]}: not JSON ({error}); test again to write it anew') from None
-    scores = {
-        key.removeprefix('IoU.'): ClassScore(_number(value), _number(metrics.get(f'Acc.{key[4:]}')))
-        for key, value in metrics.items()
-        if key.startswith('IoU.')
-    }
-    log = path / 'test/test_log.txt'
-    if not scores and log.is_file():
-        scores = read_table(log.read_text(encoding='utf-8', errors='replace'))
-    return scores
-
-
-def read_table(text: str) -> dict[str, ClassScore]:
-    """The last ``| Class | IoU | Acc |`` table of a test log; empty where there is none."""
-    heads = list(re.finditer(r'^\|\s*Class\s*\|\s*IoU\s*\|\s*Acc\s*\|\s*$', text, re.MULTILINE))
-    if not heads:
-        return {}
-    rows = TABLE_ROW.findall(text[heads[-1].end() :])
-    return {name: ClassScore(float(iou), float(acc)) for name, iou, acc in rows}
 
 
 def _state(layout: RunLayout, spec: RunSpec) -> dict | None:
@@ -278,13 +216,6 @@ def _speed(rows: Iterable[Mapping]) -> tuple[float | None, float | None]:
     times = [row['time'] for row in rows if isinstance(row.get('time'), (int, float))]
     memory = [row['memory'] for row in rows if isinstance(row.get('memory'), (int, float))]
     return round(statistics.median(times), 4) if times else None, max(memory) if memory else None
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -150,7 +150,7 @@ def test_code_in_a_checkpoint_is_refused(tmp_path):
 
 def test_a_file_without_tensors_is_no_checkpoint(tmp_path):
     torch.save({'epoch': 3}, tmp_path / 'empty.pth')
-    with pytest.raises(ValueError, match=r'no state_dict.*epoch'):
+    with pytest.raises(ValueError, match=r'expected a state_dict.*epoch'):
         read_state_dict(str(tmp_path / 'empty.pth'))
 
 
@@ -192,7 +192,7 @@ def test_report_lists_missing_unexpected_resized_and_misshapen_keys():
         '  missing, left at their initial values: 1',
         '    linear.bias',
         '  of another shape, left at their initial values: 1',
-        '    linear.weight is 3x3, there 3x4',
+        '    linear.weight is 3x3, in the checkpoint 3x4',
         '  unexpected, ignored: 1',
         '    head.weight',
         '  resized: 1',

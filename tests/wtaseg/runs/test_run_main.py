@@ -395,7 +395,7 @@ def test_settings_are_compared_by_key(root):
     assert changes(before['test'], now['test']) == ['test_pipeline: [1] is new']
 
 
-def test_candidates_of_a_file_may_share_a_config_but_not_a_name():
+def test_an_experiment_may_share_its_config_but_not_its_name():
     assert parse_experiment(['net/a', '--as', 'study/a1', 'k=-1'], 'f:1') == Experiment(
         'net/a', 'study/a1', ('k=-1',)
     )
