@@ -1,4 +1,4 @@
-"""Small studies: a data set of squares, a project of made-up results, and runs inside this process."""
+"""Small studies: a dataset of squares, made-up results, and runs inside this process."""
 
 import contextlib
 import itertools

@@ -14,10 +14,18 @@ from wtaseg.report.templating import environment
 
 @dataclass(frozen=True)
 class Image:
-    """A PNG on the page; ``wide`` takes the whole width of the page."""
+    """A PNG on the page.
+
+    Attributes:
+        name: of the file.
+        png: its content.
+        caption: what it shows.
+        wide: takes the whole width of the page.
+    """
 
     name: str
     png: bytes
+    caption: str
     wide: bool = False
 
     @property

@@ -49,7 +49,7 @@ def draw_curves(curves: Sequence[Curve], class_name: str, metric: str, detail: s
     axes = figure.subplots()
     drawn = 0
     for index, curve in enumerate(curves):
-        # the index counts empty curves too: a run has one colour in the figures of all classes
+        # the index counts empty curves too: a run has one colour in the curves of all classes
         points = {step: point for step, point in curve.points.items() if not math.isnan(point.mean)}
         if points:
             # later curves are drawn over earlier ones; their smaller markers leave equal ones, as at zero, visible

@@ -13,17 +13,6 @@ from wtaseg.studies import overrides
 from wtaseg.studies.results import ExperimentRecord
 from wtaseg.studies.spec import Experiment, Study
 
-# variables that a config builds its parts from; the parts hold their values
-INTERMEDIATE = (
-    'crop_size',
-    'data_root',
-    'dataset_type',
-    'img_ratios',
-    'norm_cfg',
-    'optimizer',
-    'train_pipeline',
-)
-
 
 @dataclass(frozen=True)
 class CommonSettings:
@@ -55,32 +44,26 @@ def build(
     if not file.is_file():
         raise FileNotFoundError(f'{file} does not exist; name an experiment below {config_root} with --model')
     cfg = settings.load_config(file)
-    base = _effective(cfg)
+    base = _described(cfg)
     overrides.set_data(cfg, common.data)
     if common.iterations is not None:
         overrides.set_iterations(cfg, common.iterations, common.validations)
     if common.workers is not None:
         overrides.set_workers(cfg, common.workers)
-    shared = _effective(cfg)
+    shared = _described(cfg)
     if experiment.override is not None:
         experiment.override(cfg)
     record = ExperimentRecord(
         base=experiment.config,
         shared=tuple(settings.changes(base, shared)),
-        changes=tuple(settings.changes(shared, _effective(cfg))),
+        changes=tuple(settings.changes(shared, _described(cfg))),
     )
     return cfg, record
 
 
-def _effective(cfg: Config) -> dict:
-    """The settings that have an effect by themselves; a ``train_pipeline`` has its effect through a dataloader."""
-    parts = {
-        key: value
-        for key, value in cfg.to_dict().items()
-        if key in ('model', 'param_scheduler', 'default_hooks', 'custom_hooks')
-        or key.endswith(('_dataloader', '_cfg', '_wrapper'))
-    }
-    described = settings.describe(Config(parts))
+def _described(cfg: Config) -> dict:
+    """The settings of training and test, by dotted key."""
+    described = settings.describe(cfg)
     return {**described['train'], **described['test']}
 
 
@@ -116,6 +99,6 @@ def as_source(cfg: Config) -> str:
     parts = [
         f'{key} = {pprint.pformat(value, width=100, sort_dicts=False)}'
         for key, value in cfg.to_dict().items()
-        if key not in INTERMEDIATE and not key.endswith('_loss')
+        if not settings.is_helper(key)
     ]
     return '\n'.join(parts) + '\n'

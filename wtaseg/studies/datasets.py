@@ -31,7 +31,7 @@ def check_dataset(root: Path, description: str, remedy: str = '') -> None:
         folder = root / kind / 'train'
         if not folder.is_dir() or not next(folder.rglob('*.*'), None):
             raise FileNotFoundError(
-                f'{folder} {"is empty" if folder.is_dir() else "does not exist"}: expected the data set {description}, '
+                f'{folder} {"is empty" if folder.is_dir() else "does not exist"}: expected the dataset {description}, '
                 f'in the layout img_dir/train, ann_dir/train. {remedy}'.rstrip()
             )
 

@@ -4,11 +4,11 @@ Every function changes a config in place; those without further arguments, and w
 :func:`train_on` return, are overrides of an :class:`~wtaseg.studies.spec.Experiment`.
 """
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
 
+from mmseg.utils.loss_config import model_heads, set_loss
 from wtaseg.runs import layout
 from wtaseg.studies.spec import Override
 
@@ -27,42 +27,25 @@ def read_loss(name: str) -> list[dict]:
     return [dict(part) for part in (loss if isinstance(loss, list) else [loss])]
 
 
-def heads(cfg: Config) -> Iterator[dict]:
-    """Every decode head and auxiliary head of the model."""
-    for key in ('decode_head', 'auxiliary_head'):
-        part = cfg.model.get(key)
-        if part:
-            yield from part if isinstance(part, (list, tuple)) else [part]
-
-
-def set_loss(cfg: Config, losses: Sequence[dict]) -> None:
-    """These losses on every head, multiplied by the weight that the head's first loss had."""
-    for head in heads(cfg):
-        before = head.get('loss_decode') or {}
-        weight = (before[0] if isinstance(before, (list, tuple)) else before).get('loss_weight', 1.0)
-        weighted = [{**loss, 'loss_weight': loss.get('loss_weight', 1.0) * weight} for loss in losses]
-        head['loss_decode'] = weighted if len(weighted) > 1 else weighted[0]
-
-
 def use_loss(name: str, **arguments) -> Override:
     """The losses of ``configs/_base_/losses/<name>.py``, some of their arguments replaced."""
 
     def override(cfg: Config) -> None:
-        set_loss(cfg, [{**loss, **arguments} for loss in read_loss(name)])
+        set_loss(cfg.model, [{**loss, **arguments} for loss in read_loss(name)])
 
     return override
 
 
 def enet_weights(cfg: Config) -> None:
     """Cross entropy with ENet's class weights, counted from the training labels."""
-    set_loss(cfg, read_loss('enet_cross_entropy'))
+    set_loss(cfg.model, read_loss('enet_cross_entropy'))
     cfg.custom_hooks = [*(cfg.get('custom_hooks') or []), dict(type='ClassWeightHook')]
 
 
 def ohem(cfg: Config) -> None:
     """Cross entropy over the hard pixels alone."""
-    set_loss(cfg, read_loss('cross_entropy'))
-    for head in heads(cfg):
+    set_loss(cfg.model, read_loss('cross_entropy'))
+    for head in model_heads(cfg.model):
         head['sampler'] = dict(type='OHEMPixelSampler', thresh=OHEM_THRESHOLD, min_kept=OHEM_MIN_KEPT)
 
 

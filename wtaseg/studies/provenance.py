@@ -105,13 +105,18 @@ def describe(data: Path, arguments: Sequence[str], commit: str | None = None) ->
         commit: of the code, where it is no git checkout.
     """
     return Provenance(
-        command=shlex.join(['python', 'tools/study.py', *arguments]),
+        command=shlex.join([*program('study').split(), *arguments]),
         commit=commit or git_commit(),
         date=datetime.datetime.now(datetime.UTC).strftime('%Y-%m-%d %H:%M UTC'),
         machine=machine(),
         packages={'python': platform.python_version(), **versions()},
         data=DataDescription(data.name, class_shares(data)),
     )
+
+
+def program(name: str) -> str:
+    """How a command is called here: as a program of the clone, or else as a subcommand."""
+    return f'python tools/{name}.py' if layout.project_root() else f'wta-seg {name}'
 
 
 def git_commit() -> str:
@@ -171,7 +176,8 @@ def class_shares(data: Path) -> dict[str, Split]:
     import numpy as np
 
     from mmseg.datasets import WTADataset
-    from mmseg.datasets.label_files import count_ids, read_pixels
+    from mmseg.datasets.label_counts import count_ids
+    from mmseg.datasets.label_files import read_pixels
 
     classes = WTADataset.METAINFO['classes']
     folders = [path for path in (data / 'ann_dir').glob('*') if path.is_dir()]

@@ -40,9 +40,10 @@ def draw_images(results: StudyResults, name: str, study: StudyRecord, table: Tab
     several = len({row.group for row in table.measured}) > 1
     labels = [f'{row.group} {row.label}' if several else row.label for row in table.measured]
     if bars := draw_bars(table.measured, labels, table.classes):
-        images.append(Image(f'{name}_bars.png', png(bars), wide=True))
+        images.append(Image(f'{name}_bars.png', png(bars), 'IoU and accuracy on the test set', wide=True))
         if name == 'ratio':
-            images.append(Image(f'{name}_shares.png', png(draw_shares(table)), wide=True))
+            caption = 'IoU and accuracy on the test set by share of edited images'
+            images.append(Image(f'{name}_shares.png', png(draw_shares(table)), caption, wide=True))
     # each model has curves of its own; groups of another kind are compared with each other
     by_model = study.columns[0] == 'Model'
     for group in dict.fromkeys(row.group for row in study.rows) if by_model else ['']:
@@ -52,7 +53,9 @@ def draw_images(results: StudyResults, name: str, study: StudyRecord, table: Tab
             for metric in METRICS:
                 curves = [Curve(row.label, results.curve(row, f'{metric}.{class_name}')) for row in rows]
                 if figure := draw_curves(curves, class_name, metric, group):
-                    images.append(Image(f'{name}{tag}_{curve_name(class_name, metric)}.png', png(figure)))
+                    caption = f'{group} {metric} of {class_name} on the validation set'.lstrip()
+                    file = f'{name}{tag}_{curve_name(class_name, metric)}.png'
+                    images.append(Image(file, png(figure), caption))
     return images
 
 
@@ -136,9 +139,10 @@ def make_page(
     """Everything that the page of a study shows."""
     study = results.studies[name]
     common, settings = _settings(results, study)
+    train = 'wta-seg train' if study.provenance.command.startswith('wta-seg') else 'python tools/train.py'
     by_hand = (
         '# one of its runs by hand, with the config that was written for it:\n'
-        f'python tools/train.py work_dirs/{study.settings.project}/study/configs/{study.rows[0].experiment}.py '
+        f'{train} work_dirs/{study.settings.project}/study/configs/{study.rows[0].experiment}.py '
         '--cfg-options randomness.seed=0'
     )
     return Page(

@@ -14,16 +14,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from mmseg.evaluation.metric_names import with_current_names
 from wtaseg.io import read_json, write
 from wtaseg.report.summary import Marking, Summary
 from wtaseg.runs.records import DONE, MISSING, ClassScore, RunRecord
 from wtaseg.studies.provenance import Provenance
 
 FORMAT = 1
-# names of the means over the foreground classes in logs and files of earlier versions
-OLD_KEYS = {'defect_mIoU': 'foreground_mIoU', 'defect_mAcc': 'foreground_mAcc'}
 # metrics of a validation that results.json keeps
-KEPT = ('IoU.', 'Acc.', 'foreground_', *OLD_KEYS)
+KEPT = ('IoU.', 'Acc.', 'foreground_')
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,7 @@ class StudyRun:
             for name, pair in content['scores'].items()
         }
         validations = {
-            int(step): {OLD_KEYS.get(key, key): value for key, value in metrics.items()}
-            for step, metrics in content['validations'].items()
+            int(step): with_current_names(metrics) for step, metrics in content['validations'].items()
         }
         texts = ('seconds', 'error', 'checkpoint', 'iteration_seconds', 'memory_mib')
         return cls(
@@ -281,8 +279,8 @@ def save(results: StudyResults, path: Path) -> None:
 def _kept(metrics: dict[str, float], classes: Sequence[str]) -> dict[str, float | None]:
     """The metrics of the foreground classes and their means; of all classes where they are not known yet."""
     return {
-        OLD_KEYS.get(key, key): _finite(value)
-        for key, value in metrics.items()
+        key: _finite(value)
+        for key, value in with_current_names(metrics).items()
         if key.startswith(KEPT) and (not classes or '.' not in key or key.partition('.')[2] in classes)
     }
 

@@ -60,6 +60,7 @@ class CCHead(ContextFCNHead):
         self.cca = CrissCrossAttention(self.channels)
 
     def context(self, x: Tensor) -> Tensor:
+        """Criss-cross attention, ``recurrence`` times."""
         for _ in range(self.recurrence):
             x = self.cca(x)
         return x

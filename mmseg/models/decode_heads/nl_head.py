@@ -36,4 +36,5 @@ class NLHead(ContextFCNHead):
         )
 
     def context(self, x: Tensor) -> Tensor:
+        """The non-local block."""
         return self.nl_block(x)

@@ -1,4 +1,4 @@
-"""What every loss of a decode head has."""
+"""Base classes of losses."""
 
 from collections.abc import Sequence
 
@@ -30,10 +30,9 @@ class SegmentationLoss(nn.Module):
 class ClassWeightedLoss(SegmentationLoss):
     """A loss with an optional weight per class.
 
-    ``class_weight`` is what the config says, as ``get_class_weight`` reads it, and may be assigned anew.
-    The numbers are kept in a buffer too, which follows the model to its device: building a tensor from a
-    list in every step would wait for the device and cannot be captured in a CUDA graph. The buffer is
-    not part of ``state_dict``.
+    ``class_weight`` has the config's value, as ``get_class_weight`` reads it, and can be assigned again. The
+    numbers are also kept in a buffer, which moves with the model: building a tensor from a list in every
+    step would wait for the device and can't be captured in a CUDA graph. The buffer is not in ``state_dict``.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class ClassWeightedLoss(SegmentationLoss):
         """The weights, shape (C,), in dtype and on the device of ``pred``; None if there are none.
 
         Raises:
-            ValueError: if their number is not that of the classes, or they are still to be computed.
+            ValueError: there are not as many as classes, or they have not been computed yet.
         """
         if self._class_weight == ENET:
             raise ValueError(

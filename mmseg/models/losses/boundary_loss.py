@@ -1,4 +1,4 @@
-"""Binary cross entropy for edge maps, in which edges and the rest weigh the same."""
+"""Binary cross entropy for edge maps, with equal weight for edges and other pixels."""
 
 import torch
 import torch.nn.functional as F

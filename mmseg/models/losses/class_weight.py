@@ -15,12 +15,12 @@ def get_class_weight(class_weight: Sequence[float] | str | None) -> list[float] 
 
     Args:
         class_weight: one number per class; or the path of a .npy, .json, .yaml or .yml file that holds
-            them; or ``'enet'``, which stays as it is until ``ClassWeightHook`` replaces it by weights
+            them; or ``'enet'``, which is returned as it is and replaced by ``ClassWeightHook`` with weights
             computed from the training labels; or None. Pickles are not read.
 
     Raises:
-        FileNotFoundError: if the file is not there.
-        ValueError: if its suffix is another one, or its content is not a list of finite numbers >= 0.
+        FileNotFoundError: the file does not exist.
+        ValueError: it has another suffix, or its content is not a list of finite numbers >= 0.
     """
     if class_weight is None or class_weight == ENET:
         return class_weight
@@ -59,8 +59,8 @@ def enet_class_weight(frequencies: Sequence[float], c: float = 1.02) -> list[flo
     """Class weights 1 / ln(c + f), with f the share of a class in all labelled pixels.
 
     Source: Paszke et al. 2016, "ENet", section 5.2. The constant bounds the weights: with c = 1.02 they
-    lie between 1.42 (a class that fills every pixel) and 50.5 (a class that never occurs), where weights
-    of 1 / f would go to infinity.
+    are between 1.42 (a class that fills every pixel) and 50.5 (a class that never occurs), where weights of
+    1 / f would be infinite.
 
     Args:
         frequencies: pixel counts or shares, one per class; divided by their sum here.
@@ -71,14 +71,16 @@ def enet_class_weight(frequencies: Sequence[float], c: float = 1.02) -> list[flo
     """
     f = np.asarray(frequencies, dtype=np.float64)
     if c <= 1:
-        raise ValueError(f'enet_class_weight: c must be above 1, or ln(c) bounds nothing; got {c}')
+        raise ValueError(
+            f'enet_class_weight: c must be above 1, so that ln(c) > 0 bounds the weights; got {c}'
+        )
     if f.ndim != 1 or not np.isfinite(f).all() or (f < 0).any() or f.sum() == 0:
         raise ValueError(f'enet_class_weight: frequencies must be >= 0 and not all 0, got {frequencies}')
     return (1 / np.log(c + f / f.sum())).tolist()
 
 
 def check_per_class(name: str, values: Sequence[float], num_classes: int, owner: str) -> None:
-    """Raises ``ValueError`` naming the number of classes if there are not as many ``values``."""
+    """Raise ``ValueError`` unless there are as many ``values`` as classes."""
     if len(values) != num_classes:
         raise ValueError(
             f'{owner}: {name} has {len(values)} values, the prediction has {num_classes} classes; '

@@ -62,11 +62,11 @@ def dice_loss(
 class DiceLoss(SegmentationLoss):
     """Dice loss.
 
-    A pixel whose label is no class has no place in the masks, so its prediction still counts in the
-    denominator, as in mmsegmentation: give ``weight`` per pixel to leave it out.
+    A pixel whose label is no class is in no mask, but its prediction still counts in the denominator, as in
+    mmsegmentation. Give ``weight`` per pixel to leave it out.
 
     Args:
-        use_sigmoid: sigmoid per class in place of softmax over classes.
+        use_sigmoid: sigmoid per class instead of softmax over classes.
         activate: False if the prediction holds probabilities already.
         reduction: 'none', 'mean' or 'sum' over samples.
         naive_dice: no squares in the denominator.
@@ -108,7 +108,7 @@ class DiceLoss(SegmentationLoss):
     ) -> torch.Tensor:
         """The loss of logits (N, C, H, W) for ids (N, H, W) or 0/1 masks (N, C, H, W).
 
-        ``ignore_index`` of the call is part of the common signature; the one of the constructor holds.
+        ``ignore_index`` is part of the common signature and has no effect; the constructor's is used.
         """
         check_reduction(reduction_override, 'DiceLoss', REDUCTION_OVERRIDES)
         pred = as_float32(pred)

@@ -13,11 +13,11 @@ from .pixels import as_float32
 
 @MODELS.register_module()
 class OhemCrossEntropy(ClassWeightedLoss):
-    """Mean cross entropy of the pixels whose class gets a low probability.
+    """Mean cross entropy of the pixels whose class has a low predicted probability.
 
     A pixel is hard if the probability of its class is below ``thres``, or below that of the
     ``min_kept``-th hardest pixel of the batch. Source: Shrivastava et al. 2016, "Training Region-based
-    Object Detectors with Online Hard Example Mining"; used so by PIDNet.
+    Object Detectors with Online Hard Example Mining"; as used by PIDNet.
 
     Args:
         ignore_label: label of pixels that do not count.
@@ -47,7 +47,7 @@ class OhemCrossEntropy(ClassWeightedLoss):
         score = as_float32(score)
         ce = F.cross_entropy(score, target, ignore_index=self.ignore_label, reduction='none').flatten()
         valid = (target != self.ignore_label).flatten()
-        # Above every probability, so that ignored pixels come last.
+        # above every probability, so that ignored pixels are sorted last
         prob = torch.exp(-ce.detach()).masked_fill(~valid, 2.0)
         lowest = prob.topk(min(self.min_kept + 1, prob.numel()), largest=False).values
         rank = (valid.sum() - 1).clamp(0, lowest.numel() - 1)

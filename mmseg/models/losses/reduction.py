@@ -11,7 +11,7 @@ REDUCTION_OVERRIDES = (None, *REDUCTIONS)
 
 
 def check_reduction(reduction: str | None, owner: str, allowed: Sequence[str | None] = REDUCTIONS) -> None:
-    """Raises ``ValueError`` naming ``owner`` if ``reduction`` is not one of ``allowed``."""
+    """Raise ``ValueError`` naming ``owner`` if ``reduction`` is not one of ``allowed``."""
     if reduction not in allowed:
         raise ValueError(f'{owner}: reduction must be one of {list(allowed)}, got {reduction!r}')
 
@@ -30,13 +30,13 @@ def weight_reduce_loss(
     reduction: str = 'mean',
     avg_factor: float | torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Multiplies a loss by its weights and reduces it.
+    """Multiply a loss by its weights and reduce it.
 
     Args:
         loss: one loss per element, any shape.
         weight: of the same number of dimensions; dimension 1 may be 1 and is then broadcast.
         reduction: 'none', 'mean' or 'sum'.
-        avg_factor: what 'mean' divides the sum by, in place of the number of elements. No effect with 'none'.
+        avg_factor: divisor of 'mean', instead of the number of elements. No effect with 'none'.
 
     Raises:
         ValueError: if ``weight`` does not fit ``loss``, or ``avg_factor`` comes with ``reduction='sum'``.
@@ -51,16 +51,16 @@ def weight_reduce_loss(
     if avg_factor is None:
         return reduce_loss(loss, reduction)
     if reduction == 'sum':
-        raise ValueError('avg_factor can not be used with reduction="sum": a sum is not divided by anything')
+        raise ValueError('avg_factor can not be used with reduction="sum", which has no divisor')
     check_reduction(reduction, 'weight_reduce_loss')
     if reduction == 'none':
         return loss
-    # The epsilon makes a batch of nothing but ignored pixels 0 / eps = 0 in place of nan.
+    # with the epsilon, a batch of ignored pixels only gives 0 / eps = 0 instead of nan
     return loss.sum() / (avg_factor + torch.finfo(torch.float32).eps)
 
 
 def weighted_loss(loss_func: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """Gives an element-wise ``loss_func(pred, target, **kwargs)`` the arguments of ``weight_reduce_loss``.
+    """Add the arguments of ``weight_reduce_loss`` to an element-wise ``loss_func(pred, target, **kwargs)``.
 
     Example:
         >>> @weighted_loss

@@ -18,9 +18,9 @@ class UnifiedFocalLoss(SegmentationLoss):
     Class 0 is the common class, all others are rare. With p the softmax probability of a pixel's class:
 
     - focal part, mean over pixels: −δ_y (1−p)^γ log p, δ_y = δ for rare classes and 1−δ for class 0;
-      asymmetric: rare classes are not damped, their term is −δ log p;
+      in the asymmetric form the term of rare classes is −δ log p;
     - Tversky part, mean over samples and classes: (1−TI_c)^(1−γ) with δ on false negatives and 1−δ on
-      false positives; asymmetric: class 0 is not enhanced, its term is 1−TI_0.
+      false positives; in the asymmetric form the term of class 0 is 1−TI_0.
 
     Source: Yeung et al. 2022, "Unified Focal loss: Generalising Dice and cross entropy-based losses to
     handle class imbalanced medical image segmentation"; exponents as in the authors' published code.
@@ -29,7 +29,7 @@ class UnifiedFocalLoss(SegmentationLoss):
         weight: λ in [0, 1].
         delta: δ in (0, 1).
         gamma: γ in [0, 1).
-        asymmetric: the form that the paper recommends.
+        asymmetric: use the asymmetric form, which the paper recommends.
         smooth: keeps the Tversky index finite for classes that are absent.
         loss_weight: factor of the result.
         ignore_index: label of pixels that do not count.
