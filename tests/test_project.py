@@ -1,6 +1,5 @@
 """Requirements, README and files agree with each other."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -25,17 +24,6 @@ def pins():
     return {name.lower().replace('_', '-'): version for name, version in versions.items()}
 
 
-def imported_packages(folder):
-    for file in (ROOT / folder).rglob('*.py'):
-        for node in ast.walk(ast.parse(file.read_text())):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                names = [node.module]
-            yield from ((name.split('.')[0], file) for name in names)
-
-
 def test_conda_environment_equals_pyproject():
     environment = yaml.safe_load((ROOT / 'environment.yaml').read_text())
     (pip,) = (entry['pip'] for entry in environment['dependencies'] if isinstance(entry, dict))
@@ -52,12 +40,6 @@ def test_pins_satisfy_the_ranges(extra):
         version = pins().get(requirement.name.lower())
         assert version is not None, f'{requirement.name} has no pin in constraints.txt'
         assert requirement.specifier.contains(version), f'{requirement} is pinned to {version}'
-
-
-@pytest.mark.parametrize(('package', 'other'), [('mmseg', 'augment'), ('augment', 'mmseg')])
-def test_mmseg_and_augment_do_not_import_each_other(package, other):
-    offenders = [str(file) for name, file in imported_packages(package) if name == other]
-    assert offenders == []
 
 
 def test_importing_needs_no_optional_package():

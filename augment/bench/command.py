@@ -4,31 +4,50 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
-Count = Annotated[int, Parameter(validator=Number(gte=1))]
+from augment.config import AugmentConfig
 
-app = App(name='augment/benchmark.py', result_action='return_value')
+
+def count(text: str) -> Any:
+    """Type of a positive whole number with its help text."""
+    return Annotated[int, Parameter(validator=Number(gte=1), help=text)]
+
+
+@Parameter(name='*')
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions:
+    """What is measured."""
+
+    size: Annotated[Literal['sdxl', 'tiny'], Parameter(help='model; tiny tries the benchmark itself')] = (
+        'sdxl'
+    )
+    resolution: count('side of the square images in pixels') = 512
+    batch: count('images inverted and edited together; halved until the memory suffices') = 16
+    ablation_batch: count('batch of the single measures; left out: as --batch') | None = None
+    dtype: Annotated[Literal['fp16', 'bf16', 'fp32'], Parameter(help='number format of the UNet, ours')] = (
+        'fp16'
+    )
+    steps: count('DDIM steps') = AugmentConfig.steps
+    reference_steps: count('DDIM steps of the reference that are measured, then scaled') = 3
+    repeats: count('inner steps timed per measure') = 3
+    compile: Annotated[bool, Parameter(help='also try compiled blocks')] = False
+    device: Annotated[str, Parameter(help='auto, cpu, cuda or cuda:N')] = 'auto'
+
+
+app = App(name='augment/benchmark.py', version_flags=(), result_action='return_value')
 
 
 @app.default
 def command(
+    options: BenchOptions | None = None,
     *,
-    size: Literal['sdxl', 'tiny'] = 'sdxl',
-    resolution: Count = 512,
-    batch: Count = 16,
-    ablation_batch: Count | None = None,
-    dtype: Literal['fp16', 'bf16', 'fp32'] = 'fp16',
-    steps: Count = 50,
-    reference_steps: Count = 3,
-    repeats: Count = 3,
-    compile: bool = False,
-    device: str = 'auto',
-    out: Path | None = None,
+    out: Annotated[Path | None, Parameter(help='JSON file for the figures')] = None,
 ) -> None:
     """Time inversion and editing, reference style against this package, at full size with random weights.
 
@@ -36,66 +55,17 @@ def command(
     off, since it does depend on them.
 
     Example: python augment/benchmark.py --size sdxl --resolution 512 --batch 16 --out 512.json
-
-    Parameters
-    ----------
-    size
-        Size of the model; tiny tries the benchmark itself.
-    resolution
-        Side of the square images in pixels.
-    batch
-        Images inverted and edited together; halved until the memory suffices.
-    ablation_batch
-        Batch of the single measures; left out: as --batch.
-    dtype
-        Number format of the UNet, ours.
-    steps
-        DDIM steps.
-    reference_steps
-        DDIM steps of the reference that are measured, then scaled.
-    repeats
-        Inner steps timed per measure.
-    compile
-        Also try compiled blocks.
-    device
-        auto, cpu, cuda or cuda:N.
-    out
-        JSON file for the figures.
     """
     from augment.files import write_bytes
 
-    report = benchmark(
-        size,
-        resolution,
-        batch,
-        device=device,
-        dtype=dtype,
-        steps=steps,
-        reference_steps=reference_steps,
-        ablation_batch=ablation_batch,
-        compile=compile,
-        repeats=repeats,
-    )
-    text = json.dumps(report, indent=2)
+    text = json.dumps(benchmark(options or BenchOptions()), indent=2)
     print(text)
     if out is not None:
         write_bytes(out, (text + '\n').encode())
 
 
-def benchmark(
-    size: str,
-    resolution: int,
-    batch: int,
-    *,
-    device: str,
-    dtype: str,
-    steps: int,
-    reference_steps: int,
-    ablation_batch: int | None,
-    compile: bool,
-    repeats: int,
-) -> dict[str, Any]:
-    """Measure reference style, the measures one by one, and this package; see ``command`` for the arguments."""
+def benchmark(options: BenchOptions) -> dict[str, Any]:
+    """Measure reference style, the measures one by one, and this package."""
     import torch
 
     from augment.bench.measures import ablation, measure_largest_batch
@@ -103,29 +73,32 @@ def benchmark(
     from augment.bench.reference import INNER_STEPS, measure_reference
     from augment.diffusion.model import SDXL_VAE_SCALE
 
+    o, device = options, options.device
     if device == 'auto':
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    parts = build_parts(size, device)
+    parts = build_parts(o.size, device)
     generator = torch.Generator().manual_seed(0)
-    images = (torch.rand(batch, 3, resolution, resolution, generator=generator) * 2 - 1).to(device)
-    cells = resolution // SDXL_VAE_SCALE
+    images = (torch.rand(o.batch, 3, o.resolution, o.resolution, generator=generator) * 2 - 1).to(device)
+    cells = o.resolution // SDXL_VAE_SCALE
     report: dict[str, Any] = {
-        'size': size,
-        'resolution': resolution,
-        'steps': steps,
+        'size': o.size,
+        'resolution': o.resolution,
+        'steps': o.steps,
         'inner_steps': INNER_STEPS,
-        'dtype': dtype,
+        'dtype': o.dtype,
         'torch': torch.__version__,
         'device': torch.cuda.get_device_name() if torch.device(device).type == 'cuda' else 'cpu',
     }
     # The reference is first: half precision rounds the float32 weights for good, which timing does not mind.
-    report['reference'] = measure_reference(parts, device, images, steps, min(reference_steps, steps))
+    report['reference'] = measure_reference(parts, device, images, o.steps, min(o.reference_steps, o.steps))
     print(json.dumps(report['reference']), flush=True)
-    ablation_batch = ablation_batch or batch
-    report['ablation'] = ablation(parts, device, (cells, cells), dtype, ablation_batch, compile, repeats)
+    ablation_batch = o.ablation_batch or o.batch
+    report['ablation'] = ablation(
+        parts, device, (cells, cells), o.dtype, ablation_batch, o.compile, o.repeats
+    )
     with_graphs = [row for row in report['ablation'] if 'graphs' in row['options']]
     fastest = min(with_graphs, key=lambda row: row.get('inner_step_ms_per_image', math.inf))
-    report['ours'] = measure_largest_batch(parts, device, dtype, images, steps, fastest['options'])
+    report['ours'] = measure_largest_batch(parts, device, o.dtype, images, o.steps, fastest['options'])
     report['ours']['options'] = fastest['options']
     report['times_faster'] = report['reference']['seconds_per_image'] / report['ours']['seconds_per_image']
     return report

@@ -1,7 +1,7 @@
-"""What a run will do: which pictures are edited, and which of them go together.
+"""Plan of a run: which images are edited in which regions, and which images are edited together.
 
-Batches are planned from the whole list, never from what is left of it, and do not depend on how many processes
-there are: so a picture meets the same neighbours, and the same rounding, in every run that makes it.
+Batches are planned from the whole list, never from what remains of it, and do not depend on the number of processes:
+so an image has the same neighbours, and the same rounding, in every run that makes it.
 """
 
 from collections.abc import Iterable
@@ -11,56 +11,60 @@ import numpy as np
 
 from augment.config import AugmentConfig
 from augment.dataset.manifest import Manifest
-from augment.dataset.reading import Dataset, Sample, decode_label, edit_name, image_file
-from augment.dataset.regions import plan_regions
+from augment.dataset.reading import Dataset, Sample, edit_name, image_file
+from augment.dataset.regions import Region, plan_regions
+
+
+@dataclass(frozen=True)
+class PlannedImage:
+    """One image and the regions in which it is edited, largest defect first."""
+
+    sample: Sample
+    regions: list[Region]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Groups of pictures edited together, and the pictures that hold nothing to edit."""
+    """Groups of images edited together, the images with nothing to edit, and those that cannot be used."""
 
-    groups: list[list[Sample]]
+    groups: list[list[PlannedImage]]
     empty: list[Sample]
     unusable: list[Sample]
-    regions: int
 
-    def pictures(self) -> list[Sample]:
-        """The pictures to edit, group after group."""
-        return [sample for group in self.groups for sample in group]
+    def images(self) -> list[PlannedImage]:
+        """The images to edit, group after group."""
+        return [image for group in self.groups for image in group]
+
+    def samples(self) -> list[Sample]:
+        """The samples of ``images()``."""
+        return [image.sample for image in self.images()]
 
 
 def make_plan(config: AugmentConfig, data: Dataset) -> Plan:
-    """Group the usable pictures of ``data`` by working size into batches of at most ``batch_size`` regions.
+    """Group the usable images of ``data`` by working size into batches of at most ``batch_size`` regions.
 
-    With ``limit`` the pictures are the first of a shuffle by ``seed``, so a larger limit keeps a smaller one's.
+    With ``limit`` the images are the first of a shuffle by ``seed``, so a larger limit contains a smaller one's.
     """
     usable = [s for s in data.samples if not s.problem]
-    sizes = {
-        s.name: [r.size for r in plan_regions(decode_label(s.label.read_bytes()), config)] for s in usable
-    }
-    chosen = [s for s in usable if sizes[s.name]]
+    planned = [PlannedImage(s, plan_regions(s.class_ids(), config)) for s in usable]
+    chosen = [image for image in planned if image.regions]
     if config.limit:
         drawn = np.random.default_rng(config.seed).permutation(len(chosen))[: config.limit]
         chosen = [chosen[i] for i in sorted(drawn)]
-    buckets: dict[tuple, list[Sample]] = {}
-    for sample in chosen:
-        buckets.setdefault(tuple(sorted(set(sizes[sample.name]))), []).append(sample)
-    groups: list[list[Sample]] = []
+    buckets: dict[tuple, list[PlannedImage]] = {}
+    for image in chosen:
+        buckets.setdefault(tuple(sorted({r.size for r in image.regions})), []).append(image)
+    groups: list[list[PlannedImage]] = []
     for bucket in buckets.values():
         room = 0
-        for sample in bucket:
-            need = len(sizes[sample.name])
-            if need > room:
+        for image in bucket:
+            if len(image.regions) > room:
                 groups.append([])
                 room = config.batch_size
-            groups[-1].append(sample)
-            room -= need
-    return Plan(
-        groups,
-        [s for s in usable if not sizes[s.name]],
-        [s for s in data.samples if s.problem],
-        sum(len(sizes[s.name]) for s in chosen),
-    )
+            groups[-1].append(image)
+            room -= len(image.regions)
+    empty = [image.sample for image in planned if not image.regions]
+    return Plan(groups, empty, [s for s in data.samples if s.problem])
 
 
 def edit_files(split: str, samples: Iterable[Sample], words: Iterable[str]) -> list[str]:
@@ -74,5 +78,5 @@ def pending_groups(plan: Plan, config: AugmentConfig, manifest: Manifest) -> lis
     return [
         number
         for number, group in enumerate(plan.groups)
-        if not all(map(manifest.is_done, edit_files(config.split, group, config.word)))
+        if not all(map(manifest.is_done, edit_files(config.split, [i.sample for i in group], config.word)))
     ]

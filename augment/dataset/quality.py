@@ -1,54 +1,88 @@
-"""What an edit is judged by.
+"""Metrics of an edit, and the gates that accept or refuse it.
 
-The reconstruction is compared with the VAE round trip of the same picture, which is the best that inversion can
-reach; the edit is compared with the reconstruction, so that what the VAE loses counts for neither. Pictures are
-``(H, W, 3)`` uint8.
+The reconstruction is compared with the VAE round trip of the same image, which is the best that inversion can reach;
+the edit is compared with the reconstruction, so that the loss of the VAE counts for neither. Images are ``(H, W, 3)``
+uint8.
 """
 
 import importlib.util
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from augment.config import AugmentConfig
 
 PSNR_CEILING = 100.0
-"""dB given to equal pictures, whose PSNR is infinite."""
+"""dB given to equal images, whose PSNR is infinite."""
+
+SSIM_WINDOW = 11
+SSIM_SIGMA = 1.5  # of the Gaussian window, 11 x 11 as in Wang et al. 2004
+DECIMALS = 4  # of all metrics in the manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """Figures of one edited region, or the worst ones over all regions of an image.
+
+    Attributes:
+        vae_psnr: VAE round trip against source, in dB.
+        reconstruction_psnr: Reconstruction against round trip, in dB.
+        reconstruction_ssim: The same as SSIM, in [-1, 1].
+        change_inside: Edit against reconstruction inside the mask, mean absolute difference in levels of 255.
+        change_outside: The same outside the mask.
+        lpips: LPIPS of edit and source, where it is installed.
+    """
+
+    vae_psnr: float
+    reconstruction_psnr: float
+    reconstruction_ssim: float
+    change_inside: float
+    change_outside: float
+    lpips: float | None = field(default=None, metadata={'optional': True})
+
+    @classmethod
+    def worst(cls, items: list['Metrics']) -> 'Metrics':
+        """Each figure at its worst over ``items``."""
+        highest_is_worst = ('change_outside', 'lpips')
+        values: dict[str, float] = {}
+        for f in fields(cls):
+            column = [value for item in items if (value := getattr(item, f.name)) is not None]
+            if column:
+                values[f.name] = (max if f.name in highest_is_worst else min)(column)
+        return cls(**values)
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB for a range of 255, at most PSNR_CEILING."""
-    error = float(np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2))
-    return PSNR_CEILING if error == 0 else min(PSNR_CEILING, float(10 * np.log10(255**2 / error)))
+    """Peak signal-to-noise ratio of two uint8 arrays in dB, at most PSNR_CEILING."""
+    if np.array_equal(a, b):
+        return PSNR_CEILING
+    return min(PSNR_CEILING, float(peak_signal_noise_ratio(a, b, data_range=255)))
 
 
 def ssim(a: np.ndarray, b: np.ndarray) -> float:
     """Structural similarity in [-1, 1], mean over channels (Wang et al. 2004: Gaussian 11x11, sigma 1.5).
 
-    Raises ``ValueError`` for pictures smaller than the window.
+    Raises ``ValueError`` for images smaller than the window.
     """
-    if min(a.shape[:2]) < 11:
-        raise ValueError(f'SSIM needs pictures of at least 11x11 pixels, found {a.shape[1]}x{a.shape[0]}')
-    x, y = (torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1)[:, None].double() for p in (a, b))
-    mean_x, mean_y = local_mean(x), local_mean(y)
-    var_x = local_mean(x * x) - mean_x**2
-    var_y = local_mean(y * y) - mean_y**2
-    covariance = local_mean(x * y) - mean_x * mean_y
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    likeness = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    return float((likeness / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean())
-
-
-def local_mean(x: Tensor) -> Tensor:
-    """Gaussian-weighted mean of ``(N, 1, H, W)`` around each pixel whose window lies in the picture."""
-    line = torch.exp(-((torch.arange(11, dtype=x.dtype) - 5) ** 2) / (2 * 1.5**2))
-    line = line / line.sum()
-    rows = torch.nn.functional.conv2d(x, line.view(1, 1, -1, 1))
-    return torch.nn.functional.conv2d(rows, line.view(1, 1, 1, -1))
+    if min(a.shape[:2]) < SSIM_WINDOW:
+        size = f'{a.shape[1]}x{a.shape[0]}'
+        raise ValueError(f'SSIM needs images of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, found {size}')
+    return float(
+        structural_similarity(
+            a,
+            b,
+            channel_axis=2,
+            data_range=255,
+            gaussian_weights=True,
+            sigma=SSIM_SIGMA,
+            use_sample_covariance=False,
+        )
+    )
 
 
 def mean_change(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> float:
@@ -64,50 +98,48 @@ def measure(
     reconstruction: np.ndarray,
     edited: np.ndarray,
     mask: np.ndarray,
-) -> dict[str, float]:
+) -> Metrics:
     """Metrics of one edited region at its working size; ``mask`` ``(H, W)`` is where the edit belongs."""
-    metrics = {
-        'vae_psnr': psnr(source, round_trip),
-        'reconstruction_psnr': psnr(round_trip, reconstruction),
-        'reconstruction_ssim': ssim(round_trip, reconstruction),
-        'change_inside': mean_change(edited, reconstruction, mask),
-        'change_outside': mean_change(edited, reconstruction, ~mask),
-    }
     distance = lpips_distance(source, edited)
-    if distance is not None:
-        metrics['lpips'] = distance
-    return {name: round(value, 4) for name, value in metrics.items()}
+    return Metrics(
+        vae_psnr=round(psnr(source, round_trip), DECIMALS),
+        reconstruction_psnr=round(psnr(round_trip, reconstruction), DECIMALS),
+        reconstruction_ssim=round(ssim(round_trip, reconstruction), DECIMALS),
+        change_inside=round(mean_change(edited, reconstruction, mask), DECIMALS),
+        change_outside=round(mean_change(edited, reconstruction, ~mask), DECIMALS),
+        lpips=None if distance is None else round(distance, DECIMALS),
+    )
 
 
-def reasons_against(metrics: dict[str, float], config: AugmentConfig) -> list[str]:
+def reasons_against(metrics: Metrics, config: AugmentConfig) -> list[str]:
     """Why a region is refused, each with the figure and its threshold; empty when it is accepted."""
     reasons = []
-    if metrics['reconstruction_psnr'] < config.min_psnr:
+    if metrics.reconstruction_psnr < config.min_psnr:
         reasons.append(
-            f'reconstruction PSNR {metrics["reconstruction_psnr"]:.2f} dB < min_psnr {config.min_psnr:g}'
+            f'reconstruction PSNR {metrics.reconstruction_psnr:.2f} dB < min_psnr {config.min_psnr:g}'
         )
-    if metrics['reconstruction_ssim'] < config.min_ssim:
+    if metrics.reconstruction_ssim < config.min_ssim:
         reasons.append(
-            f'reconstruction SSIM {metrics["reconstruction_ssim"]:.3f} < min_ssim {config.min_ssim:g}'
+            f'reconstruction SSIM {metrics.reconstruction_ssim:.3f} < min_ssim {config.min_ssim:g}'
         )
-    if metrics['change_inside'] < config.min_change or metrics['change_inside'] == 0:
+    if metrics.change_inside < config.min_change or metrics.change_inside == 0:
         reasons.append(
-            f'the edit changed nothing: {metrics["change_inside"]:.2f} levels inside the mask < min_change '
+            f'the edit changed nothing: {metrics.change_inside:.2f} levels inside the mask < min_change '
             f'{config.min_change:g}'
         )
-    # Under blend=label the pixels outside are composited back, so what the edit did there is never seen.
-    if config.blend != 'label' and metrics['change_outside'] > config.max_outside:
+    # Under blend=label the pixels outside are the source's again, so what the edit did there is never seen.
+    if config.blend != 'label' and metrics.change_outside > config.max_outside:
         reasons.append(
-            f'changed outside the mask: {metrics["change_outside"]:.2f} levels > max_outside {config.max_outside:g}'
+            f'changed outside the mask: {metrics.change_outside:.2f} levels > max_outside {config.max_outside:g}'
         )
     return reasons
 
 
 @lru_cache(maxsize=1)
 def lpips_network() -> Any | None:
-    """LPIPS (Zhang et al. 2018) on AlexNet where the package and its weights lie on this machine, else None.
+    """LPIPS (Zhang et al. 2018) on AlexNet where the package and its weights are on this machine, else None.
 
-    The package would fetch missing weights from the network, so their file is looked for first.
+    The package would download missing weights, so their file is looked for first.
     """
     weights = Path(torch.hub.get_dir()) / 'checkpoints'
     if importlib.util.find_spec('lpips') is None or not list(weights.glob('alexnet-*.pth')):
@@ -118,7 +150,7 @@ def lpips_network() -> Any | None:
 
 
 def lpips_distance(a: np.ndarray, b: np.ndarray) -> float | None:
-    """LPIPS between two pictures, or None where it is not installed."""
+    """LPIPS between two images, or None where it is not installed."""
     network = lpips_network()
     if network is None:
         return None

@@ -1,9 +1,9 @@
-"""Which parts of a picture are edited, and how they come back into it.
+"""Which parts of an image are edited, and how they are composited back.
 
-A region is a box of the picture with a weight for each pixel: 1 takes the edit, 0 keeps the source to the bit. With
+A region is a box of the image with a weight for each pixel: 1 takes the edit, 0 keeps the source to the bit. With
 ``blend='label'`` the weight is the label mask, dilated and feathered; otherwise it is 1 over the box. A box is the
-whole picture, or with ``crop='defect'`` a square around defects: five pixels are less than one latent cell at 512²,
-while a crop of 128² enlarged to 512² gives them a cell or two.
+whole image, or with ``crop='defect'`` a square around defects: five pixels are less than one latent cell at 512²,
+while a crop of 128² enlarged to 512² gives them one or two cells.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from augment.config import SIZE_MULTIPLE, AugmentConfig
+from augment.dataset.packed import PackedArray
 from augment.dataset.reading import defect_mask
 
 Box = tuple[int, int, int, int]
@@ -24,18 +26,27 @@ Box = tuple[int, int, int, int]
 class Region:
     """A box ``(left, top, right, bottom)`` in native pixels, edited at ``size = (height, width)``.
 
-    ``weight`` is float32 and ``mask`` bool, both as high and wide as the box: how much of the edit is taken, and
-    where the defect is that the edit should change.
+    The two masks are kept compressed, so that all regions of a dataset fit into memory.
     """
 
     box: Box
     size: tuple[int, int]
-    weight: np.ndarray
-    mask: np.ndarray
+    packed_weight: PackedArray
+    packed_mask: PackedArray
+
+    @property
+    def weight(self) -> np.ndarray:
+        """Share of the edit, float32 in [0, 1], of the box's height and width."""
+        return self.packed_weight.array()
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Where the defect is that the edit should change: bool, of the box's height and width."""
+        return self.packed_mask.array()
 
 
 def plan_regions(label: np.ndarray, config: AugmentConfig) -> list[Region]:
-    """The regions of a picture with ``label`` ``(H, W)``, largest defect first.
+    """The regions of an image with ``label`` ``(H, W)``, largest defect first.
 
     Empty when there is nothing to edit: no defect under ``blend='label'`` or ``crop='defect'``.
     """
@@ -53,47 +64,29 @@ def plan_regions(label: np.ndarray, config: AugmentConfig) -> list[Region]:
     else:
         boxes = crop_boxes(weight, config)[: config.crop_limit]
     regions = []
-    for box, own in boxes:
-        mask = cut(own, box) > 0
-        taken = (
-            cut(own, box) if config.blend == 'label' else border_ramp(box, label.shape, config.mask_feather)
-        )
-        regions.append(make_region(box, taken, mask, config))
+    for box, box_weight in boxes:
+        inside_box = cut(box_weight, box)
+        edited = inside_box if config.blend == 'label' else border_ramp(box, label.shape, config.mask_feather)
+        regions.append(make_region(box, edited, inside_box > 0, config))
     return regions
 
 
 def make_region(box: Box, weight: np.ndarray, mask: np.ndarray, config: AugmentConfig) -> Region:
     """A region whose working size follows from its box."""
     size = working_size(box[3] - box[1], box[2] - box[0], config.resolution)
-    return Region(box, size, np.ascontiguousarray(weight, np.float32), np.ascontiguousarray(mask))
+    return Region(box, size, PackedArray.pack(weight.astype(np.float32)), PackedArray.pack(mask))
 
 
 def feathered(mask: np.ndarray, dilate: int, feather: int) -> np.ndarray:
-    """Weight ``(H, W)`` float32: 1 up to ``dilate`` pixels from ``mask``, falling to 0 over ``feather`` more."""
-    distance = distance_within(mask, dilate + feather)
+    """Weight ``(H, W)`` float32: 1 up to ``dilate`` pixels from ``mask``, falling to 0 over ``feather`` more.
+
+    ``mask`` bool ``(H, W)`` has at least one point. SciPy's Euclidean distance is exact and the same in every run;
+    OpenCV's may round differently from run to run, which a restarted run must not.
+    """
+    distance = distance_transform_edt(~mask)
     if feather == 0:
         return (distance <= dilate).astype(np.float32)
     return np.clip(1 - (distance - dilate) / feather, 0, 1).astype(np.float32)
-
-
-def distance_within(mask: np.ndarray, reach: int) -> np.ndarray:
-    """Euclidean distance in pixels to the nearest point of ``mask`` ``(H, W)``, right up to ``reach``.
-
-    Farther pixels get more than ``reach``. Two passes over integers, columns then rows, are exact; OpenCV's
-    transform may round differently from run to run, which a restarted run must not.
-    """
-    far = (reach + 1) ** 2
-    nearest = np.where(mask, 0, far)
-    for axis in (0, 1):
-        line = nearest
-        nearest = line.copy()
-        for shift in range(1, min(reach, mask.shape[axis] - 1) + 1):
-            before, after = [slice(None)] * 2, [slice(None)] * 2
-            before[axis], after[axis] = slice(None, -shift), slice(shift, None)
-            before, after = tuple(before), tuple(after)
-            np.minimum(nearest[after], line[before] + shift**2, out=nearest[after])
-            np.minimum(nearest[before], line[after] + shift**2, out=nearest[before])
-    return np.sqrt(nearest)
 
 
 def working_size(height: int, width: int, resolution: int) -> tuple[int, int]:
@@ -105,37 +98,37 @@ def working_size(height: int, width: int, resolution: int) -> tuple[int, int]:
 
 
 def crop_boxes(weight: np.ndarray, config: AugmentConfig) -> list[tuple[Box, np.ndarray]]:
-    """Square boxes around the connected parts of ``weight``, each with the weight of the parts it owns.
+    """Square boxes around the connected parts of ``weight``, each with the weight of the parts assigned to it.
 
-    From the largest part down, a part that no box holds opens a new one and takes along every other part that lies
-    in it. Owned weights never overlap, so crops can be pasted back in any order. A part too long for a square gets
-    the whole picture.
+    From the largest part down, a part that no box contains opens a new one, to which every other part inside it is
+    assigned. Assigned weights never overlap, so crops can be pasted back in any order. A part too long for a square
+    gets the whole image.
     """
     height, width = weight.shape
     count, parts, stats, _ = cv2.connectedComponentsWithStats((weight > 0).astype(np.uint8), connectivity=8)
     order = sorted(range(1, count), key=lambda i: (-int(stats[i, cv2.CC_STAT_AREA]), i))
     bounds = {i: extent(stats[i]) for i in order}
-    left = dict.fromkeys(order)
+    unassigned = dict.fromkeys(order)
     boxes = []
     for part in order:
-        if part not in left:
+        if part not in unassigned:
             continue
         box = square_around(bounds[part], height, width, config)
-        owned = [i for i in left if inside(bounds[i], box)]
-        for i in owned:
-            del left[i]
-        boxes.append((box, np.where(np.isin(parts, owned), weight, 0)))
+        assigned = [i for i in unassigned if inside(bounds[i], box)]
+        for i in assigned:
+            del unassigned[i]
+        boxes.append((box, np.where(np.isin(parts, assigned), weight, 0)))
     return boxes
 
 
 def extent(stats: np.ndarray) -> Box:
-    """Bounding box of one connected part."""
+    """Bounding box of one connected part, from OpenCV's statistics of it."""
     x, y, w, h = (int(v) for v in stats[: cv2.CC_STAT_HEIGHT + 1])
     return x, y, x + w, y + h
 
 
 def square_around(bounds: Box, height: int, width: int, config: AugmentConfig) -> Box:
-    """The square crop around ``bounds`` with its surroundings, moved into the picture; else the whole picture."""
+    """The square crop around ``bounds`` with its surroundings, moved into the image; else the whole image."""
     x0, y0, x1, y1 = bounds
     longest = max(x1 - x0, y1 - y0)
     side = max(config.crop_min, round(longest * (1 + config.crop_context)))
@@ -148,12 +141,12 @@ def square_around(bounds: Box, height: int, width: int, config: AugmentConfig) -
 
 
 def inside(inner: Box, outer: Box) -> bool:
-    """Whether ``outer`` holds all of ``inner``."""
+    """Whether ``outer`` contains all of ``inner``."""
     return inner[0] >= outer[0] and inner[1] >= outer[1] and inner[2] <= outer[2] and inner[3] <= outer[3]
 
 
 def border_ramp(box: Box, shape: tuple[int, ...], feather: int) -> np.ndarray:
-    """Weight 1 over the box, fading over ``feather`` pixels to the sides that are not the picture's own."""
+    """Weight 1 over the box, fading over ``feather`` pixels to the sides that are not the image's own."""
     left, top, right, bottom = box
     weight = np.ones((bottom - top, right - left), np.float32)
     if feather:
@@ -205,15 +198,16 @@ def paste(image: np.ndarray, edited: np.ndarray, region: Region) -> np.ndarray:
     """``image`` ``(H, W, 3)`` with ``edited``, of working size, composited in; weight 0 keeps pixels to the bit."""
     result = image.copy()
     target = cut(result, region.box)
-    edited = resize(edited, region.weight.shape)
-    weight = region.weight[..., None]
+    weight = region.weight
+    edited = resize(edited, weight.shape)
+    weight = weight[..., None]
     mixed = np.rint(weight * edited + (1 - weight) * target).clip(0, 255).astype(np.uint8)
     target[...] = np.where(weight > 0, mixed, target)
     return result
 
 
 def support(regions: list[Region], shape: tuple[int, int]) -> np.ndarray:
-    """Where a paste of ``regions`` may change a picture of ``shape = (H, W)``: bool ``(H, W)``."""
+    """Where a paste of ``regions`` may change an image of ``shape = (H, W)``: bool ``(H, W)``."""
     touched = np.zeros(shape, bool)
     for region in regions:
         cut(touched, region.box)[...] |= region.weight > 0

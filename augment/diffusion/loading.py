@@ -1,4 +1,4 @@
-"""Find the weights of Stable Diffusion XL: a directory, a single file, or the hub, with one error for all three."""
+"""Load Stable Diffusion XL from a directory, a single file or the hub, with one error for all three."""
 
 import hashlib
 import warnings
@@ -12,7 +12,7 @@ from augment.diffusion.model import EditModel
 DTYPES = {'fp16': torch.float16, 'bf16': torch.bfloat16, 'fp32': torch.float32}
 INDEX_FILE = 'model_index.json'
 WEIGHT_SUFFIXES = ('.safetensors', '.ckpt', '.bin', '.pt', '.pth')
-SAMPLES = 64  # places of a weight file that its fingerprint reads
+SAMPLES = 64  # pieces of a weight file that its fingerprint reads
 SAMPLE_BYTES = 1 << 16
 
 
@@ -23,22 +23,22 @@ def load_model(
 
     Args:
         model: A directory in the diffusers layout, one ``.safetensors`` file, or a hub id. With a directory the
-            network is never touched. The configurations and tokenizers that belong to a single file are read from
-            the directory of the same name beside it, where there is one, else from the hub.
+            network is never used. Configurations and tokenizers of a single file are read from the directory of the
+            same name beside it, where there is one, else from the hub.
         device: ``cuda``, ``cuda:N`` or ``cpu``.
         dtype: Of the UNet and the text encoders: fp16, bf16 or fp32. The autoencoder always runs in float32.
         lora: LoRA file or directory, fused into the weights; needs the package ``peft``.
         compile: Compile the UNet's transformer blocks; used in the inner steps of null-text inversion.
 
     Raises:
-        FileNotFoundError: The model or the LoRA is not to be had; the message says how to get it.
+        FileNotFoundError: There is no such model or LoRA; the message says how to get it.
         ValueError: Unknown dtype, unusable device, or a file that holds no such model.
     """
     if dtype not in DTYPES:
         raise ValueError(f'dtype {dtype!r} is unknown; expected one of {", ".join(DTYPES)}')
     if torch.device(device).type == 'cuda' and not torch.cuda.is_available():
         raise ValueError(f'device {device!r} asked for, but torch sees no GPU here; use device cpu')
-    # A LoRA is added at full precision, so that nothing of it is rounded away.
+    # A LoRA is added in float32, so that none of it is lost to rounding.
     pipeline, revision, identity = _load_pipeline(model, DTYPES[dtype] if lora is None else torch.float32)
     if lora is not None:
         _fuse_lora(pipeline, Path(lora))
@@ -98,14 +98,14 @@ def _from_hub(model: str, dtypes: dict[str, torch.dtype]) -> tuple[Any, str | No
         )
     except FileNotFoundError:  # not in the cache yet
         pipeline = _attempt(model, StableDiffusionXLPipeline.from_pretrained, model, torch_dtype=dtypes)
-    # The unet's folder lies in the snapshot that is named by the commit.
+    # The unet's folder is in the snapshot, which is named by the commit.
     snapshot = Path(getattr(pipeline.unet.config, '_name_or_path', '')).parent
     revision = snapshot.name if snapshot.parent.name == 'snapshots' else None
     return pipeline, revision, f'{model}@{revision}'
 
 
 def _attempt(model: str, load: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call a loader of diffusers and turn each of its ways to fail into the one error."""
+    """Call a loader of diffusers and turn each of its errors into the one with the remedy."""
     try:
         with warnings.catch_warnings():
             # Renamed to dtype in diffusers, which older releases ignore.
@@ -144,8 +144,8 @@ def _fuse_lora(pipeline: Any, path: Path) -> None:
 def content_hash(path: Path) -> str:
     """SHA-256 over the names, sizes and evenly spread samples of a file or of every file in a directory.
 
-    The same weights have the same hash wherever they lie. Files up to 4 MiB are read whole; of larger ones 64
-    pieces are, since training moves all weights and hashing gigabytes would take longer than loading them.
+    The same weights have the same hash in any place. Files up to 4 MiB are read whole, of larger ones 64 pieces:
+    training changes all weights, and hashing gigabytes would take longer than loading them.
     """
     files = [path] if path.is_file() else sorted(p for p in path.rglob('*') if p.is_file())
     digest = hashlib.sha256()

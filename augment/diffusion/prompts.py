@@ -1,8 +1,8 @@
-"""Which tokens of two prompts belong together, and which tokens a word is.
+"""Which tokens of two prompts belong together, and which tokens a word has.
 
-Prompt-to-prompt refinement (Hertz et al. 2023, section 3.2 and its published code) lets a new prompt keep the
-attention of the words it shares with the old one. Shared words are found by a global alignment of the token
-sequences (Needleman & Wunsch 1970).
+In prompt-to-prompt refinement (Hertz et al. 2023, section 3.2 and its published code) the words that the new prompt
+shares with the old one keep their attention. Shared words come from a global alignment of the token sequences
+(Needleman & Wunsch 1970).
 """
 
 from dataclasses import dataclass
@@ -74,14 +74,14 @@ def word_positions(tokenizer: Any, prompt: str, word: str) -> list[int]:
     """
     tokens = tokenizer.convert_ids_to_tokens(tokenizer(prompt).input_ids)
     wanted = tokenizer.convert_ids_to_tokens(tokenizer(word).input_ids[1:-1])
-    found: list[int] = []
+    positions: list[int] = []
     for start in range(1, len(tokens) - len(wanted)):
         begins_a_word = start == 1 or tokens[start - 1].endswith(WORD_END)
         if wanted and begins_a_word and tokens[start : start + len(wanted)] == wanted:
-            found += range(start, start + len(wanted))
-    if not found:
+            positions += range(start, start + len(wanted))
+    if not positions:
         raise ValueError(
             f'word {word!r} is not in the prompt {prompt!r}, whose tokens are {tokens[1:-1]}; '
-            'use a word that stands in the target prompt as a whole'
+            'use a word that is in the target prompt as a whole'
         )
-    return found
+    return positions

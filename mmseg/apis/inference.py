@@ -198,7 +198,7 @@ def show_result_pyplot(
         show: open a window.
         with_labels: write class names.
         save_dir: folder in which mmengine's visualizer stores the image.
-        out_file: file to write the image to, in place of ``save_dir``.
+        out_file: file to write the image to, instead of into ``save_dir``.
 
     Returns:
         The drawing (H, W, 3), uint8, RGB; twice as wide with ground truth and prediction.

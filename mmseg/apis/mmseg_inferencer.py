@@ -43,7 +43,7 @@ class MMSegInferencer(BaseInferencer):
 
     Args:
         model: config, its file, or the name of a config in ``configs`` (its file's name without ``.py``);
-            None takes the config that the checkpoint holds.
+            None takes the config in the checkpoint.
         weights: checkpoint.
         classes: class names, or a dataset to take them from. By default those of checkpoint or config.
         palette: colours, or a dataset to take them from; likewise.
@@ -101,7 +101,7 @@ class MMSegInferencer(BaseInferencer):
         return Config.fromfile(paths[0]), None
 
     def _init_model(self, cfg: Config | ConfigDict, weights: str | None, device: str = 'cpu') -> nn.Module:
-        """Build the model as mmengine's method does, without unpickling or executing what the file holds."""
+        """Build the model as mmengine's method does, without unpickling or executing anything in the file."""
         checkpoint = None
         if weights is not None:
             checkpoint = read_checkpoint(weights, map_location='cpu')
@@ -144,7 +144,7 @@ class MMSegInferencer(BaseInferencer):
 
         Args:
             inputs: a file, a folder, an array (H, W, 3) in BGR order, or a list of files or arrays.
-            return_datasamples: return samples in place of arrays.
+            return_datasamples: return samples instead of arrays.
             batch_size: images at a time; they must have one size.
             return_vis: return the drawings, too.
             show: open a window for each.

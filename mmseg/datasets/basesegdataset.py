@@ -62,7 +62,7 @@ class BaseSegDataset(BaseDataset):
 
     Raises:
         FileNotFoundError: The image folder or ``ann_file`` does not exist.
-        ValueError: The folder holds no image of that suffix, or ``metainfo`` names unknown classes.
+        ValueError: The folder contains no image of that suffix, or ``metainfo`` names unknown classes.
     """
 
     METAINFO: dict = {}
@@ -213,7 +213,7 @@ class BaseSegDataset(BaseDataset):
             suffixes = Counter(PurePath(name).suffix for name in listed)
             content = ', '.join(f'{n} {suffix or "without suffix"}' for suffix, n in suffixes.most_common(5))
             raise ValueError(
-                f'no file in {img_dir!r} ends with img_suffix={self.img_suffix!r}; it holds '
+                f'no file in {img_dir!r} ends with img_suffix={self.img_suffix!r}; it contains '
                 f'{content or "no files"}. Correct img_suffix, or put the images there.'
             )
         return [name.removesuffix(self.img_suffix) for name in images]

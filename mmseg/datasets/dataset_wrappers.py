@@ -167,7 +167,9 @@ class RareClassDataset(_Wrapper):
         without = np.array([len(holders) == 0 for holders in self.holders])
         self.class_probs[without] = 0
         if not self.class_probs.sum():
-            raise ValueError(f'RareClassDataset: no image holds min_pixels={self.min_pixels} of any class.')
+            raise ValueError(
+                f'RareClassDataset: no image has min_pixels={self.min_pixels} of any class; lower it.'
+            )
         self.class_probs /= self.class_probs.sum()
 
     @force_full_init

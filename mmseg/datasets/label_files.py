@@ -32,7 +32,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class LabelRules:
-    """Which ids a label file may hold.
+    """The ids that a label file may contain.
 
     ``num_classes`` counts the classes after ``reduce_zero_label``, which turns 0 into ``ignore_index`` and
     lowers the others by one.
@@ -43,7 +43,7 @@ class LabelRules:
     reduce_zero_label: bool = False
 
     def allowed(self) -> np.ndarray:
-        """Which of the values 0..255 a file may hold, bool (256,)."""
+        """Which of the values 0..255 a file may contain, bool (256,)."""
         allowed = np.zeros(256, bool)
         allowed[: self.num_classes + self.reduce_zero_label] = True
         if self.reduce_zero_label:

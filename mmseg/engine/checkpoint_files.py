@@ -53,7 +53,7 @@ def find_last_whole_checkpoint(work_dir: str | Path, *folders: str | Path) -> st
 
     Args:
         work_dir: the run's folder, with mmengine's ``last_checkpoint``.
-        folders: more places where its checkpoints may lie (``CheckpointHook.out_dir``).
+        folders: further folders in which its checkpoints may be (``CheckpointHook.out_dir``).
 
     Returns:
         Its path, or None where there is none. Incomplete files are skipped with a warning that names them.

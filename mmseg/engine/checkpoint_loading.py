@@ -1,7 +1,6 @@
 """Load checkpoints by name into models; nothing is ever unpickled, see :mod:`mmseg.utils.checkpoint_reading`.
 
-mmengine's own loaders stay as they are: the runner, the inference API and the hooks of this package call the
-functions below instead.
+mmengine's loaders are not replaced; the runner and the inference API of this package call these functions instead.
 """
 
 import io

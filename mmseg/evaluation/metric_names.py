@@ -13,18 +13,18 @@ _SETTINGS = ('save_best', 'monitor')
 
 
 def current_name(name: str) -> str:
-    """The present name of a metric, also behind a prefix: ``val/defect_mIoU`` is ``val/foreground_mIoU``."""
+    """The current name of a metric, also after a prefix: ``val/defect_mIoU`` is ``val/foreground_mIoU``."""
     prefix, slash, last = name.rpartition('/')
     return prefix + slash + RENAMED.get(last, last)
 
 
 def with_current_names(record: Mapping[str, Any]) -> dict[str, Any]:
-    """One line of a log, its metrics under their present names."""
+    """One line of a log, its metrics under their current names."""
     return {current_name(key): value for key, value in record.items()}
 
 
 def rename_in_config(node: Any) -> None:
-    """Put present names in the place of old ones wherever a part of a config names a metric; in place, with a notice."""
+    """Replace old names of metrics in ``save_best`` and ``monitor`` of a part of a config; in place, with a warning."""
     for settings in config_dicts(node):
         for key in _SETTINGS:
             value = settings.get(key)

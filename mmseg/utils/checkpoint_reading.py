@@ -73,7 +73,7 @@ def _refused_globals(file: str | IO[bytes], message: str) -> list[str]:
 
 
 def read_checkpoint_stream(file: str | IO[bytes], name: str, map_location: Location = None) -> dict:
-    """Read a checkpoint from an open file or a path; ``name`` stands for it in errors.
+    """Read a checkpoint from an open file or a path; errors name it ``name``.
 
     Raises:
         UnsafeCheckpointError: it holds pickled objects that are not admitted; names file and objects.

@@ -37,7 +37,7 @@ def set_loss(model: dict, loss: dict | Sequence[dict]) -> None:
 def with_loss(model: dict, loss: dict | Sequence[dict]) -> dict:
     """The ``model`` of a config file that differs from its base in the loss alone, see :func:`set_loss`.
 
-    ``_base_`` stands above the import; otherwise mmengine takes the file for one of its lazy configs.
+    Put ``_base_`` above the import; otherwise mmengine takes the file for one of its lazy configs.
 
     Example:
         >>> _base_ = ['./fast_scnn_4xb4-40k_wta-512x512.py', '../_base_/losses/cross_entropy.py']

@@ -42,7 +42,7 @@ def _shrink_data(cfg: Config, side: int, batch_size: int, samples: int) -> None:
 
 def _shrink_model(cfg: Config, side: int) -> None:
     model = cfg.model
-    # the preprocessor may also stand at the top of the config, where the runner reads it
+    # the preprocessor may also be at the top level of the config, where the runner reads it
     for preprocessor in (model.get('data_preprocessor'), cfg.get('data_preprocessor')):
         if preprocessor and preprocessor.get('size') is not None:
             preprocessor.size = (side, side)
@@ -85,11 +85,11 @@ def shrink(cfg: Config, iterations: int = 4, side: int = 64, batch_size: int = 2
         cfg: a whole experiment's config.
         iterations: how many to train.
         side: images' height and width.
-        batch_size: of training; at least 2, since batch norm behind a global pooling needs two values.
+        batch_size: of training; at least 2, since batch norm after global pooling needs two values.
         samples: of each dataset.
     """
     if batch_size < 2:
-        raise ValueError(f'batch_size={batch_size}; batch norm behind a global pooling needs at least 2')
+        raise ValueError(f'batch_size={batch_size}; batch norm after global pooling needs at least 2')
     drop_pretrained(cfg)
     _shrink_data(cfg, side, batch_size, samples)
     _shrink_model(cfg, side)

@@ -22,6 +22,7 @@ MANY = Parameter(consume_multiple=True, show_default=False)
 #: The subcommands in the order of ``wta-seg --help`` and their lines in it; ``wtaseg.cli.<subcommand>`` holds
 #: ``command``, a function or an app, whose docstring is the help of the subcommand itself.
 COMMANDS = {
+    'demo': 'Render a small dataset, train two experiments, test, tabulate and draw.',
     'render': 'Render a synthetic dataset of blade images with rare defects.',
     'check': 'Check every file of a dataset and print the share of each class.',
     'convert': 'Convert masks, LabelMe or COCO annotations to label maps of class ids.',

@@ -45,7 +45,7 @@ class CopyPasteDefects(BaseTransform):
         max_difference: Largest difference of mean brightness, of 255, between old and new surroundings.
 
     Raises:
-        ValueError: No image of the dataset holds one of the classes, or an argument is out of range.
+        ValueError: No image of the dataset contains one of the classes, or an argument is out of range.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class CopyPasteDefects(BaseTransform):
         self._holders = [images for images in holders if len(images)]
         if not self._holders:
             raise ValueError(
-                f'CopyPasteDefects: no image of the dataset holds one of the classes {self.classes}. '
+                f'CopyPasteDefects: no image of the dataset contains one of the classes {self.classes}. '
                 'Correct classes, or leave the transform out.'
             )
 

@@ -48,7 +48,7 @@ class AmpOptimWrapper(_AmpOptimWrapper):
         self.cast_dtype = torch.bfloat16
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Load optimizer and loss scaler; a checkpoint of a CPU run has no scale, the initial one is kept then."""
+        """Load optimizer and loss scaler; if the checkpoint is of a CPU run and has no scale, the initial one is used."""
         if not state_dict.get('loss_scaler', True):
             state_dict = {key: value for key, value in state_dict.items() if key != 'loss_scaler'}
         super().load_state_dict(state_dict)

@@ -31,7 +31,7 @@ class ResNet(BaseBackbone):
         strides, dilations: of each stage.
         out_indices: stages whose output ``forward`` returns.
         style: ``'pytorch'`` strides in the 3x3 convolution of a bottleneck, ``'caffe'`` in the first 1x1.
-        deep_stem: three 3x3 convolutions in place of one 7x7.
+        deep_stem: three 3x3 convolutions instead of one 7x7.
         avg_down: average-pool instead of striding in the shortcuts.
         frozen_stages: stages without training, counted from the stem: 0 the stem alone, -1 none.
         conv_cfg, norm_cfg: as everywhere in mmcv.

@@ -102,7 +102,7 @@ class VisionTransformer(PlainTransformer):
     interpolated to their grid.
 
     Args:
-        img_size: (height, width) whose patch grid the position embedding holds.
+        img_size: (height, width); the position embedding has its patch grid.
         patch_size: side of a patch in pixels.
         patch_pad: ``'corner'`` or ``'same'``: where images are padded to whole patches.
         in_channels: of the image.

@@ -48,7 +48,7 @@ class PAM(SelfAttentionBlock):
 
 
 class CAM(nn.Module):
-    """Channel attention (section 3.3): (N, C, H, W) to the same; C² similarities, whatever the size."""
+    """Channel attention (section 3.3): (N, C, H, W) to the same; C² similarities, independent of H and W."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ class CascadeEncoderDecoder(EncoderDecoder):
 
     Args:
         num_stages: number of decode heads.
-        decode_head: their configs; those behind the first are of :class:`BaseCascadeDecodeHead`.
+        decode_head: their configs; those after the first are of :class:`BaseCascadeDecodeHead`.
         kwargs: of :class:`EncoderDecoder`.
     """
 
@@ -84,7 +84,7 @@ class CascadeEncoderDecoder(EncoderDecoder):
         return losses
 
     def _forward(self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None) -> Tensor:
-        """The last head's output at its own size."""
+        """The last head's logits at their own size, (N, out_channels, h, w)."""
         feats = self.extract_feat(inputs)
         previous = () if self.num_stages == 1 else (self._outputs_before(feats),)
         return self.decode_head[-1].forward(feats, *previous)

@@ -136,7 +136,7 @@ class EncoderDecoder(BaseSegmentor):
         return self.postprocess_result(self.inference(inputs, metas), data_samples)
 
     def _forward(self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None) -> Tensor:
-        """The decode head's output at its own size."""
+        """The decode head's logits at their own size, (N, out_channels, h, w)."""
         return self.decode_head.forward(self.extract_feat(inputs))
 
     def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:

@@ -56,7 +56,7 @@ def _pad_open_sides(x: Tensor, kernel: tuple, stride: tuple, dilation: tuple, mo
 
 @MODELS.register_module()
 class SamePadConv2d(nn.Conv2d):
-    """``nn.Conv2d`` behind :func:`pad_to_strides`; mmcv's ``Conv2dAdaptivePadding``, exportable."""
+    """``nn.Conv2d`` after :func:`pad_to_strides`; mmcv's ``Conv2dAdaptivePadding``, exportable."""
 
     def __init__(
         self,

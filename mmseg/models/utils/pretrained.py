@@ -1,6 +1,6 @@
-"""Weights that a backbone starts from: how they are read, and what of them was used.
+"""Pretrained weights of backbones: read them, load them, and report which were used.
 
-:mod:`mmseg.models.utils.weight_sources` says how a checkpoint is named and where it lies.
+See :mod:`mmseg.models.utils.weight_sources` for the names of checkpoints and where they are stored.
 """
 
 from collections.abc import Iterable

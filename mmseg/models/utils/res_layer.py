@@ -32,7 +32,7 @@ class ResLayer(Sequential):
         dilation: of the 3x3 convolutions.
         avg_down: average-pool instead of striding in the shortcut.
         conv_cfg, norm_cfg: as everywhere in mmcv.
-        multi_grid: dilation of each block, in place of ``dilation`` (DeepLabV3, section 3.2.1).
+        multi_grid: dilation of each block, instead of ``dilation`` (DeepLabV3, section 3.2.1).
         contract_dilation: halve the dilation of the first block if there is one, since its input still has the
             dilation of the previous stage. No effect with ``multi_grid``.
         kwargs: passed on to the blocks.

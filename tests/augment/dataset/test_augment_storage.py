@@ -1,4 +1,4 @@
-"""Whole-or-nothing files, the inversion cache, and the processes of a run."""
+"""Atomic writes, the inversion cache, and the processes of a run."""
 
 import errno
 from pathlib import Path
@@ -9,13 +9,14 @@ import torch
 
 from augment.config import AugmentConfig
 from augment.dataset.cache import InversionCache, inversion_key
+from augment.dataset.packed import PackedArray
+from augment.dataset.pieces import Piece, without_broken
 from augment.diffusion.inversion import Inversion
 from augment.diffusion.model import NonFiniteError
-from augment.editor import Piece, without_broken
 from augment.files import TEMPORARY, json_line, unwritable, write_bytes
-from augment.pipeline import memory_remedy, reproducible
 from augment.processes import Processes
 from augment.progress import Bars
+from augment.safeguards import memory_remedy, reproducible
 
 
 def make_inversion(seed: int = 0) -> Inversion:
@@ -36,7 +37,7 @@ def make_key(**changes):
     return inversion_key(config, **where | {k: v for k, v in changes.items() if k in where})
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / 'a.bin'
     write_bytes(path, b'old')
     with pytest.raises(TypeError):
@@ -56,13 +57,13 @@ def test_full_disk_names_path_and_remedy():
     assert 'disk full while writing /tmp/a.png' in str(error) and 'Free some space' in str(error)
 
 
-def test_json_refuses_what_json_cannot_say():
+def test_json_refuses_nan():
     assert json_line({'b': 1, 'a': 'ä'}) == '{"a": "ä", "b": 1}\n'
     with pytest.raises(ValueError):
         json_line({'psnr': float('nan')})
 
 
-def test_inversion_comes_back_exactly_and_with_the_same_bytes(tmp_path):
+def test_inversion_is_restored_exactly_and_with_the_same_bytes(tmp_path):
     cache, key, inversion = InversionCache(tmp_path), make_key(), make_inversion()
     assert cache.load(key) is None
     cache.save(key, inversion)
@@ -109,7 +110,7 @@ def test_words_and_edit_parameters_share_the_inversion(tmp_path):
     assert make_key(**changes) == make_key()
 
 
-def test_damaged_inversion_is_made_anew(tmp_path, caplog):
+def test_damaged_inversion_is_recomputed(tmp_path, caplog):
     cache, key = InversionCache(tmp_path), make_key()
     cache.save(key, make_inversion())
     path = cache.path(key)
@@ -125,7 +126,19 @@ def test_cache_can_be_off():
     assert cache.load(make_key()) is None
 
 
-def test_only_the_pictures_that_overflow_are_left_out():
+def test_packed_arrays_are_restored_to_the_bit():
+    random = np.random.default_rng(0)
+    for array in (
+        random.random((5, 7)).astype(np.float32),
+        random.random((3, 4)) > 0.5,
+        np.zeros((2, 2), np.uint8),
+    ):
+        packed = PackedArray.pack(array)
+        assert packed.array().dtype == array.dtype and np.array_equal(packed.array(), array)
+    assert len(PackedArray.pack(np.zeros((512, 512), np.float32)).content) < 10_000
+
+
+def test_only_the_images_that_overflow_are_left_out():
     pieces = [Piece(None, None, None, np.full((1, 1, 3), n, np.uint8)) for n in range(5)]
     tried = []
 
@@ -142,17 +155,17 @@ def test_only_the_pictures_that_overflow_are_left_out():
     ]
 
 
-@pytest.mark.parametrize(('wanted', 'said'), [('gpu', 'is no device'), ('cuda:99', 'CUDA devices found')])
-def test_devices_that_are_not_there_are_refused(wanted, said):
-    with pytest.raises(ValueError, match=said):
+@pytest.mark.parametrize(('wanted', 'message'), [('gpu', 'is no device'), ('cuda:99', 'CUDA devices found')])
+def test_devices_that_do_not_exist_are_refused(wanted, message):
+    with pytest.raises(ValueError, match=message):
         Processes().device(wanted)
     assert Processes().device('cpu') == 'cpu'
 
 
 def test_a_full_gpu_names_the_remedy():
-    said = r'batch_size=16 at resolution=1024; .* smaller --batch-size'
+    message = r'batch_size=16 at resolution=1024; .* smaller --batch-size'
     config = AugmentConfig(batch_size=16, resolution=1024)
-    with pytest.raises(MemoryError, match=said), memory_remedy(config):
+    with pytest.raises(MemoryError, match=message), memory_remedy(config):
         raise torch.OutOfMemoryError('CUDA out of memory')
 
 
@@ -167,7 +180,7 @@ def test_random_state_and_kernels_are_as_before_after_a_run():
     assert torch.equal(torch.get_rng_state(), before) and not torch.are_deterministic_algorithms_enabled()
 
 
-def test_progress_says_rate_and_time_to_go(caplog):
+def test_progress_shows_rate_and_remaining_time(caplog):
     caplog.set_level('INFO')
     with Bars() as bars:
         bars.plain = True

@@ -8,7 +8,6 @@ from augment.config import AugmentConfig
 from augment.dataset.regions import (
     crop_boxes,
     cut,
-    distance_within,
     feathered,
     latent_mask,
     paste,
@@ -35,15 +34,15 @@ def test_feather_falls_linearly_from_the_dilated_mask():
     assert feathered(mask, 2, 0)[0].tolist() == [1] * 3 + [0] * 7
 
 
-def test_distance_is_exact_within_reach_and_larger_beyond():
+def test_feather_follows_the_exact_euclidean_distance():
     mask = np.random.default_rng(0).random((23, 41)) > 0.985
     points = np.argwhere(mask)
     grid = np.stack(np.mgrid[:23, :41], -1)
-    true = np.sqrt(((grid[:, :, None] - points) ** 2).sum(-1)).min(-1)
-    for reach in (0, 1, 5, 60):
-        near = true <= reach
-        found = distance_within(mask, reach)
-        assert np.array_equal(found[near], true[near]) and (found[~near] > reach).all()
+    distance = np.sqrt(((grid[:, :, None] - points) ** 2).sum(-1)).min(-1)
+    for dilate in (0, 1, 5, 60):
+        assert np.array_equal(feathered(mask, dilate, 0), distance <= dilate)
+        expected = np.clip(1 - (distance - dilate) / 7, 0, 1).astype(np.float32)
+        assert np.array_equal(feathered(mask, dilate, 7), expected)
 
 
 def test_working_size_keeps_shape_and_area():
@@ -83,17 +82,17 @@ def test_labels_without_defect_have_nothing_to_edit_under_a_mask():
     assert region.box == (0, 0, 64, 64) and region.mask.all()
 
 
-def test_crops_are_squares_in_the_picture_that_share_out_the_defects():
+def test_crops_are_squares_in_the_image_and_each_defect_belongs_to_one():
     config = AugmentConfig(crop='defect', crop_min=32, crop_context=1.0, mask_dilate=1, mask_feather=1)
     weight = feathered(label_with((2, 2), (6, 6), (60, 80), (61, 80)) > 0, 1, 1)
     boxes = crop_boxes(weight, config)
-    # The defect of two pixels is the largest; the two at the corner lie in one crop pushed into the picture.
+    # The defect of two pixels is the largest; the two at the corner lie in one crop moved into the image.
     assert [box for box, _ in boxes] == [(64, 45, 96, 77), (0, 0, 32, 32)]
-    assert np.array_equal(sum(own for _, own in boxes), weight)
-    assert all((own > 0).sum() == (cut(own, box) > 0).sum() for box, own in boxes)
+    assert np.array_equal(sum(part for _, part in boxes), weight)
+    assert all((part > 0).sum() == (cut(part, box) > 0).sum() for box, part in boxes)
 
 
-def test_a_defect_too_long_for_a_square_takes_the_whole_picture():
+def test_a_defect_too_long_for_a_square_takes_the_whole_image():
     label = np.zeros((40, 200), np.uint8)
     label[20, 10:190] = 1
     regions = plan_regions(label, AugmentConfig(crop='defect', crop_min=32))
@@ -111,7 +110,7 @@ def test_crop_limit_keeps_the_largest():
 def test_crops_without_label_mask_fade_at_inner_borders_only():
     config = AugmentConfig(crop='defect', blend='none', crop_min=32, mask_feather=3)
     (region,) = plan_regions(label_with((0, 48)), config)
-    assert region.box[1] == 0 and region.weight[0, 16] == 1  # the picture's own border
+    assert region.box[1] == 0 and region.weight[0, 16] == 1  # the border of the image
     assert region.weight[-1, 16] == pytest.approx(0.25) and region.weight[5, 0] == pytest.approx(0.25)
 
 

@@ -1,4 +1,4 @@
-"""Captured graphs compute what eager passes do; needs a GPU."""
+"""Captured graphs compute the same as eager passes; needs a GPU."""
 
 import pytest
 import torch

@@ -28,12 +28,12 @@ def error(model, inversion, **options):
     return difference.square().mean().item()
 
 
-def test_all_methods_share_the_start_and_differ_in_what_they_keep(inversions):
-    kept = {
+def test_all_methods_share_the_start_and_differ_in_what_they_store(inversions):
+    stored = {
         name: set(inversion.tensors()) - {'latent', 'start', 'steps'}
         for name, inversion in inversions.items()
     }
-    assert kept == {
+    assert stored == {
         'null-text': {'uncond_tokens', 'uncond_pooled'},
         'negative-prompt': {'uncond_tokens', 'uncond_pooled'},
         'direct': {'residuals'},

@@ -14,7 +14,7 @@ from augment.diffusion.model import NonFiniteError
 @pytest.fixture
 def no_network(monkeypatch):
     def refuse(*args, **kwargs):
-        raise AssertionError('the network was asked for')
+        raise AssertionError('the network was used')
 
     monkeypatch.setattr('socket.socket.connect', refuse)
     monkeypatch.setattr('socket.getaddrinfo', refuse)
@@ -35,11 +35,11 @@ def test_a_directory_loads_without_network(tiny_sdxl_dir, no_network):
 
 def test_prompts_are_encoded_as_the_pipeline_does(tiny_model, pipeline):
     prompts = ['photo of a crack', 'a blistering']
-    found = tiny_model.encode_prompt(prompts)
+    embeddings = tiny_model.encode_prompt(prompts)
     tokens, _, pooled, _ = pipeline.encode_prompt(prompts, do_classifier_free_guidance=False)
-    torch.testing.assert_close(found.tokens, tokens)
-    torch.testing.assert_close(found.pooled, pooled)
-    assert found.tokens.shape == (2, 77, 64) and found.pooled.shape == (2, 32)
+    torch.testing.assert_close(embeddings.tokens, tokens)
+    torch.testing.assert_close(embeddings.pooled, pooled)
+    assert embeddings.tokens.shape == (2, 77, 64) and embeddings.pooled.shape == (2, 32)
 
 
 def test_images_go_through_the_autoencoder_as_in_the_pipeline(tiny_model, pipeline):
@@ -62,8 +62,8 @@ def test_prediction_is_the_unets(tiny_model, pipeline, tiny_latents):
         expected = pipeline.unet(
             tiny_latents, 321, encoder_hidden_states=tokens, added_cond_kwargs=conditions
         ).sample
-        found = tiny_model.predict(tiny_latents, torch.tensor([321]), tokens, conditions['text_embeds'])
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+        prediction = tiny_model.predict(tiny_latents, torch.tensor([321]), tokens, conditions['text_embeds'])
+    torch.testing.assert_close(prediction, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_sizes_off_the_latent_grid_are_refused(tiny_model):
@@ -71,7 +71,7 @@ def test_sizes_off_the_latent_grid_are_refused(tiny_model):
         tiny_model.encode_images(torch.zeros(1, 3, 64, 60))
 
 
-def test_non_finite_pictures_and_latents_are_named(tiny_model):
+def test_non_finite_images_and_latents_are_named(tiny_model):
     images = torch.zeros(2, 3, 64, 64)
     images[1] = float('nan')
     with pytest.raises(NonFiniteError, match=r'encoding the images in image\(s\) \[1\]'):
@@ -89,7 +89,7 @@ def test_a_missing_path_says_how_to_get_the_model(name, no_network, tmp_path, mo
         load_model(name, device='cpu')
 
 
-def test_a_hub_model_that_is_not_to_be_had_is_the_same_error(monkeypatch):
+def test_a_hub_model_that_cannot_be_loaded_is_the_same_error(monkeypatch):
     asked = []
 
     def unreachable(name, **options):
@@ -148,7 +148,7 @@ def test_unknown_dtype_and_missing_gpu(tiny_sdxl_dir):
             load_model(str(tiny_sdxl_dir))
 
 
-def test_fingerprint_follows_contents_and_dtype_not_place(tiny_sdxl_dir, tiny_model, tmp_path):
+def test_fingerprint_depends_on_content_and_dtype_not_on_the_path(tiny_sdxl_dir, tiny_model, tmp_path):
     copy = tmp_path / 'copy'
     shutil.copytree(tiny_sdxl_dir, copy)
     moved = load_model(str(copy), device='cpu', dtype='fp32')

@@ -1,4 +1,4 @@
-"""The optimisation of null text: masked Adam, per-image stop, and what it achieves on the tiny model."""
+"""Null-text optimisation: masked Adam, the stop of each image, and the gain on the tiny model."""
 
 import copy
 
@@ -18,7 +18,7 @@ PROMPT = 'photo of a crack'
 
 def test_published_rates_and_stops():
     assert [learning_rate(i) for i in (0, 49)] == pytest.approx([0.01, 0.0051])
-    assert learning_rate(120) == 0  # more steps than the rate lasts never climb the loss
+    assert learning_rate(120) == 0  # beyond LEARNING_RATE_STEPS the rate is never negative
     assert [stop_loss(i) for i in (0, 49)] == pytest.approx([1e-5, 5e-4])
 
 
@@ -44,7 +44,7 @@ def prompts(tiny_model):
     return tiny_model.encode_prompt([PROMPT, '']).split()
 
 
-def test_a_stopped_image_does_not_move_any_more(tiny_model, tiny_latents, prompts):
+def test_a_stopped_image_is_not_updated_any_more(tiny_model, tiny_latents, prompts):
     source, null = prompts
     schedule = ddim_schedule(tiny_model.scheduler, 10)
     timestep = schedule.timesteps[0]
@@ -75,12 +75,12 @@ def inverted(tiny_model, tiny_latents):
 
 def test_reconstructs_ten_decibels_better_than_ddim_inversion(tiny_model, tiny_latents, inverted):
     plain = invert(tiny_model, tiny_latents, PROMPT, method='ddim', steps=10)
-    found, lost = (
+    optimised, plain_psnr = (
         psnr(tiny_model, reconstruct(tiny_model, inversion, PROMPT), tiny_latents)
         for inversion in (inverted, plain)
     )
-    assert (found > lost + 10).all(), (found, lost)
-    assert lost.max() < 25  # guidance 15 does break DDIM inversion here
+    assert (optimised > plain_psnr + 10).all(), (optimised, plain_psnr)
+    assert plain_psnr.max() < 25  # guidance 15 does break DDIM inversion here
 
 
 def test_mean_inner_loss_falls_from_step_to_step(inverted):
@@ -117,9 +117,9 @@ def test_batched_and_one_by_one_agree(tiny_model, tiny_latents, monkeypatch):
         assert abs(psnrs[0] - psnrs[1]) < 0.1, psnrs
 
 
-@pytest.mark.parametrize(('dtype', 'lost'), [(torch.float16, 0.5), (torch.bfloat16, 1.5)])
-def test_half_precision_keeps_the_gain(tiny_model, tiny_latents, inverted, dtype, lost):
-    """Of the 14 dB over plain DDIM inversion; single images move by 0.5 dB with any rounding of the gradients."""
+@pytest.mark.parametrize(('dtype', 'loss_db'), [(torch.float16, 0.5), (torch.bfloat16, 1.5)])
+def test_half_precision_keeps_the_gain(tiny_model, tiny_latents, inverted, dtype, loss_db):
+    """The gain is 14 dB over plain DDIM inversion; single images change by 0.5 dB with any rounding of gradients."""
     half = EditModel(
         copy.deepcopy(tiny_model.unet),
         tiny_model.vae,
@@ -129,10 +129,10 @@ def test_half_precision_keeps_the_gain(tiny_model, tiny_latents, inverted, dtype
         id='tiny',
         dtype=dtype,
     )
-    found = invert(half, tiny_latents, PROMPT, steps=10)
-    assert found.uncond_tokens.dtype == found.start.dtype == torch.float32
+    inversion = invert(half, tiny_latents, PROMPT, steps=10)
+    assert inversion.uncond_tokens.dtype == inversion.start.dtype == torch.float32
     full, reduced = (
         psnr(tiny_model, reconstruct(model, inversion, PROMPT), tiny_latents).mean()
-        for model, inversion in ((tiny_model, inverted), (half, found))
+        for model, inversion in ((tiny_model, inverted), (half, inversion))
     )
-    assert reduced > full - lost, (full, reduced)
+    assert reduced > full - loss_db, (full, reduced)

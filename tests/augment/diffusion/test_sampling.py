@@ -1,4 +1,4 @@
-"""Steps asked from the scheduler, and guided predictions."""
+"""DDIM steps of the scheduler, guided predictions, and the CUDA graph runner."""
 
 import contextlib
 
@@ -90,8 +90,8 @@ def test_guidance_in_one_batch_or_two_passes(tiny_model, tiny_latents):
         torch.testing.assert_close(guided, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_warming_up_and_capturing_leave_no_trace_in_the_state(tiny_model, monkeypatch):
-    """The order of capture, with a stand-in for the GPU; test_cuda_graphs.py has the real one."""
+def test_warming_up_and_capturing_leave_the_state_unchanged(tiny_model, monkeypatch):
+    """The order of capture, with a replaced torch.cuda; test_cuda_graphs.py uses a real GPU."""
     counter = torch.zeros(1)
 
     def run():

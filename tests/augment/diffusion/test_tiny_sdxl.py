@@ -1,4 +1,4 @@
-"""The tiny model is what the other tests take it for."""
+"""Properties of the tiny model that the other tests rely on."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def test_the_directory_loads_and_generates(pipeline):
     assert result.images.isfinite().all()
 
 
-def test_both_attention_kinds_stand_in_every_kind_of_block(pipeline):
+def test_both_attention_kinds_are_in_every_kind_of_block(pipeline):
     names = {(name.split('_')[0], name.split('.')[-2]) for name in pipeline.unet.attn_processors}
     assert names == {(place, kind) for place in ('down', 'mid', 'up') for kind in ('attn1', 'attn2')}
 

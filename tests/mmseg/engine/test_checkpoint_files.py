@@ -44,14 +44,14 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / 'new').iterdir()] == ['file.bin']
 
 
-def test_takes_the_pointer_or_what_came_after_it(tmp_path):
+def test_resumes_from_the_pointer_or_a_later_checkpoint(tmp_path):
     early, late = _checkpoint(tmp_path, 900, age=30), _checkpoint(tmp_path, 1000, age=10)
     assert find_last_whole_checkpoint(tmp_path) == str(late)
     _point(tmp_path, early, age=20)  # killed between the file and the pointer
     assert find_last_whole_checkpoint(tmp_path) == str(late)
 
 
-def test_leaves_out_an_earlier_run(tmp_path):
+def test_ignores_checkpoints_of_an_earlier_run(tmp_path):
     _checkpoint(tmp_path, 40000, age=500)
     new = _checkpoint(tmp_path, 4000, age=20)
     _point(tmp_path, new, age=19)
@@ -68,11 +68,11 @@ def test_skips_a_broken_file_with_a_warning(tmp_path):
 
 
 def test_checkpoints_in_another_folder(tmp_path):
-    elsewhere = tmp_path / 'ckpt'
-    elsewhere.mkdir()
-    path = _checkpoint(elsewhere, 2)
+    other_folder = tmp_path / 'ckpt'
+    other_folder.mkdir()
+    path = _checkpoint(other_folder, 2)
     assert find_last_whole_checkpoint(tmp_path) is None
-    assert find_last_whole_checkpoint(tmp_path, elsewhere) == str(path)
+    assert find_last_whole_checkpoint(tmp_path, other_folder) == str(path)
     _point(tmp_path, path)
     assert find_last_whole_checkpoint(tmp_path) == str(path)
 

@@ -72,7 +72,7 @@ def test_refuses_other_pickles(tmp_path, content, named, zip_format):
     assert 'add_safe_globals' in str(refusal.value)
 
 
-def test_stays_safe_where_torch_is_told_otherwise(tmp_path, monkeypatch):
+def test_is_safe_even_if_torch_defaults_to_unpickling(tmp_path, monkeypatch):
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '0')
     monkeypatch.delenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD')
     monkeypatch.setattr(torch.load, '__kwdefaults__', {**torch.load.__kwdefaults__, 'weights_only': False})

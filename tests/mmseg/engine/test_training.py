@@ -56,7 +56,7 @@ def test_resume_gives_the_losses_of_an_uninterrupted_run(experiment, tmp_path, w
     assert history.data[0].tolist() == pytest.approx([whole.losses[i] for i in range(6)])
 
 
-def test_resume_keeps_a_seed_that_was_drawn(experiment, tmp_path):
+def test_resume_uses_the_drawn_seed(experiment, tmp_path):
     options = {'train_cfg.max_iters': 3, 'randomness.seed': None}
     _, drawn = _run(experiment(**options), die_at=2)
     resumed, runner = _run(experiment(resume=True, **options))
@@ -65,7 +65,7 @@ def test_resume_keeps_a_seed_that_was_drawn(experiment, tmp_path):
     assert resumed.losses[2] == whole.losses[2]
 
 
-def test_resume_makes_up_for_a_validation(experiment):
+def test_resume_runs_a_missed_validation(experiment):
     options = {'train_cfg.max_iters': 4, 'train_cfg.val_interval': 2}
 
     class _DiesInValidation(Hook):
@@ -105,7 +105,7 @@ def test_checkpoint_is_plain(experiment):
         )
 
 
-def test_the_runner_of_mmengine_does_as_well(experiment):
+def test_works_with_the_runner_of_mmengine(experiment):
     expected, _ = _run(experiment())
     actual, runner = _run(experiment(), runner_type=Runner)
     assert type(runner.train_loop).__module__ == 'mmseg.engine.loops'
@@ -193,7 +193,7 @@ def test_compiles_the_core(experiment):
         build_runner(experiment(compile=dict(target='los_tensors'))).train()
 
 
-def test_runs_of_one_process_keep_to_themselves(experiment, tmp_path):
+def test_runs_of_one_process_share_no_state(experiment, tmp_path):
     visualizer = dict(
         type='SegLocalVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')]
     )

@@ -141,7 +141,7 @@ def test_prediction_without_samples_keeps_the_network_size():
     assert len(prediction) == 2 and prediction[0].pred_sem_seg.data.shape == (1, 8, 12)
 
 
-def test_windows_that_do_not_overlap_stand_side_by_side():
+def test_windows_that_do_not_overlap_are_placed_side_by_side():
     model = build(test_cfg=dict(mode='slide', crop_size=(8, 8), stride=(8, 8)))
     pixels = image(1, 16, 24)
     slid = model.inference(pixels, [dict(ori_shape=(16, 24), img_shape=(16, 24))])

@@ -1,9 +1,11 @@
 """The command ``wta-seg``: every subcommand shows its help without heavy imports; completion, version, errors."""
 
+import os
 import re
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,11 @@ GROUPS = {
     'convert': ['palette', 'binary', 'values', 'labelme', 'coco'],
     'bench': ['data', 'train', 'edit', 'flops'],
 }
+
+#: The scripts that are shims of a subcommand; the weight converters have command lines of their own.
+ROOT = Path(__file__).resolve().parents[3]
+SCRIPTS = [path for path in sorted(ROOT.glob('tools/**/*.py')) if path.parent.name != 'model_converters']
+SCRIPTS += sorted(ROOT.glob('bash/*.py'))
 
 PAGES = [[], *([name] for name in COMMANDS), *([name, part] for name in GROUPS for part in GROUPS[name])]
 
@@ -40,6 +47,15 @@ def test_help_imports_nothing_heavy(words):
     assert 'usage' in page.lower()
     if not words:
         assert all(re.search(rf'\s{name}\s', page) for name in COMMANDS)
+
+
+@pytest.mark.parametrize('script', SCRIPTS, ids=lambda path: path.stem)
+def test_scripts_run_from_another_folder_and_show_help(script, tmp_path):
+    env = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
+    command = [sys.executable, script, '--help']
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert 'usage' in done.stdout.lower()
 
 
 @pytest.mark.parametrize('name', COMMANDS)

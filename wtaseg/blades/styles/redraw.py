@@ -74,7 +74,9 @@ def restyle(
     np.clip(ground, 0, None, out=ground)
     reach *= part.metal
     styled = twin + reach[..., None] * (ground - twin)
-    return _labelled(part, clean, twin, styled, label)
+    # Beyond the reach nothing is styled, so what the twin left unlabelled there stays unlabelled.
+    near = (part.metal > 0.5) & (reach > 0)
+    return _labelled(near, clean, twin, styled, label)
 
 
 def _window(mask: np.ndarray) -> tuple[slice, slice] | None:
@@ -90,12 +92,12 @@ def _window(mask: np.ndarray) -> tuple[slice, slice] | None:
 
 
 def _labelled(
-    part: Part, clean: np.ndarray, twin: np.ndarray, styled: np.ndarray, label: np.ndarray
+    allowed: np.ndarray, clean: np.ndarray, twin: np.ndarray, styled: np.ndarray, label: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    metal = part.metal > 0.5
-    visible = ((strongest(styled - clean) > VISIBLE) & metal).astype(np.uint8)
+    """The styled scene and its label: what is visible against ``clean`` where ``allowed`` is True."""
+    visible = ((strongest(styled - clean) > VISIBLE) & allowed).astype(np.uint8)
     visible = cv2.morphologyEx(visible, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
-    visible = fill_holes(visible, LARGEST_GAP) & metal
+    visible = fill_holes(visible, LARGEST_GAP) & allowed
     lost = _lost(label, visible)
     if lost.any():
         styled = np.where(_grown(lost, 2)[..., None], twin, styled)

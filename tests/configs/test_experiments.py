@@ -1,10 +1,11 @@
-"""Every experiment below ``configs/``: it builds as it stands; narrowed, it trains and is tested."""
+"""Every experiment in ``configs/``: its model is built; with narrow layers it is trained and tested."""
 
 import re
 from pathlib import Path
 
 import pytest
 import torch
+from contract import ARCHITECTURES, assign
 from mmengine.config import Config
 from mmengine.runner.checkpoint import _load_checkpoint
 
@@ -15,11 +16,8 @@ from mmseg.utils.walk import dataset_configs
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
-# what narrows an architecture stands in the models' contract
 
-from contract import ARCHITECTURES, assign  # noqa: E402
-
-TWELVE = {
+PUBLISHED = {
     'gcnet',
     'apcnet',
     'pspnet',
@@ -30,15 +28,17 @@ TWELVE = {
     'bisenetv2',
     'beit',
     'vit',
+    'ccnet',
+    'danet',
 }
-TWELVE |= {'ccnet', 'danet'}
 
 
 def _parts(model: dict) -> tuple[str, ...]:
     return tuple(model[key]['type'] for key in ('backbone', 'neck', 'decode_head') if key in model)
 
 
-NARROWING = {_parts(architecture.config()): architecture.options for architecture in ARCHITECTURES}
+#: Options that make the layers of an architecture narrow, from the contract test of the models.
+NARROW_OPTIONS = {_parts(architecture.config()): architecture.options for architecture in ARCHITECTURES}
 
 
 def _heads(model: dict) -> list[dict]:
@@ -51,7 +51,7 @@ def path(request):
     return request.param
 
 
-def test_builds_as_it_stands(path):
+def test_the_model_is_built(path):
     cfg = Config.fromfile(path)
     with torch.device('meta'):
         model = MODELS.build(cfg.model)
@@ -66,17 +66,17 @@ def test_builds_as_it_stands(path):
         assert all(head.loss_decode == focal for head in _heads(cfg.model))
 
 
-def test_says_how_it_is_run(path):
+def test_the_docstring_has_the_command(path):
     docstring = path.read_text().split('"""')[1]
     name = path.relative_to(ROOT).as_posix()
     assert name in docstring or 'make demo' in docstring
-    if path.parent.name in TWELVE and 'demo' not in path.stem:
+    if path.parent.name in PUBLISHED and 'demo' not in path.stem:
         assert re.search(r'mIoU \d+\.?\d*, mAcc \d+\.?\d*', docstring)
 
 
 def test_every_published_model_has_both_experiments():
     for suffix in ('_4xb4-40k_wta-512x512', '_4xb4-40k_wta_aug_peeling-512x512'):
-        assert {path.parent.name for path in CONFIGS if path.stem.endswith(suffix)} == TWELVE
+        assert {path.parent.name for path in CONFIGS if path.stem.endswith(suffix)} == PUBLISHED
 
 
 def test_the_batch_job_lists_every_published_experiment():
@@ -90,8 +90,8 @@ def test_the_batch_job_lists_every_published_experiment():
 def test_trains_and_is_tested(path, blades, tmp_path, monkeypatch):
     monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
     cfg = shrink(Config.fromfile(path), iterations=2, samples=2)
-    for key, value in NARROWING[_parts(cfg.model)].items():
-        if key != 'backbone.img_size':  # which the smaller images have set
+    for key, value in NARROW_OPTIONS[_parts(cfg.model)].items():
+        if key != 'backbone.img_size':  # set by shrink
             assign(cfg.model, key.split('.'), value)
     for split in ('train', 'val', 'test'):
         for dataset in dataset_configs(cfg[f'{split}_dataloader'].dataset):
