@@ -7,7 +7,7 @@
 #       [--cfg-options KEY=VALUE …]                          for every candidate
 #   bash bash/run_main.sh --help                             all options
 #
-# Run again, it skips what is finished and goes on with what broke off.
+# Run again, it skips what is finished and continues what was interrupted.
 set -u
 
 # Training configs below MODEL_CONFIG_PATH, without .py:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from wtaseg.runs.records import RunRecord
+from wtaseg.runs.spec import UNKNOWN
 
 
 def row_labels(runs: Sequence[RunRecord]) -> list[str]:
@@ -41,6 +42,8 @@ def _augmentation_text(run: RunRecord) -> str:
     word = run.spec.augmentation
     if word is None:
         return 'w/o aug.'
+    if word == UNKNOWN:
+        return UNKNOWN
     return f'w/ {word.capitalize()} aug.' if word else 'w/ aug.'
 
 
@@ -50,4 +53,6 @@ def _shortest(runs: Sequence[RunRecord], *forms: Callable[[RunRecord], str]) -> 
         labels = [form(run) for run in runs]
         if len({(run.spec.model, label) for run, label in zip(runs, labels)}) == len(runs):
             return labels
-    return [run.name for run in runs]
+    names = [run.spec.name for run in runs]
+    # a folder that was copied has the name of the other
+    return names if len(set(names)) == len(runs) else [run.name for run in runs]

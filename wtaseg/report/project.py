@@ -26,7 +26,7 @@ def tabulate(runs: Sequence[RunRecord]) -> Table:
     ordered = [
         run
         for group in groups.values()
-        for run in sorted(group, key=lambda run: (run.spec.augmentation is None, run.name))
+        for run in sorted(group, key=lambda run: (run.spec.augmentation is None, run.spec.name))
     ]
     classes = foreground_classes(ordered)
     alone = all(len(group) == 1 for group in groups.values())

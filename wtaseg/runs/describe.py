@@ -76,17 +76,13 @@ def describe_run(
     )
 
 
-def leaf_datasets(dataset: Any) -> Iterator[Mapping]:
+def leaf_datasets(dataset: Mapping | None) -> Iterator[Mapping]:
     """The configs of the datasets that read files, inside those that concatenate, repeat or mix them."""
-    if isinstance(dataset, Mapping):
-        inner = dataset.get('datasets', dataset.get('dataset'))
-        if inner is None:
-            yield dataset
-        else:
-            yield from leaf_datasets(inner)
-    elif isinstance(dataset, (list, tuple)):
-        for item in dataset:
-            yield from leaf_datasets(item)
+    from mmseg.utils.walk import dataset_configs
+
+    for config in dataset_configs(dataset) if dataset else ():
+        if not {'dataset', 'datasets'} & config.keys():
+            yield config
 
 
 def _root(dataset: Mapping) -> str:

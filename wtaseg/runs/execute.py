@@ -22,6 +22,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mmengine.config import Config
@@ -226,17 +228,15 @@ class ExperimentRun:
         else:
             self._print(f'{count} images in {self.layout.test}: ground truth left, prediction right')
 
-    def _launch(
-        self, tool: str, arguments: list[str], options: list[str] | tuple[str, ...], log: Path
-    ) -> None:
+    def _launch(self, tool: str, arguments: list[str], options: Sequence[str], log: Path) -> None:
         """Run ``train`` or ``test`` as a process of its own."""
         command = tool_command(tool, arguments, self.job.root, self.job.gpus)
         if options:
             command += ['--cfg-options', *options]
-        context, root = self.context, self.job.root
+        env = self.context.env
         # this interpreter in dist_*.sh too, and this project's packages, installed or not
-        search = os.pathsep.join(filter(None, [str(root or ''), context.env.get('PYTHONPATH')]))
-        context.env.update(PYTHON=sys.executable, PYTHONPATH=search)
+        search = os.pathsep.join(filter(None, [str(self.job.root or ''), env.get('PYTHONPATH')]))
+        context = replace(self.context, env=env | {'PYTHON': sys.executable, 'PYTHONPATH': search})
         status = run_logged(command, log, self.job.base, context, keep_open=[self.lock])
         if status:
             raise ExperimentError(f'{tool}: {reason(status, log)}', log)

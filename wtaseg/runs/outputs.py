@@ -7,6 +7,7 @@ mmsegmentation has both in one place, ``<time>``.
 import json
 import math
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,35 +52,40 @@ def plain_work_folders(folder: Path) -> list[Path]:
     return sorted(folders)
 
 
-def read_scores(path: Path) -> dict[str, ClassScore]:
+def read_scores(path: Path, metrics: str | None = None) -> dict[str, ClassScore]:
     """Results of the last test: of its JSON file, or else of the table in its log; empty where there are none.
 
-    Raises:
-        ValueError: the JSON file is not JSON.
+    A truncated file, as a killed test leaves it, is skipped and reported on stderr.
+
+    Args:
+        path: the run's folder.
+        metrics: the JSON file, relative to it, where that is known.
     """
-    files = sorted(
-        file
-        for pattern in ('test/*/*.json', '*/*.json')
-        for file in path.glob(pattern)
-        if file.stem == file.parent.name
-    )
-    metrics = {}
-    if files:
-        try:
-            metrics = json.loads(files[-1].read_text(encoding='utf-8'))
-        except json.JSONDecodeError as error:
-            raise ValueError(f'{files[-1]}: not JSON ({error}); test again to write it anew') from None
-        if not isinstance(metrics, dict):
-            raise ValueError(f'{files[-1]}: not the metrics of a test; expected a JSON object')
-    scores = {
+    named = path / metrics if metrics else None
+    if named is not None and named.is_file():
+        files = [named]
+    else:
+        json_files = (file for pattern in ('test/*/*.json', '*/*.json') for file in path.glob(pattern))
+        files = sorted((file for file in json_files if file.stem == file.parent.name), reverse=True)
+    for file in files:
+        if scores := _json_scores(file):
+            return scores
+    log = path / 'test/test_log.txt'
+    return read_table(log.read_text(encoding='utf-8', errors='replace')) if log.is_file() else {}
+
+
+def _json_scores(file: Path) -> dict[str, ClassScore]:
+    try:
+        metrics = json.loads(file.read_text(encoding='utf-8'))
+    except ValueError:
+        print(f'{file}: not complete JSON, skipped', file=sys.stderr)
+        return {}
+    items = metrics.items() if isinstance(metrics, dict) else ()
+    return {
         key.removeprefix('IoU.'): ClassScore(to_number(value), to_number(metrics.get(f'Acc.{key[4:]}')))
-        for key, value in metrics.items()
+        for key, value in items
         if key.startswith('IoU.')
     }
-    log = path / 'test/test_log.txt'
-    if not scores and log.is_file():
-        scores = read_table(log.read_text(encoding='utf-8', errors='replace'))
-    return scores
 
 
 def read_table(text: str) -> dict[str, ClassScore]:

@@ -32,7 +32,7 @@ from wtaseg.runs.outputs import (
 )
 from wtaseg.runs.recorded import NotLiteral, read_config
 from wtaseg.runs.select import read_rows, validations_of
-from wtaseg.runs.spec import RunSpec, read_spec
+from wtaseg.runs.spec import UNKNOWN, RunSpec, read_spec
 
 DONE, FAILED, UNFINISHED, MISSING = 'done', 'failed', 'unfinished', 'missing'
 
@@ -104,11 +104,11 @@ class RunRecord:
 
 
 def read_project(project: str | Path, *, trust: bool = False) -> list[RunRecord]:
-    """All runs of a project or of plain work folders, by name.
+    """All runs of a project or of plain work folders, in the order of the names they were started with.
 
     Raises:
         FileNotFoundError: the folder holds no run.
-        ValueError: a ``run.json`` or a result cannot be read.
+        ValueError: a ``run.json`` or a ``state.json`` cannot be read.
     """
     project = Path(project)
     exp = project / 'exp'
@@ -126,14 +126,15 @@ def read_project(project: str | Path, *, trust: bool = False) -> list[RunRecord]
             f'{project}: no run found; expected {project}/exp/<dir>/<model>/train as bash/run_main.sh makes it, '
             f'or {project}/<time>/vis_data as mmsegmentation does'
         )
-    return runs
+    # in an order that does not depend on folders that were renamed
+    return sorted(runs, key=lambda run: (run.spec.name, run.name))
 
 
 def read_run(folder: str | Path, *, trust: bool = False) -> RunRecord:
     """The run in ``<project>/exp/<name>``, or in a plain work folder; also one that does not exist yet.
 
     Raises:
-        ValueError: its ``run.json`` or a result cannot be read.
+        ValueError: its ``run.json`` or ``state.json`` cannot be read.
     """
     folder = Path(folder)
     return _read(folder, RunLayout.of(folder) or folder.name, trust)
@@ -143,7 +144,8 @@ def _read(path: Path, place: RunLayout | str, trust: bool) -> RunRecord:
     """One run; ``place`` is its place in a project, or the name of a plain work folder."""
     name = place.name if isinstance(place, RunLayout) else place
     spec, unread = _spec(path, name, trust)
-    scores = read_scores(path)
+    state = _state(place, spec) if isinstance(place, RunLayout) else None
+    scores = read_scores(path, (state or {}).get('metrics'))
     if not spec.classes:
         # IoUMetric writes them in the order of their ids
         spec = replace(spec, classes=tuple(scores))
@@ -154,7 +156,6 @@ def _read(path: Path, place: RunLayout | str, trust: bool) -> RunRecord:
         }
         for step, row in validations_of(rows).items()
     }
-    state = _state(place, spec) if isinstance(place, RunLayout) else None
     error = (state or {}).get('error')
     if error:
         status = FAILED
@@ -194,7 +195,8 @@ def _spec(path: Path, name: str, trust: bool) -> tuple[RunSpec, str | None]:
         unread = str(error)
     spec = describe_run(config, name)
     if spec.augmentation is None and 'augmentation' not in config:
-        spec = replace(spec, augmentation=augmentation_from_names([name]))
+        by_name = augmentation_from_names([name])
+        spec = replace(spec, augmentation=UNKNOWN if unread and by_name is None else by_name)
     return spec, unread
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from wtaseg.io import write
 
 FORMAT = 1
+# augmentation of a run whose config was not read
+UNKNOWN = '?'
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class RunSpec:
         model: display name of the architecture, as in the published tables: ``'Fast-SCNN'``.
         dataset: name of the training data, ``'wta_512'``.
         augmentation: the word of the edited training images (``'peeling'``), ``''`` for edited images of several
-            or unknown words, None for original images alone.
+            or unknown words, None for original images alone, :data:`UNKNOWN` where the config was not read.
         loss: losses of the last decode head, ``'FocalLoss'`` or ``'DiceLoss + CrossEntropyLoss'``.
         loss_parameters: the losses' numbers by name, ``{'gamma': 2.0}``; with several losses the names are
             ``'FocalLoss.gamma'``. Weights of losses are left out.
@@ -58,7 +60,9 @@ class RunSpec:
 
     @property
     def trained_on(self) -> str:
-        """``'Original'`` or ``'w/ Augmented'``, as in the published tables."""
+        """``'Original'`` or ``'w/ Augmented'``, as in the published tables, or :data:`UNKNOWN`."""
+        if self.augmentation == UNKNOWN:
+            return UNKNOWN
         return 'Original' if self.augmentation is None else 'w/ Augmented'
 
     def loss_label(self, parameters: bool = False) -> str:

@@ -101,18 +101,23 @@ def test_classes_may_stand_in_the_config():
     assert spec.classes == ('sound', 'cracked') and spec.palette == ((1, 2, 3), (4, 5, 6))
 
 
-def test_renaming_the_folder_does_not_change_the_table(tmp_path):
-    for name, augmentation in (('net/a', None), ('net/a_aug_rust', 'rust')):
+def test_renaming_folders_does_not_change_the_table(tmp_path):
+    for name, model, augmentation in (
+        ('net/a', 'My Net', None),
+        ('net/a_aug_rust', 'My Net', 'rust'),
+        ('net/b', 'My Net', None),
+        ('other/a', 'Other Net', None),
+    ):
         path = write_run(tmp_path, name, TEST)
-        spec = RunSpec(name, 'net/a', 'My Net', augmentation=augmentation, classes=SPEC.classes)
+        spec = RunSpec(name, 'net/a', model, augmentation=augmentation, classes=SPEC.classes)
         write_spec(spec, path / 'run.json')
     before = markdown(tabulate(read_project(tmp_path)))
-    assert '| **My Net** | w/ Augmented |' in before
-    (tmp_path / 'exp/net/a_aug_rust').rename(tmp_path / 'exp/net/b')
+    assert '| **My Net** | net/a_aug_rust |' in before and '| **Other Net** | other/a |' in before
+    (tmp_path / 'exp/net/a_aug_rust').rename(tmp_path / 'exp/net/0')
     (tmp_path / 'exp/net/a').rename(tmp_path / 'exp/net/z_aug_dent')
-    (tmp_path / 'exp/net').rename(tmp_path / 'exp/other')
+    (tmp_path / 'exp/net').rename(tmp_path / 'exp/z')
     assert markdown(tabulate(read_project(tmp_path))) == before
-    assert [run.name for run in read_project(tmp_path)] == ['other/b', 'other/z_aug_dent']
+    assert [run.name for run in read_project(tmp_path)] == ['z/z_aug_dent', 'z/0', 'z/b', 'other/a']
 
 
 def test_the_normal_class_is_known_by_name_not_by_place(tmp_path):
@@ -165,7 +170,7 @@ def test_reading_results_executes_nothing(tmp_path, code):
     assert not trap.exists()
     assert (run.spec.model, run.spec.loss, run.foreground_miou) == ('dir', '', 30)
     assert 'config.py:' in run.unread and '--trust' in run.unread
-    assert '| **dir** | Original | 40.00 |' in markdown(tabulate([run]))
+    assert '| **dir** | ? | 40.00 |' in markdown(tabulate([run]))
     with pytest.raises(NotLiteral):
         _ = run.test_config
     assert not trap.exists()
@@ -203,3 +208,24 @@ def test_state_of_the_job_says_how_a_run_stands(tmp_path):
     layout.state.write_text('{')
     with pytest.raises(ValueError, match=r'state\.json: not JSON'):
         read_run(path)
+
+
+def test_a_truncated_result_of_a_killed_test_is_skipped(tmp_path, capsys):
+    path = write_run(tmp_path, 'net/a', TEST)
+    later = path / 'test/20250102_000000/20250102_000000.json'
+    later.parent.mkdir()
+    later.write_text('{"IoU.defect": 9')
+    assert read_run(path).foreground_miou == 30
+    assert f'{later}: not complete JSON' in capsys.readouterr().err
+
+
+def test_scores_are_those_that_the_job_recorded(tmp_path):
+    path = write_run(tmp_path, 'net/a', TEST)
+    later = path / 'test/20250102_000000/20250102_000000.json'
+    later.parent.mkdir()
+    later.write_text(json.dumps(TEST | {'IoU.broken': 60}))
+    assert read_run(path).foreground_miou == 50
+    layout = RunLayout(tmp_path, 'net/a')
+    layout.job.mkdir(parents=True)
+    layout.state.write_text(json.dumps({'metrics': 'test/20250101_010000/20250101_010000.json'}))
+    assert read_run(path).foreground_miou == 30

@@ -159,7 +159,7 @@ def test_wrong_answers_are_refused(root, answers, message):
     assert not (root / 'work_dirs').exists() and not (root.parent / 'hacked').exists()
 
 
-def test_asked_and_answered_it_runs_the_list_at_its_head(root):
+def test_after_the_prompts_the_list_in_the_script_is_run(root):
     script = root / 'bash/run_main.sh'
     text = script.read_text()
     head, tail = text.split('TEST_CANDI=(', 1)
@@ -187,7 +187,7 @@ def test_asked_and_answered_it_runs_the_list_at_its_head(root):
     )
 
 
-def test_flags_ask_nothing_and_a_failure_leaves_the_others_their_turn(root):
+def test_with_flags_there_are_no_prompts_and_a_failure_does_not_stop_the_others(root):
     (root / 'break').write_text('train a 5')
     (root.parent / 'list.txt').write_text(
         '# the study\nnet/a\nnet/none\nnet/b --as net/b1 randomness.seed=1  # first\nnet/b --as net/b2\n'
@@ -236,7 +236,7 @@ def test_wrong_flags_are_refused(root, flags, message):
     assert not (root / 'work_dirs').exists()
 
 
-def test_finished_is_skipped_and_a_broken_training_resumes(root, capsys):
+def test_a_finished_run_is_skipped_and_an_interrupted_training_resumes(root, capsys):
     (root / 'break').write_text('train a 5')
     assert run_all(make_job(root), [A, B]) == 1
     assert tools_run(root) == [('train', 'a'), ('train', 'b'), ('test', 'b')]
@@ -250,7 +250,7 @@ def test_finished_is_skipped_and_a_broken_training_resumes(root, capsys):
     assert tools_run(root) == []
 
 
-def test_only_a_test_that_broke_off_runs_again(root):
+def test_a_failed_test_runs_again_without_a_training(root):
     (root / 'break').write_text('test a')
     assert run_all(make_job(root), [A]) == 1
     row = json.loads((root / 'work_dirs/my project/job/summary.json').read_text())[0]
@@ -261,7 +261,7 @@ def test_only_a_test_that_broke_off_runs_again(root):
     assert tools_run(root) == [('test', 'a')]
 
 
-def test_changed_settings_are_never_skipped_in_silence(root, capsys):
+def test_changed_settings_are_refused_or_trained_again(root, capsys):
     assert run_all(make_job(root), [A]) == 0
     calls(root)
     changed = make_job(root, overrides=('model.decode_head.loss_decode.gamma=5.0',))
@@ -277,7 +277,7 @@ def test_changed_settings_are_never_skipped_in_silence(root, capsys):
     assert len(list((root / 'work_dirs/my project/replaced/net').glob('a-*/train/ckpt/iter_4.pth'))) == 1
 
 
-def test_changed_settings_of_the_test_ask_for_a_test_alone(root, capsys):
+def test_changed_settings_of_the_test_need_a_test_alone(root, capsys):
     assert run_all(make_job(root), [A]) == 0
     calls(root)
     for _ in range(2):
@@ -379,11 +379,11 @@ def test_checkpoints_follow_the_validations(root):
     assert f'{hook}by_epoch=True' not in checkpoint_options(by_epoch, smoke=True)[0]
 
 
-def test_max_keep_ckpts_is_done_when_the_best_is_known(root):
+def test_max_keep_ckpts_is_applied_when_the_best_is_known(root):
     job = make_job(root, overrides=('default_hooks.checkpoint.max_keep_ckpts=1',))
     assert run_all(job, [A]) == 0
-    kept = (root / 'work_dirs/my project/exp/net/a/train/ckpt').iterdir()
-    assert sorted(path.name for path in kept) == ['iter_4.pth', 'iter_6.pth']
+    checkpoints = (root / 'work_dirs/my project/exp/net/a/train/ckpt').iterdir()
+    assert sorted(path.name for path in checkpoints) == ['iter_4.pth', 'iter_6.pth']
 
 
 def test_settings_are_compared_by_key(root):
