@@ -9,8 +9,9 @@ shown without them.
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import get_args
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 
 #: Environment variable that shows the traceback of errors in user input.
 TRACEBACK = 'WTA_SEG_TRACEBACK'
@@ -45,11 +46,25 @@ def version() -> str:
     return __version__
 
 
+def refuse_fractions(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse 2.5 where an integer is expected: cyclopts would round it to 2.
+
+    Raises:
+        CycloptsError: a value is not an integer.
+    """
+    for argument in arguments:
+        if int in (argument.hint, *get_args(argument.hint)):
+            for token in argument.tokens:
+                if '.' in token.value:
+                    raise CycloptsError(msg=f'{argument.name}: {token.value!r} is not a whole number')
+
+
 def make_app(name: str, **options) -> App:
     """An application with the settings that all commands share: flags have no ``--no-`` form, and a repeated
     option replaces the earlier value, or adds to it if it takes several."""
     return App(
         name=name,
+        config=refuse_fractions,
         default_parameter=Parameter(negative=(), allow_repeating=True),
         suppress_keyboard_interrupt=False,
         **options,
