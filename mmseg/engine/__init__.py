@@ -5,7 +5,14 @@ from mmseg.utils.checkpoint_reading import BrokenCheckpointError, UnsafeCheckpoi
 from .checkpoint_files import find_last_whole_checkpoint
 from .checkpoint_loading import load_checkpoint, read_checkpoint
 from .data_stream import InfiniteSampler
-from .hooks import CheckpointHook, ClassWeightHook, NonFiniteLossError, RuntimeInfoHook, SegVisualizationHook
+from .hooks import (
+    CheckpointHook,
+    ClassWeightHook,
+    LoggerHook,
+    NonFiniteLossError,
+    RuntimeInfoHook,
+    SegVisualizationHook,
+)
 from .loops import IterBasedTrainLoop
 from .optimizers import (
     AmpOptimWrapper,
@@ -23,6 +30,7 @@ __all__ = [
     'IterBasedTrainLoop',
     'LayerDecayOptimizerConstructor',
     'LearningRateDecayOptimizerConstructor',
+    'LoggerHook',
     'NonFiniteLossError',
     'RuntimeInfoHook',
     'SegRunner',
