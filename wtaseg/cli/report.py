@@ -10,8 +10,6 @@ from cyclopts import CycloptsError
 from wtaseg.cli import FAILED, MANY, run_alone
 
 Part = Literal['table', 'curves', 'overlays', 'page']
-# the page shows what the parts before it have drawn
-PARTS: tuple[Part, ...] = ('table', 'curves', 'overlays', 'page')
 
 
 def command(
@@ -58,27 +56,7 @@ def command(
     from wtaseg.report.command import ProjectReport
 
     report = ProjectReport.read(project, trust, runs, labels)
-    out = out or project
-    writers = {
-        'table': lambda: report.table(out),
-        'curves': lambda: report.curves(out / 'curves'),
-        'overlays': lambda: report.overlays(out / 'overlays', images, count),
-        'page': lambda: report.page(out),
-    }
-    # a work folder of mmsegmentation has no predictions, but the rest can be reported
-    optional = ('curves', 'overlays') if not (parts or runs or labels or images) else ()
-    status = 0
-    for part in (part for part in PARTS if part in (parts or PARTS)):
-        try:
-            writers[part]()
-        except ImportError as error:
-            print(f'wta-seg report: results.xlsx is not written: {error}', file=sys.stderr)
-            status = FAILED
-        except ValueError as error:
-            if part not in optional:
-                raise
-            print(f'wta-seg report: no {part}: {error}', file=sys.stderr)
-    return status
+    return 0 if report.write(parts, out or project, images, count) else FAILED
 
 
 def table(project: Path, /, *, out: Path | None = None, trust: bool = False) -> int:

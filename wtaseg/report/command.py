@@ -12,6 +12,8 @@ from wtaseg.report.page import Image, render
 from wtaseg.report.project import draw_overlays, draw_results, make_page, tabulate, write_images
 from wtaseg.runs.records import RunRecord, choose_runs, read_project
 
+# the page shows what the parts before it have drawn
+PARTS = ('table', 'curves', 'overlays', 'page')
 COUNT = 6
 """How many test images are overlaid where the user does not say."""
 
@@ -67,6 +69,45 @@ class ProjectReport:
             labels = [label for run, label in zip(runs, labels) if run.finished]
             runs = [run for run in runs if run.finished]
         return runs, labels or legend_labels(runs)
+
+    def write(
+        self, parts: Sequence[str], folder: Path, images: Sequence[str] = (), count: int | None = None
+    ) -> bool:
+        """Write the parts into a folder, curves and overlays into folders below it.
+
+        Args:
+            parts: some of :data:`PARTS`; empty: all that can be made. A work folder of mmsegmentation, for example,
+                has no predictions to overlay; a line on stderr says so.
+            folder: where the files go.
+            images: for :meth:`overlays`.
+            count: for :meth:`overlays`.
+
+        Returns:
+            Whether every part is complete; the table is not where the workbook's library is not installed.
+
+        Raises:
+            ValueError: no run has been tested, or what was asked for can't be drawn.
+        """
+        writers = {
+            'table': lambda: self.table(folder),
+            'curves': lambda: self.curves(folder / 'curves'),
+            'overlays': lambda: self.overlays(folder / 'overlays', images, count),
+            'page': lambda: self.page(folder),
+        }
+        asked = parts or self.names or self.labels or images or count is not None
+        optional = () if asked else ('curves', 'overlays')
+        complete = True
+        for part in (part for part in PARTS if part in (parts or PARTS)):
+            try:
+                writers[part]()
+            except ImportError as error:
+                print(f'results.xlsx is not written: {error}', file=sys.stderr)
+                complete = False
+            except ValueError as error:
+                if part not in optional:
+                    raise
+                print(f'no {part}: {error}', file=sys.stderr)
+        return complete
 
     def table(self, folder: Path) -> None:
         """Print the table and write ``results.md``, ``results.csv`` and ``results.xlsx``.
