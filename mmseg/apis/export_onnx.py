@@ -7,7 +7,6 @@ PyTorch's logits for two batches, of two sizes if height and width are open.
 """
 
 import json
-import tempfile
 import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -20,6 +19,7 @@ from torch.export import Dim, ExportedProgram
 from mmseg.apis import init_model
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.models.utils import resize
+from mmseg.utils.files import atomic_path
 
 SMALLEST, LARGEST = 64, 4096
 # largest allowed difference of a logit, in standard deviations of all logits; float32 rounding gives about 1e-5
@@ -189,18 +189,15 @@ def export(
     path = Path(path)
     network = Network(model).eval()
     program, sides = trace(network, size, dynamic)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix='.export_onnx_') as folder:
-        draft = Path(folder) / path.name
-        write(program, draft, _describe(model, sides, size))
-        differences = compare(network, draft, _trial_shapes(size, sides))
+    with atomic_path(path) as temporary:
+        write(program, temporary, _describe(model, sides, size))
+        differences = compare(network, temporary, _trial_shapes(size, sides))
         wrong = {shape: value for shape, value in differences.items() if not value <= TOLERANCE}
         if wrong:
             raise ExportError(
                 f"{path}: not written. onnxruntime's logits differ from PyTorch's by {wrong} standard deviations, "
                 f'(N, H, W) first; allowed are {TOLERANCE}. Other versions of onnx, onnxscript or onnxruntime may help.'
             )
-        draft.replace(path)
     return sides, differences
 
 
