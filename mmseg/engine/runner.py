@@ -172,9 +172,9 @@ class SegRunner(Runner):
         # the hook appends the name of the work folder itself, but only when training begins
         name = Path(self.work_dir).name
         return [
-            Path(hook.out_dir) / name
+            hook.folder(self.work_dir) if hasattr(hook, 'folder') else Path(hook.out_dir or '', name)
             for hook in self.hooks
-            if isinstance(hook, CheckpointHook) and hook.out_dir
+            if isinstance(hook, CheckpointHook) and (hook.out_dir or hasattr(hook, 'folder'))
         ]
 
     def _maybe_compile(self, target: str) -> None:

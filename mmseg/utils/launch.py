@@ -1,51 +1,44 @@
 """Configs changed by the flags of training and test."""
 
-import argparse
 import atexit
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch.distributed
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that training and test share."""
-    parser.add_argument(
-        '--work-dir', help='folder of logs and checkpoints; default: work_dirs/<name of the config>'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='change values of the config, e.g. train_dataloader.batch_size=8 "a.b=[1,2]"; no spaces inside a value',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='launcher of this process, for several processes',
-    )
-    # torch.distributed.launch passes it, in either spelling
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+def load_config(
+    path: str | Path,
+    cfg_options: dict[str, Any] | None = None,
+    *,
+    launcher: str = 'none',
+    local_rank: int = 0,
+    work_dir: str | None = None,
+) -> Config:
+    """The config file with the options of a command line in it.
 
-
-def load_config(args: argparse.Namespace) -> Config:
-    """The config file that the flags name, with ``--cfg-options``, ``--launcher`` and ``--work-dir`` in it.
+    Args:
+        path: of the config.
+        cfg_options: values by dotted key that replace those of the file.
+        launcher: what started the processes of a distributed run: none, pytorch, slurm or mpi.
+        local_rank: number of this process on its machine, where the launcher does not set LOCAL_RANK.
+        work_dir: folder of logs and checkpoints; None: that of the config, else ``work_dirs/<name of the config>``.
 
     Raises:
         FileNotFoundError: no such config.
     """
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f'{args.config}: no such config; the ones of this project are in configs/')
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-    cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such config; the ones of this project are in configs/')
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    cfg = Config.fromfile(path)
+    if cfg_options:
+        cfg.merge_from_dict(cfg_options)
+    cfg.launcher = launcher
+    cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / path.stem)
     return cfg
 
 

@@ -6,6 +6,8 @@ Its relative positions need images of 512 x 512; others are padded to multiples 
 
 _base_ = ['./upernet_beit.py', '../losses/focal.py']
 
+model_name = 'BEiT'
+
 model = dict(
     data_preprocessor=dict(size=(512, 512), test_cfg=dict(size_divisor=512)),
     pretrained='pretrain/beit_base_patch16_224_pt22k_ft22k.pth',
