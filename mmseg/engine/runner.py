@@ -146,7 +146,8 @@ class SegRunner(Runner):
             super().save_checkpoint(out_dir, filename, file_client_args, *args, **options)
             return
         with atomic_path(Path(out_dir, filename)) as temporary:
-            super().save_checkpoint(out_dir, temporary.name, file_client_args, *args, **options)
+            # ``filename`` may contain a folder
+            super().save_checkpoint(str(temporary.parent), temporary.name, file_client_args, *args, **options)
 
     def load_or_resume(self) -> None:
         """Load ``load_from``, or resume; without ``load_from`` from the last complete checkpoint of the run."""

@@ -105,6 +105,22 @@ def test_checkpoint_is_plain(experiment):
         )
 
 
+def test_a_failed_write_leaves_no_checkpoint(experiment, monkeypatch):
+    cfg = experiment(**{'default_hooks.checkpoint.filename_tmpl': 'ckpt/iter_{}.pth'})
+
+    def fail(descriptor):
+        raise OSError('disk full')
+
+    with monkeypatch.context() as patch:
+        patch.setattr('os.fsync', fail)
+        with pytest.raises(OSError, match='disk full'):
+            build_runner(cfg).train()
+    assert list(Path(cfg.work_dir, 'ckpt').iterdir()) == []
+    cfg.experiment_name += '_again'
+    build_runner(cfg).train()
+    assert {path.name for path in Path(cfg.work_dir, 'ckpt').iterdir()} == {'iter_2.pth', 'iter_4.pth'}
+
+
 def test_works_with_the_runner_of_mmengine(experiment):
     expected, _ = _run(experiment())
     actual, runner = _run(experiment(), runner_type=Runner)
