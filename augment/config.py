@@ -74,7 +74,14 @@ class AugmentConfig:
         'size of the wta_512 images',
         low=SIZE_MULTIPLE,
     )
-    batch_size: int = option(8, 'images (or crops) inverted and edited together', PROJECT, low=1)
+    size_condition: Literal['native', 'true'] = option(
+        'native',
+        "image size that SDXL is conditioned on: native, the model's own (1024), or true, the working size",
+        PUBLISHED,
+    )
+    batch_size: int = option(
+        8, 'images (or crops) inverted and edited together; halved when memory runs out', PROJECT, low=1
+    )
     steps: int = option(50, 'DDIM steps (NUM_DDIM_STEPS)', PUBLISHED, low=1)
     guidance: float = option(15.0, 'classifier-free guidance (GUIDANCE_SCALE)', PUBLISHED, low=0.0)
     rli_alpha: float = option(
@@ -140,7 +147,11 @@ class AugmentConfig:
     seed: int = option(
         0, 'seed of random choices (images of --limit and of the contact sheet)', PROJECT, low=0
     )
-    dtype: Literal['fp16', 'bf16', 'fp32'] = option('fp16', 'number format of the UNet', PROJECT)
+    dtype: Literal['auto', 'fp16', 'bf16', 'fp32'] = option(
+        'auto',
+        'number format of the UNet; auto: fp16 on CUDA, fp32 on the CPU, where fp16 is many times slower',
+        PROJECT,
+    )
     device: str = option('auto', 'auto, cpu, cuda or cuda:N', PROJECT)
     compile: bool = option(False, 'compile the repeated blocks of the UNet', PROJECT)
     cache: str = option(

@@ -1,6 +1,8 @@
 """Inversion and editing of one group of images with one model."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,13 +20,19 @@ from augment.diffusion.inversion import Inversion, invert
 from augment.diffusion.model import EditModel
 from augment.progress import Silent
 
+log = logging.getLogger(__name__)
+
 
 class Editor:
-    """Inverts and edits groups of images and has the edits judged and written."""
+    """Inverts and edits groups of images and has the edits judged and written.
+
+    Attributes:
+        batch_size: Pieces inverted and edited together; halved when the memory of the GPU runs out.
+    """
 
     def __init__(self, config: AugmentConfig, model: EditModel, manifest: Manifest) -> None:
         self.config, self.model, self.manifest = config, model, manifest
-        self.progress = Silent()
+        self.progress, self.batch_size = Silent(), config.batch_size
         self.cache = InversionCache(config.cache_dir())
         self.identity = ModelIdentity(id=model.id, revision=model.revision, fingerprint=model.fingerprint())
         self.writer = EditWriter(config, manifest, self.identity)
@@ -42,12 +50,41 @@ class Editor:
             return
         pieces = cut_pieces(group)
         for batch in batches(pieces, self.config.batch_size):
-            self.prepare(batch)
+            self.within_memory(batch, self.prepare)
         for word in missing:
             for batch in batches(pieces, self.config.batch_size):
-                self.edit(batch, word)
+                self.within_memory(batch, partial(self.edit, word=word))
             for sample in samples:
                 yield self.writer.finish(sample, word, [p for p in pieces if p.sample is sample])
+
+    def within_memory(self, batch: list[Piece], work: Callable[[list[Piece]], None]) -> None:
+        """Run ``work`` on ``batch`` in parts of at most ``batch_size``, which is halved as often as memory runs out.
+
+        Raises:
+            torch.OutOfMemoryError: A single piece is too much.
+        """
+        waiting = list(batch)
+        while waiting:
+            part = waiting[: self.batch_size]
+            try:
+                work(part)
+            except torch.OutOfMemoryError:
+                if len(part) == 1:
+                    raise
+                self.batch_size = len(part) // 2
+            else:
+                waiting = waiting[len(part) :]
+                continue
+            # Not in the handler: its traceback holds on to the tensors.
+            self.model.release()
+            torch.cuda.empty_cache()
+            log.warning(
+                'the GPU has too little memory for %d images at once; continuing with batches of %d '
+                '(--batch-size %d avoids the attempt)',
+                len(part),
+                self.batch_size,
+                self.batch_size,
+            )
 
     def prepare(self, batch: list[Piece]) -> None:
         """Give each piece its inversion, from the cache or made now, and its VAE round trip."""

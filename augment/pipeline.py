@@ -1,6 +1,7 @@
 """From a dataset to an augmented dataset: plan, distribute, edit, merge."""
 
 import logging
+from dataclasses import replace
 
 import torch
 
@@ -11,7 +12,7 @@ from augment.dataset.plan import Plan, make_plan, pending_groups
 from augment.dataset.reading import Dataset, read_dataset
 from augment.dataset.summary import write_summary
 from augment.dataset.writing import copy_originals, empty_row
-from augment.diffusion.loading import load_model
+from augment.diffusion.loading import choose_dtype, load_model
 from augment.diffusion.prompts import align_tokens, word_positions
 from augment.editor import Editor
 from augment.files import temporaries
@@ -34,6 +35,7 @@ def run(config: AugmentConfig, progress: Silent | None = None) -> Report:
     with join_processes() as group, reproducible(config.seed), memory_remedy(config):
         for sentence in config.without_effect() if group.main else ():
             log.warning(sentence)
+        config = replace(config, dtype=choose_dtype(config.dtype, group.device(config.device)))
         data = read_dataset(config.source_dir(), config.split, config.word)
         plan = make_plan(config, data)
         if not plan.groups and not plan.empty:
@@ -96,7 +98,12 @@ def load_editor(config: AugmentConfig, manifest: Manifest, group: Processes) -> 
     if device.startswith('cuda'):
         torch.cuda.set_device(device)
     model = load_model(
-        config.model, device=device, dtype=config.dtype, lora=config.lora or None, compile=config.compile
+        config.model,
+        device=device,
+        dtype=config.dtype,
+        lora=config.lora or None,
+        size_condition=config.size_condition,
+        compile=config.compile,
     )
     for tokenizer in model.tokenizers:
         for word in config.word:

@@ -31,7 +31,16 @@ def inversion_key(
     """Everything the inversion of one region depends on."""
     key = {
         name: getattr(config, name)
-        for name in ('source_prompt', 'steps', 'guidance', 'rli_alpha', 'inversion', 'inner_steps', 'dtype')
+        for name in (
+            'source_prompt',
+            'steps',
+            'guidance',
+            'rli_alpha',
+            'inversion',
+            'inner_steps',
+            'dtype',
+            'size_condition',
+        )
     }
     # These three change the inversion by rounding only, which is enough to change bytes.
     key |= {'low_resource': config.low_resource, 'compile': config.compile, 'device': device}

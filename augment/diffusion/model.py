@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from augment.config import AugmentConfig
+
 SDXL_VAE_SCALE = 8  # pixels per latent cell, for a model without autoencoder (timing); else the VAE's own
 
 
@@ -63,8 +65,10 @@ class EditModel:
         vae: An ``AutoencoderKL``; moved to float32.
         scheduler: Any diffusers scheduler of the model; its configuration is read as DDIM.
         tokenizers: Two CLIP tokenizers; empty where prompts are never encoded.
-        text_encoders: The two CLIP text encoders, in the order of the tokenizers.
+        text_encoders: The two CLIP text encoders, in the order of the tokenizers; on the device only while they encode.
         identity: Names the weights in cache keys.
+        size_condition: ``native`` conditions on the size the model was trained at, from its configuration, whatever the
+            size of the latents; ``true`` on the size of the image.
         channels_last: Keep the UNet channels-last; slower on an H200 (README.md, speed).
     """
 
@@ -81,13 +85,14 @@ class EditModel:
         revision: str | None = None,
         device: str | torch.device = 'cpu',
         dtype: torch.dtype = torch.float32,
+        size_condition: str = AugmentConfig.size_condition,
         channels_last: bool = False,
         compile: bool = False,
     ):
         from diffusers import DDIMScheduler
 
         self.id, self.revision, self.dtype, self.identity = id, revision, dtype, identity
-        self.device = torch.device(device)
+        self.device, self.size_condition = torch.device(device), size_condition
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.unet, self.vae = unet, vae
         self.tokenizers, self.text_encoders = tuple(tokenizers), tuple(text_encoders)
@@ -96,7 +101,8 @@ class EditModel:
                 wanted = torch.float32 if module is vae else dtype
                 if module.dtype != wanted:  # diffusers warns even about casts that change nothing
                     module.to(wanted)
-                module.to(self.device).eval().requires_grad_(False)
+                module.to('cpu' if module in self.text_encoders else self.device)
+                module.eval().requires_grad_(False)
         self.unet.to(memory_format=self.memory_format)
         # Latents are not limited to [-1, 1], so a clip meant for pixels would break every step.
         self.scheduler = DDIMScheduler.from_config(scheduler.config, clip_sample=False, thresholding=False)
@@ -105,6 +111,7 @@ class EditModel:
         self._kept: dict[tuple, Any] = {}
         self._graph_pool: Any = None
         self._graph_stream: torch.cuda.Stream | None = None
+        self._prompts: dict[tuple[str, ...], PromptEmbeddings] = {}
         self._time_ids: dict[tuple[int, int], Tensor] = {}
         if compile:
             self._compile()
@@ -190,11 +197,17 @@ class EditModel:
     def encode_prompt(self, prompts: list[str]) -> PromptEmbeddings:
         """Both encoders' penultimate layer side by side, and the second one's projected sentence vector.
 
-        As in SDXL (Podell et al. 2023, section 2.1). Float32 whatever the encoders' dtype.
+        As in SDXL (Podell et al. 2023, section 2.1). Float32 whatever the encoders' dtype. The same list of prompts is
+        encoded once.
 
         Raises:
-            ValueError: A prompt has more tokens than the encoders can see.
+            ValueError: A prompt has more tokens than the encoders can take.
         """
+        if tuple(prompts) not in self._prompts:
+            self._prompts[tuple(prompts)] = self._encode_prompt(prompts)
+        return self._prompts[tuple(prompts)]
+
+    def _encode_prompt(self, prompts: list[str]) -> PromptEmbeddings:
         layers, pooled = [], None
         for tokenizer, encoder in zip(self.tokenizers, self.text_encoders):
             limit = tokenizer.model_max_length
@@ -205,7 +218,10 @@ class EditModel:
                         f'prompt {prompt!r} has {length} tokens, at most {limit} fit; shorten it'
                     )
             ids = tokenizer(prompts, padding='max_length', max_length=limit, return_tensors='pt').input_ids
-            output = encoder(ids.to(self.device), output_hidden_states=True)
+            try:
+                output = encoder.to(self.device)(ids.to(self.device), output_hidden_states=True)
+            finally:
+                encoder.to('cpu')  # both take 1.6 GB in half precision, and a run encodes few prompts
             layers.append(output.hidden_states[-2].float())
             pooled = output[0].float()
         return PromptEmbeddings(check_finite(torch.cat(layers, dim=-1), 'encoding the prompts'), pooled)
@@ -222,8 +238,13 @@ class EditModel:
         return prediction.float().contiguous()
 
     def time_ids(self, latents: Tensor) -> Tensor:
-        """SDXL's micro-conditioning: original size, crop corner (0, 0), target size, for true height and width."""
-        height, width = (side * self.vae_scale for side in latents.shape[-2:])
+        """SDXL's micro-conditioning ``(N, 6)``: original size, crop corner (0, 0), target size; heights first.
+
+        Both sizes are the same: the model's native one or the true one, as ``size_condition`` says.
+        """
+        cells = self.unet.config.sample_size if self.size_condition == 'native' else latents.shape[-2:]
+        cells = (cells, cells) if isinstance(cells, int) else cells
+        height, width = (side * self.vae_scale for side in cells)
         if (height, width) not in self._time_ids:
             values = [[height, width, 0, 0, height, width]]
             self._time_ids[height, width] = torch.tensor(values, device=self.device, dtype=torch.float32)

@@ -72,6 +72,8 @@ class InnerStep:
         tokens: ``AdamState`` of ``(N, 77, 2048)``.
         pooled: ``AdamState`` of ``(N, 1280)``.
         active: ``(N,)`` bool, images that have not stopped.
+        stepped: ``(N,)`` bool, images that the last step updated: active ones whose loss and gradient are finite. Half
+            precision overflows now and then; the image then goes on from where it was.
         loss: ``(N,)`` float32, the loss before the last update.
     """
 
@@ -85,6 +87,7 @@ class InnerStep:
         self.tokens = AdamState(torch.zeros(images, *null.tokens.shape[1:], device=device))
         self.pooled = AdamState(torch.zeros(images, *null.pooled.shape[1:], device=device))
         self.active = torch.zeros(images, dtype=torch.bool, device=device)
+        self.stepped = torch.zeros_like(self.active)
         self.loss = torch.zeros(images, device=device)
         # On the device, since a captured graph has no changing numbers: step factors, guidance, rate and stop.
         self.keep, self.add, self.guidance, self.rate, self.stop = (
@@ -93,7 +96,8 @@ class InnerStep:
         self.corrections = torch.zeros(2, device=device)
         # Half-precision gradients of such small losses would underflow. A power of two costs no accuracy.
         self.loss_scale = 2.0 ** (latents[0].numel() - 1).bit_length()
-        changed = [self.tokens.value, self.tokens.first, self.tokens.second, self.active, self.loss]
+        changed = [self.tokens.value, self.tokens.first, self.tokens.second]
+        changed += [self.active, self.stepped, self.loss]
         changed += [self.pooled.value, self.pooled.first, self.pooled.second]
         self._runner = GraphRunner(model, self._run, changed, attention)
 
@@ -136,8 +140,8 @@ class InnerStep:
         """Up to ``inner_steps`` steps; returns for each image the losses before the steps it took."""
         losses, stepped = [], []
         for iteration in range(inner_steps):
-            stepped.append(self.active.clone())
             self(iteration)
+            stepped.append(self.stepped.clone())
             losses.append(self.loss.clone())
             if not early_stop:
                 self.active.fill_(True)
@@ -158,11 +162,15 @@ class InnerStep:
             loss = (reached - self.target).square().flatten(1).mean(dim=1)
             gradients = torch.autograd.grad(loss.sum() * self.loss_scale, (tokens, pooled))
         with torch.no_grad():
+            finite = loss.isfinite()
+            for gradient in gradients:
+                finite = finite & gradient.isfinite().flatten(1).all(dim=1)
+            self.stepped.copy_(self.active & finite)
             for state, gradient in zip((self.tokens, self.pooled), gradients):
-                state.step(gradient / self.loss_scale, self.active, self.rate, self.corrections)
+                state.step(gradient / self.loss_scale, self.stepped, self.rate, self.corrections)
             # The update comes before the stop, as published: an image stops after the step whose loss was low.
-            self.loss.copy_(torch.where(self.active, loss, self.loss))
-            self.active.logical_and_(loss >= self.stop)
+            self.loss.copy_(torch.where(self.stepped, loss, self.loss))
+            self.active.logical_and_(~finite | (loss >= self.stop))
 
 
 @dataclass

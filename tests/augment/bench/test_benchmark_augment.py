@@ -66,6 +66,7 @@ def test_bad_arguments_are_one_line_and_status_2(capsys):
 def test_full_size_is_that_of_sdxl():
     with torch.device('meta'):
         unet, vae, _ = random_model.build_parts('sdxl', 'meta')
+    assert unet.config.sample_size * 8 == 1024  # what size_condition=native conditions on
     # The published parameter counts: 2.57 billion (Podell et al. 2023, table 1) and 83.7 million.
     assert sum(p.numel() for p in unet.parameters()) == 2_567_463_684
     assert sum(p.numel() for p in vae.parameters()) == 83_653_863

@@ -1,12 +1,13 @@
 """Options of the command."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from augment_command import ROOT, edits_of, pixels, tree
+from augment_command import ROOT, WORDS, edits_of, pixels, tree
 
 from augment.run import main
 
@@ -19,6 +20,13 @@ class TestChoices:
             '6 images to edit (6 regions in 3 batches), 6 edits, 6 still to make' in capsys.readouterr().out
         )
         assert tree(data.parent) == before
+
+    def test_the_dtype_that_auto_chose_is_recorded(self, reference, blades, arguments, tmp_path):
+        out, argv = shutil.copytree(reference, tmp_path / 'out'), arguments(blades)
+        argv[argv.index('--dtype') + 1] = 'auto'
+        # The reference was made with --dtype fp32, which auto is on the CPU: nothing is left to do.
+        assert main([*argv, '--out', str(out), '--cache', 'none', '--word', *WORDS, '--summary']) == 0
+        assert tree(out) == tree(reference)
 
     def test_limit_grows(self, reference, blades, arguments, tmp_path):
         common = ['--out', str(tmp_path / 'out'), '--cache', str(reference.parent / 'cache'), '--seed', '3']

@@ -91,6 +91,7 @@ def test_inversion_is_restored_exactly_and_with_the_same_bytes(tmp_path):
         {'inversion': 'ddim'},
         {'inner_steps': 9},
         {'dtype': 'fp32'},
+        {'size_condition': 'true'},
     ],
 )
 def test_everything_an_inversion_depends_on_is_in_its_key(tmp_path, change):

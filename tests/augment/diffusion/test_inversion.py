@@ -91,7 +91,15 @@ def test_not_square_with_odd_map_sizes(tiny_model, tiny_latents):
     wide = torch.cat([tiny_latents, tiny_latents], dim=3)[:1, :, :6, :11]
     inversion = invert(tiny_model, wide, PROMPT, method='direct', steps=2)
     assert error(tiny_model, inversion) < 1e-9
+
+
+def test_size_condition_is_the_models_own_size_or_the_true_one(tiny_model, tiny_latents, monkeypatch):
+    wide = torch.cat([tiny_latents, tiny_latents], dim=3)[:1, :, :6, :11]
+    assert tiny_model.time_ids(wide).tolist() == [[64, 64, 0, 0, 64, 64]]  # 8 cells of 8 pixels
+    native = invert(tiny_model, wide, PROMPT, method='ddim', steps=2)
+    monkeypatch.setattr(tiny_model, 'size_condition', 'true')
     assert tiny_model.time_ids(wide).tolist() == [[48, 88, 0, 0, 48, 88]]
+    assert not torch.equal(invert(tiny_model, wide, PROMPT, method='ddim', steps=2).start, native.start)
 
 
 def test_progress_counts_every_ddim_step(tiny_model, tiny_latents):

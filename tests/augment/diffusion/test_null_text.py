@@ -68,6 +68,36 @@ def test_a_stopped_image_is_not_updated_any_more(tiny_model, tiny_latents, promp
     assert inner.loss[1] < stop_loss(0) < inner.loss[0]
 
 
+@pytest.mark.parametrize('overflow', ['gradient', 'prediction'])
+def test_overflow_costs_its_image_one_inner_step(tiny_model, tiny_latents, monkeypatch, overflow):
+    """Image 1 overflows in the second inner step of the first DDIM step; the others never notice."""
+    options = {'steps': 2, 'inner_steps': 4}
+    undisturbed = invert(tiny_model, tiny_latents, PROMPT, **options)
+    plain, inner_calls = tiny_model.predict, []
+
+    def predict(latents, timestep, tokens, pooled):
+        prediction = plain(latents, timestep, tokens, pooled)
+        if torch.is_grad_enabled():
+            inner_calls.append(1)
+            if len(inner_calls) == 2:
+                factor = torch.ones(3, 1, 1, 1)
+                factor[1] = float('inf')
+                if overflow == 'prediction':
+                    return prediction * factor
+                prediction.register_hook(lambda gradient: gradient * factor)
+        return prediction
+
+    monkeypatch.setattr(tiny_model, 'predict', predict)
+    result = invert(tiny_model, tiny_latents, PROMPT, **options)
+    assert undisturbed.stats['inner_steps'] == [8, 8, 8] and result.stats['inner_steps'] == [8, 7, 8]
+    assert result.uncond_tokens.isfinite().all() and result.uncond_pooled.isfinite().all()
+    for n in (0, 2):
+        assert torch.equal(result.uncond_tokens[:, n], undisturbed.uncond_tokens[:, n])
+    # The next step starts from the embeddings of the first one, so it sees the loss that the lost one would have.
+    losses, expected = (each.stats['inner_losses'][1][0] for each in (result, undisturbed))
+    assert losses[:2] == pytest.approx(expected[:2], rel=1e-4) and len(losses) == 3
+
+
 @pytest.fixture(scope='module')
 def inverted(tiny_model, tiny_latents):
     return invert(tiny_model, tiny_latents, PROMPT, steps=10, inner_steps=10)
