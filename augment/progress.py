@@ -18,7 +18,6 @@ from rich.progress import (
 )
 from rich.text import Text
 
-
 LOG_INTERVAL = 30.0
 """Seconds between log lines about the steps of a batch, where there is no terminal for bars."""
 
