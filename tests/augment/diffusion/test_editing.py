@@ -6,7 +6,7 @@ import torch
 import augment.diffusion.attention
 from augment.diffusion.editing import edit, reconstruct, share_of_steps
 from augment.diffusion.inversion import invert
-from augment.diffusion.local_blend import LocalBlend
+from augment.diffusion.local_blend import BlendOptions, LocalBlend
 from augment.diffusion.model import NonFiniteError
 
 SOURCE, TARGET, WORD = 'photo of a crack', 'photo of a crack with peeling', 'peeling'
@@ -121,7 +121,7 @@ def test_local_blend_keeps_the_source_where_the_word_has_no_attention(tiny_model
         return mask
 
     monkeypatch.setattr(LocalBlend, 'mask', left_half)
-    result = edit(tiny_model, inversion, SOURCE, TARGET, WORD, local_blend=True)
+    result = edit(tiny_model, inversion, SOURCE, TARGET, WORD, local_blend=BlendOptions())
     assert torch.equal(result.edited[..., 3:], result.reconstruction[..., 3:])
     assert not torch.equal(result.edited[..., :3], result.reconstruction[..., :3])
     # From a fifth of the steps on; the coarsest map of 8 x 6 cells is 2 x 2.
@@ -140,6 +140,8 @@ def test_blend_mask_by_hand():
     assert torch.equal(maps.mask((8, 8)), expected)
     maps.total[0, 3, 3] = 5.0  # each branch counts against its own maximum, and either is enough
     expected[..., 4:, 4:] = 1
+    assert torch.equal(maps.mask((8, 8)), expected)
+    maps.total[0], maps.options = 0, BlendOptions(threshold=0.28)
     assert torch.equal(maps.mask((8, 8)), expected)
 
 
