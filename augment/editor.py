@@ -123,7 +123,7 @@ class Editor:
             low_resource=c.low_resource,
             progress=self.progress.stage('invert'),
         )
-        inversions = [item.to('cpu') for item in result.split()]
+        inversions = [item.to('cpu').compact(self.model.dtype) for item in result.split()]
         for key, inversion in zip(keys, inversions):
             self.cache.save(key, inversion)
         return inversions

@@ -1,5 +1,7 @@
 """Prompt-to-prompt on the tiny model."""
 
+import copy
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ import augment.diffusion.attention
 from augment.diffusion.editing import edit, reconstruct, share_of_steps
 from augment.diffusion.inversion import invert
 from augment.diffusion.local_blend import BlendOptions, LocalBlend
-from augment.diffusion.model import NonFiniteError
+from augment.diffusion.model import EditModel, NonFiniteError
 
 SOURCE, TARGET, WORD = 'photo of a crack', 'photo of a crack with peeling', 'peeling'
 STEPS = 5
@@ -97,6 +99,19 @@ def test_a_batch_is_its_images(tiny_model, inversion, edited):
     for n, part in enumerate(inversion.split()):
         alone = edit(tiny_model, part, SOURCE, TARGET, WORD)
         torch.testing.assert_close(alone.edited[0], edited.edited[n], atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_embeddings_in_the_models_dtype_give_the_same_edit(tiny_model, tiny_latents, dtype):
+    m = tiny_model
+    unet, encoders = copy.deepcopy(m.unet), copy.deepcopy(m.text_encoders)
+    half = EditModel(unet, m.vae, m.scheduler, m.tokenizers, encoders, id='', dtype=dtype)
+    full = invert(half, tiny_latents[:1], SOURCE, steps=2, inner_steps=1)
+    compact = full.compact(dtype)
+    assert full.uncond_tokens.dtype == torch.float32 and compact.uncond_tokens.dtype == dtype
+    results = [edit(half, inversion, SOURCE, TARGET, WORD) for inversion in (full, compact)]
+    assert torch.equal(results[0].edited, results[1].edited)
+    assert torch.equal(results[0].reconstruction, results[1].reconstruction)
 
 
 def test_latent_mask_keeps_the_source_outside(tiny_model, inversion):
