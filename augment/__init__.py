@@ -1,0 +1,1 @@
+"""Null-text inversion, RLI and prompt-to-prompt on Stable Diffusion XL, and the command that edits a dataset."""

@@ -1,126 +1,144 @@
-"""The command line and the config files of the augmentation, both made from :class:`AugmentConfig`.
+"""The command line and the config files of the augmentation, both made of the fields of ``AugmentConfig``.
 
-A YAML or Python file given by ``--config`` uses the names of the flags; the command line wins over the file.
+cyclopts parses them. A YAML or Python file given by ``--config`` uses the names of the flags; the command line wins
+over the file.
 """
 
-import argparse
-import difflib
+import inspect
 import runpy
 import types
 from collections.abc import Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import App, ArgumentCollection, CycloptsError, Parameter, Token
+from cyclopts.config import Dict
 
 from augment.config import AugmentConfig, flag_of
 
+HELP = """Edit the training images of a dataset with SDXL: null-text inversion with RLI, then prompt-to-prompt with a
+defect word. Started again after a stop, it continues where it was.
 
-def kind_of(f: Any) -> type:
-    """The scalar type behind a field (``str`` for the list of words)."""
-    return str if f.type not in (int, float, bool) else f.type
+Example: python augment/run.py --data data/wta_512 --word peeling --summary"""
 
 
-def help_of(f: Any) -> str:
+def help_of(f: Field) -> str:
     """Help text of one field: meaning, default and the default's source."""
     default = f.default_factory() if f.default_factory is not MISSING else f.default
-    shown = ' '.join(default) if isinstance(default, list) else default
-    notes = [] if shown == '' else [f'default: {shown}']
+    default = ' '.join(default) if isinstance(default, list) else default
+    notes = [] if default == '' else [f'default: {default}']
     if f.metadata['source']:
         notes.append(f'source: {f.metadata["source"]}')
-    text = f.metadata['help'] + (f' ({"; ".join(notes)})' if notes else '')
-    return text.replace('%', '%%')
+    return f.metadata['help'] + (f' ({"; ".join(notes)})' if notes else '')
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The command line, generated from the fields of :class:`AugmentConfig`."""
-    parser = argparse.ArgumentParser(
-        prog='augment/run.py',
-        description='Edit the training images of a dataset with SDXL: null-text inversion with RLI, then '
-        'prompt-to-prompt with a defect word. Started again after a stop, it goes on where it was.',
+def whole_number(kind: type, tokens: Sequence[Token]) -> int:
+    """An integer; cyclopts alone would round 2.5 to 2."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        origin = '' if tokens[0].source == 'cli' else f' from {tokens[0].source}'
+        raise ValueError(f'expected a whole number, found {tokens[0].value!r}{origin}') from None
+
+
+def parameter_of(f: Field) -> inspect.Parameter:
+    """One field as keyword parameter with its flag, type and help."""
+    options: dict[str, Any] = {'name': flag_of(f), 'help': help_of(f), 'show_default': False}
+    options['allow_repeating'] = True  # the last one counts; of --word, all
+    if f.type is int:
+        options['converter'] = whole_number
+    elif f.type == list[str]:
+        options |= {'consume_multiple': True, 'negative': ()}
+    default = f.default_factory() if f.default_factory is not MISSING else f.default
+    annotation = Annotated[f.type, Parameter(**options)]
+    return inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def build_app() -> App:
+    """The command, whose call returns the ``AugmentConfig``, or None after ``--help``."""
+
+    def config_of(**values: Any) -> AugmentConfig:
+        return AugmentConfig(**values)
+
+    config_of.__signature__ = inspect.Signature([parameter_of(f) for f in fields(AugmentConfig)])
+    app = App(
+        name='augment/run.py',
+        help=HELP,
+        config=apply_config_file,
+        help_format='plaintext',  # as Markdown, <word> would vanish
+        version_flags=(),
+        result_action='return_value',
     )
-    for f in fields(AugmentConfig):
-        kwargs: dict[str, Any] = {'dest': f.name, 'default': argparse.SUPPRESS, 'help': help_of(f)}
-        if f.type is bool:
-            kwargs['action'] = argparse.BooleanOptionalAction
-        else:
-            kwargs['type'] = kind_of(f)
-            kwargs['metavar'] = 'WORD' if f.name == 'word' else kind_of(f).__name__.upper()
-            if 'choices' in f.metadata:
-                kwargs['choices'] = f.metadata['choices']
-                kwargs['metavar'] = '|'.join(f.metadata['choices'])
-            if f.name == 'word':
-                kwargs |= {'action': 'extend', 'nargs': '+'}
-        parser.add_argument(flag_of(f), **kwargs)
-    return parser
+    app.default(config_of)
+    return app
+
+
+def apply_config_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Give the values of the file named by ``--config`` to the arguments that the command line leaves open."""
+    for argument in arguments:
+        if argument.name == '--config' and argument.tokens:
+            path = argument.tokens[0].value
+            Dict(read_config_file(path), source=path, use_commands_as_keys=False)(app, commands, arguments)
 
 
 def read_config_file(path: str | Path) -> dict[str, Any]:
-    """Values of a YAML or Python config file by field name.
+    """Values of a YAML or Python config file by flag name, without ``--``.
 
-    Raises ``FileNotFoundError`` for a missing file and ``ValueError`` for an unknown suffix, name or type.
+    Raises:
+        FileNotFoundError: The file does not exist.
+        ValueError: Another suffix, no mapping of names to values, or a word that is no text (YAML reads ``no`` as false).
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'config: {path} does not exist; give a .yaml, .yml or .py file')
     if path.suffix == '.py':
-        loaded = runpy.run_path(str(path))
-        loaded = {k: v for k, v in loaded.items() if not k.startswith('_') and not is_code(v)}
+        values = runpy.run_path(str(path))
+        values = {k: v for k, v in values.items() if not k.startswith('_') and not is_code(v)}
     elif path.suffix in ('.yaml', '.yml'):
-        loaded = read_yaml(path)
+        values = read_yaml(path)
     else:
         raise ValueError(f'config: {path} ends in {path.suffix!r}; expected .yaml, .yml or .py')
-    known = {flag_of(f).removeprefix('--').replace('-', '_'): f for f in fields(AugmentConfig)}
-    known |= {f.name: f for f in fields(AugmentConfig)}
-    known.pop('config')
-    values = {}
-    for key, value in loaded.items():
-        name = str(key).replace('-', '_')
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f'; did you mean {near[0]}?' if near else f'; known names: {", ".join(sorted(known))}'
-            raise ValueError(f'{path}: unknown name {key!r}{hint}')
-        values[known[name].name] = convert(known[name], value, path)
+    if 'config' in values:
+        raise ValueError(f'{path}: config cannot be set in a config file; remove it')
+    flags = {f.name: flag_of(f).removeprefix('--') for f in fields(AugmentConfig)}
+    values = {flags.get(str(key), str(key)): value for key, value in values.items()}
+    words = values.get('word', '')
+    if not all(isinstance(word, str) for word in ([words] if isinstance(words, str) else words or [None])):
+        raise ValueError(f'{path}: word is {words!r}; expected a word or a list of words, quoted if need be')
     return values
 
 
 def is_code(value: Any) -> bool:
-    """Whether a global of a Python config is a helper (module, function, class) and no setting."""
+    """Whether a global of a Python config is a module, function or class and not a setting."""
     return isinstance(value, types.ModuleType | type) or callable(value)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; ``ValueError`` naming the file when it is none."""
+    """The mapping in a YAML file; ``ValueError`` naming the file when it contains something else."""
     import yaml
 
     try:
-        loaded = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
+        values = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
     except yaml.YAMLError as error:
         raise ValueError(f'config: {path} is not valid YAML: {error}') from error
-    if not isinstance(loaded, dict):
+    if not isinstance(values, dict):
         raise ValueError(
-            f'config: {path} holds a {type(loaded).__name__}; expected lines of the form name: value'
+            f'config: {path} holds a {type(values).__name__}; expected lines of the form name: value'
         )
-    return loaded
+    return values
 
 
-def convert(f: Any, value: Any, path: Path) -> Any:
-    """``value`` from a config file as the type of field ``f``, or ``ValueError`` naming file and key."""
-    if f.name == 'word':
-        words = [value] if isinstance(value, str) else value
-        if isinstance(words, list | tuple) and all(isinstance(w, str) for w in words):
-            return list(words)
-        raise ValueError(f'{path}: word is {value!r}; expected a word or a list of words')
-    kind = kind_of(f)
-    fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
-    if not fits or (isinstance(value, bool) and kind is not bool):
-        raise ValueError(f'{path}: {f.name} is {value!r}; expected {kind.__name__}')
-    return kind(value)
+def parse_config(argv: Sequence[str]) -> AugmentConfig | None:
+    """The checked configuration from a command line and the file it names; None after ``--help``.
 
-
-def parse_config(argv: Sequence[str] | None = None) -> AugmentConfig:
-    """The checked configuration from the command line and the file it names, in that order of precedence."""
-    given = vars(build_parser().parse_args(argv))
-    values = read_config_file(given['config']) if given.get('config') else {}
-    config = AugmentConfig(**(values | given))
-    config.check()
+    Raises:
+        ValueError, FileNotFoundError: Unknown names, values of the wrong type or out of range, missing files.
+    """
+    try:
+        config = build_app()(list(argv), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise ValueError(' '.join(str(error).split())) from error
+    if config is not None:
+        config.source_dir()
     return config

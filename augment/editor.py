@@ -1,99 +1,91 @@
-"""One group of pictures from source to judged, written edits."""
+"""Inversion and editing of one group of images with one model."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from augment.cache import InversionCache, inversion_key
 from augment.config import AugmentConfig
-from augment.dataset import (
-    Dataset,
-    Sample,
-    decode_image,
-    decode_label,
-    edit_name,
-    image_file,
-    label_file,
-)
-from augment.editing import edit
-from augment.files import copy_file, sha256, write_png
-from augment.inversion import Inversion, invert
-from augment.manifest import Manifest, Row, source_row
-from augment.model import EditModel, NonFiniteError
+from augment.dataset.cache import InversionCache, inversion_key
+from augment.dataset.manifest import Manifest
+from augment.dataset.pieces import Piece, batches, cut_pieces, to_tensor, to_uint8, without_broken
+from augment.dataset.plan import PlannedImage, edit_files
+from augment.dataset.regions import latent_mask
+from augment.dataset.rows import EditRow, ModelIdentity
+from augment.dataset.writing import EditWriter
+from augment.diffusion.editing import edit
+from augment.diffusion.inversion import Inversion, invert
+from augment.diffusion.local_blend import BlendOptions
+from augment.diffusion.model import EditModel
 from augment.progress import Silent
-from augment.quality import measure, reasons_against
-from augment.regions import (
-    Region,
-    latent_mask,
-    paste,
-    plan_regions,
-    resize,
-    support,
-    to_working,
-    working_mask,
-)
 
-
-@dataclass
-class Piece:
-    """One region of one picture on its way: arrays ``(H, W, 3)`` uint8 at the region's working size."""
-
-    sample: Sample
-    image: np.ndarray
-    region: Region
-    source: np.ndarray
-    round_trip: np.ndarray | None = None
-    inversion: Inversion | None = None
-    problem: str = ''
-    record: Row = field(default_factory=dict)
-    edited: np.ndarray | None = None
-    reconstruction: np.ndarray | None = None
+log = logging.getLogger(__name__)
 
 
 class Editor:
-    """Inverts, edits, judges and writes groups of pictures with one model."""
+    """Inverts and edits groups of images and has the edits judged and written.
 
-    def __init__(self, config: AugmentConfig, model: EditModel, data: Dataset, manifest: Manifest) -> None:
-        self.config, self.model, self.data, self.manifest = config, model, data, manifest
-        self.progress = Silent()
+    Attributes:
+        batch_size: Pieces inverted and edited together; halved when the memory of the GPU runs out.
+    """
+
+    def __init__(self, config: AugmentConfig, model: EditModel, manifest: Manifest) -> None:
+        self.config, self.model, self.manifest = config, model, manifest
+        self.progress, self.batch_size = Silent(), config.batch_size
         self.cache = InversionCache(config.cache_dir())
-        self.identity = {'id': model.id, 'revision': model.revision, 'fingerprint': model.fingerprint()}
+        self.identity = ModelIdentity(id=model.id, revision=model.revision, fingerprint=model.fingerprint())
+        self.writer = EditWriter(config, manifest, self.identity)
 
-    def process(self, group: list[Sample], progress: Silent) -> Iterator[Row]:
-        """Edit ``group`` with every word that still lacks one of its pictures; yields the rows written."""
+    def process(self, group: list[PlannedImage], progress: Silent) -> Iterator[EditRow]:
+        """Edit ``group`` with every word of which an image is missing; yields the rows written."""
         self.progress = progress
-        pieces = [piece for sample in group for piece in self.pieces(sample)]
-        prepared = False
-        for word in self.config.word:
-            files = {s.name: image_file(self.data.split, edit_name(s.name, word)) for s in group}
-            if all(map(self.manifest.is_done, files.values())):
+        samples = [planned.sample for planned in group]
+        missing = [
+            word
+            for word in self.config.word
+            if not all(map(self.manifest.is_done, edit_files(self.config.split, samples, [word])))
+        ]
+        if not missing:
+            return
+        pieces = cut_pieces(group)
+        for batch in batches(pieces, self.config.batch_size):
+            self.within_memory(batch, self.prepare)
+        for word in missing:
+            for batch in batches(pieces, self.config.batch_size):
+                self.within_memory(batch, partial(self.edit, word=word))
+            for sample in samples:
+                yield self.writer.finish(sample, word, [p for p in pieces if p.sample is sample])
+
+    def within_memory(self, batch: list[Piece], work: Callable[[list[Piece]], None]) -> None:
+        """Run ``work`` on ``batch`` in parts of at most ``batch_size``, which is halved as often as memory runs out.
+
+        Raises:
+            torch.OutOfMemoryError: A single piece is too much.
+        """
+        waiting = list(batch)
+        while waiting:
+            part = waiting[: self.batch_size]
+            try:
+                work(part)
+            except torch.OutOfMemoryError:
+                if len(part) == 1:
+                    raise
+                self.batch_size = len(part) // 2
+            else:
+                waiting = waiting[len(part) :]
                 continue
-            if not prepared:
-                for batch in self.batches(pieces):
-                    self.prepare(batch)
-                prepared = True
-            for batch in self.batches(pieces):
-                self.edit(batch, word)
-            for sample in group:
-                yield self.finish(sample, word, [p for p in pieces if p.sample is sample])
-
-    def pieces(self, sample: Sample) -> Iterator[Piece]:
-        """The regions of one picture, cut out and resized."""
-        image = decode_image(sample.image.read_bytes())
-        for region in plan_regions(decode_label(sample.label.read_bytes()), self.config):
-            yield Piece(sample, image, region, to_working(image, region))
-
-    def batches(self, pieces: list[Piece]) -> Iterator[list[Piece]]:
-        """Pieces of one size without a problem, at most ``batch_size`` together."""
-        sizes = sorted({p.region.size for p in pieces})
-        for size in sizes:
-            fit = [p for p in pieces if p.region.size == size and not p.problem]
-            for start in range(0, len(fit), self.config.batch_size):
-                yield fit[start : start + self.config.batch_size]
+            # Not in the handler: its traceback holds on to the tensors.
+            self.model.release()
+            torch.cuda.empty_cache()
+            log.warning(
+                'the GPU has too little memory for %d images at once; continuing with batches of %d '
+                '(--batch-size %d avoids the attempt)',
+                len(part),
+                self.batch_size,
+                self.batch_size,
+            )
 
     def prepare(self, batch: list[Piece]) -> None:
         """Give each piece its inversion, from the cache or made now, and its VAE round trip."""
@@ -101,26 +93,25 @@ class Editor:
         def work(pieces: list[Piece]) -> None:
             inversions = self.invert(pieces)
             decoded = to_uint8(self.model.decode_latents(Inversion.cat(inversions).latent))
-            for piece, inversion, picture in zip(pieces, inversions, decoded):
-                piece.inversion, piece.round_trip = inversion, picture
+            for piece, inversion, image in zip(pieces, inversions, decoded):
+                piece.inversion, piece.round_trip = inversion, image
 
         without_broken(batch, work)
 
     def invert(self, pieces: list[Piece]) -> list[Inversion]:
         """Inversions of ``pieces`` on the CPU.
 
-        If one is missing in the cache the whole batch is inverted, so that what is made does not depend on what
-        happened to be there.
+        If one is missing in the cache the whole batch is inverted, so that the result does not depend on what the
+        cache contains.
         """
         keys = [self.key(piece) for piece in pieces]
-        kept = [self.cache.load(key) for key in keys]
-        if all(inversion is not None for inversion in kept):
-            return kept
-        report = self.progress.stage('encode')
+        cached = [self.cache.load(key) for key in keys]
+        if all(inversion is not None for inversion in cached):
+            return cached
+        self.progress.stage('encode')
         latents = self.model.encode_images(to_tensor(piece.source for piece in pieces))
-        report = self.progress.stage('invert')
         c = self.config
-        made = invert(
+        result = invert(
             self.model,
             latents,
             c.source_prompt,
@@ -130,26 +121,27 @@ class Editor:
             rli_alpha=c.rli_alpha,
             inner_steps=c.inner_steps,
             low_resource=c.low_resource,
-            progress=report,
+            progress=self.progress.stage('invert'),
         )
-        made = [move(item, 'cpu') for item in made.split()]
-        for key, inversion in zip(keys, made):
+        inversions = [item.to('cpu').compact(self.model.dtype) for item in result.split()]
+        for key, inversion in zip(keys, inversions):
             self.cache.save(key, inversion)
-        return made
+        return inversions
 
     def key(self, piece: Piece) -> dict[str, Any]:
         """Cache key of a piece's inversion."""
         device = torch.device(self.model.device).type
-        where = piece.sample.image_sha256, piece.region.box, piece.region.size
-        return inversion_key(self.config, self.identity['fingerprint'], device, *where)
+        place = piece.sample.image_sha256, piece.region.box, piece.region.size
+        return inversion_key(self.config, self.identity.fingerprint, device, *place)
 
     def edit(self, batch: list[Piece], word: str) -> None:
         """Give each piece its edit with ``word`` and its reconstruction."""
         c = self.config
-        report = self.progress.stage(f'edit: {word}')
+        progress = self.progress.stage(f'edit: {word}')
 
         def work(pieces: list[Piece]) -> None:
-            inversion = move(Inversion.cat([p.inversion for p in pieces]), self.model.device)
+            inversion = Inversion.cat([p.inversion for p in pieces]).to(self.model.device)
+            blend = BlendOptions(c.blend_threshold, c.blend_blocks) if c.blend == 'attention' else None
             mask = None
             if c.blend == 'label':
                 cells = [latent_mask(p.region, self.model.vae_scale) for p in pieces]
@@ -168,135 +160,14 @@ class Editor:
                 self_max_positions=c.self_max_positions,
                 low_resource=c.low_resource,
                 latent_mask=mask,
-                local_blend=c.blend == 'attention',
-                progress=report,
+                local_blend=blend,
+                progress=progress,
             )
             edited = to_uint8(self.model.decode_latents(result.edited))
             reconstruction = to_uint8(self.model.decode_latents(result.reconstruction))
-            for piece, picture, rebuilt in zip(pieces, edited, reconstruction):
-                piece.edited, piece.reconstruction = picture, rebuilt
+            for piece, image, reconstructed in zip(pieces, edited, reconstruction):
+                piece.edited, piece.reconstruction = image, reconstructed
 
         for piece in batch:
             piece.edited = piece.reconstruction = None
         without_broken(batch, work)
-
-    def finish(self, sample: Sample, word: str, pieces: list[Piece]) -> Row:
-        """Judge the edit of one picture, write what is accepted, and last of all its row."""
-        for piece in pieces:
-            piece.record = self.judge(piece)
-        taken = [p for p in pieces if p.record['accepted']]
-        name = edit_name(sample.name, word)
-        row = source_row(sample, self.data.split) | {
-            'file': image_file(self.data.split, name),
-            'label': label_file(self.data.split, name),
-            'kind': 'edit',
-            'word': word,
-            'target_prompt': self.config.prompt(word),
-            'accepted': bool(taken),
-            'reasons': [] if taken else reasons_of(pieces),
-            'regions': [p.record for p in pieces],
-            'seed': self.config.seed,
-            'parameters': self.config.picture_parameters(),
-            'model': self.identity,
-            **worst(taken or pieces),
-        }
-        self.write_reconstruction(row, pieces)
-        picture = self.compose(taken or [p for p in pieces if p.edited is not None])
-        if taken:
-            row |= self.write_accepted(row, sample, picture)
-        elif picture is not None:
-            write_png(self.manifest.review('rejected', row['file']), picture)
-        self.manifest.add(row)
-        return row
-
-    def judge(self, piece: Piece) -> Row:
-        """The record of one region: where it lies, its metrics, and whether it is accepted."""
-        record: Row = {'box': list(piece.region.box), 'size': list(piece.region.size)}
-        if piece.problem:
-            return record | {'accepted': False, 'reasons': [piece.problem]}
-        assert piece.edited is not None and piece.inversion is not None
-        metrics = measure(
-            piece.source, piece.round_trip, piece.reconstruction, piece.edited, working_mask(piece.region)
-        )
-        reasons = reasons_against(metrics, self.config)
-        record['inner_steps'] = piece.inversion.stats['inner_steps'][0]
-        return record | {'metrics': metrics, 'accepted': not reasons, 'reasons': reasons}
-
-    def compose(self, pieces: list[Piece]) -> np.ndarray | None:
-        """The source picture with the edits of ``pieces`` pasted in; outside them it is the source to the bit."""
-        if not pieces:
-            return None
-        picture = pieces[0].image
-        for piece in reversed(pieces):  # the largest defect comes first and so ends on top
-            picture = paste(picture, piece.edited, piece.region)
-        outside = ~support([p.region for p in pieces], picture.shape[:2])
-        assert np.array_equal(picture[outside], pieces[0].image[outside])
-        return picture
-
-    def write_accepted(self, row: Row, sample: Sample, picture: np.ndarray) -> Row:
-        """Write picture and label; a label drawn anew by hand stays. Returns what the row says about them."""
-        root = self.manifest.root
-        write_png(root / row['file'], picture)
-        if not (root / row['label']).is_file():
-            copy_file(sample.label, root / row['label'])
-        return {'file_sha256': sha256(root / row['file'])}
-
-    def write_reconstruction(self, row: Row, pieces: list[Piece]) -> None:
-        """Keep the reconstruction of the first word for the contact sheet and for whoever wants to see it."""
-        path = self.manifest.review('reconstruction', row['source'])
-        rebuilt = [p for p in pieces if p.reconstruction is not None]
-        if path.is_file() or not rebuilt:
-            return
-        picture = pieces[0].image.copy()
-        for piece in reversed(rebuilt):
-            left, top, right, bottom = piece.region.box
-            picture[top:bottom, left:right] = resize(piece.reconstruction, (bottom - top, right - left))
-        write_png(path, picture)
-
-
-def without_broken(batch: list[Piece], work: Callable[[list[Piece]], None]) -> None:
-    """Run ``work`` on the pieces without a problem; those whose values are not finite get one and are left out."""
-    pieces = [p for p in batch if not p.problem]
-    while pieces:
-        try:
-            return work(pieces)
-        except NonFiniteError as error:
-            assert error.images
-            for number in error.images:
-                pieces[number].problem = f'non-finite values after {error.stage}'
-            pieces = [p for p in pieces if not p.problem]
-    return None
-
-
-def reasons_of(pieces: list[Piece]) -> list[str]:
-    """Why no region was accepted, each reason with its crop where there are several."""
-    if len(pieces) == 1:
-        return list(pieces[0].record['reasons'])
-    return [f'crop {p.record["box"]}: {reason}' for p in pieces for reason in p.record['reasons']]
-
-
-def worst(pieces: list[Piece]) -> Row:
-    """The metrics of a picture: over its regions, each figure at its worst; None where a region has none."""
-    measured = [p.record['metrics'] for p in pieces if 'metrics' in p.record]
-    if not measured:
-        return {'reconstruction_psnr': None, 'metrics': None}
-    pick = {'change_outside': max, 'lpips': max}
-    metrics = {name: pick.get(name, min)(m[name] for m in measured) for name in measured[0]}
-    return {'reconstruction_psnr': metrics['reconstruction_psnr'], 'metrics': metrics}
-
-
-def move(inversion: Inversion, device: str | torch.device) -> Inversion:
-    """The same inversion on ``device``."""
-    tensors = {name: tensor.to(device) for name, tensor in inversion.tensors().items()}
-    return Inversion.from_tensors(tensors, inversion.stats)
-
-
-def to_tensor(pictures: Iterable[np.ndarray]) -> Tensor:
-    """Pictures ``(H, W, 3)`` uint8 to float32 ``(N, 3, H, W)`` in [-1, 1]."""
-    return torch.from_numpy(np.stack(list(pictures))).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def to_uint8(images: Tensor) -> np.ndarray:
-    """Images ``(N, 3, H, W)`` in [-1, 1] to ``(N, H, W, 3)`` uint8."""
-    levels = ((images.float().clamp(-1, 1) + 1) * 127.5).round()
-    return levels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

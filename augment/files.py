@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what identifies them."""
+"""Atomic writes, JSON lines and checksums."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 TEMPORARY = '.partial-'
-"""Prefix of files that are being written; what a killed run leaves under it is removed at the next start."""
+"""Prefix of files that are being written; those of a killed run are removed at the next start."""
 
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -23,8 +23,8 @@ FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` under a temporary name in the same folder, then rename.
 
-    Raises ``OSError`` naming the path and the remedy when the disk is full or not writable; ``path`` is then as
-    it was before.
+    Raises ``OSError`` naming the path and the remedy when the disk is full or not writable; ``path`` is then
+    unchanged.
     """
     temporary = path.with_name(f'{TEMPORARY}{os.getpid()}-{path.name}')
     try:
@@ -49,7 +49,7 @@ def unwritable(path: Path, error: OSError) -> OSError:
             return OSError(
                 error.errno,
                 f'disk full while writing {path} ({size_text(free)} free): {error.strerror}. Free some space or name '
-                'another --out or --cache; the same command then goes on where it stopped',
+                'another --out or --cache; the same command then continues where it stopped',
             )
     return OSError(
         error.errno, f'cannot write {path}: {error.strerror}. Check that the folder may be written to'
@@ -57,7 +57,7 @@ def unwritable(path: Path, error: OSError) -> OSError:
 
 
 def size_text(size: float) -> str:
-    """``size`` in bytes as a person reads it."""
+    """``size`` in bytes with a unit."""
     for unit in ('B', 'kB', 'MB'):
         if size < 1000:
             return f'{size:.0f} {unit}'
@@ -66,7 +66,7 @@ def size_text(size: float) -> str:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy byte for byte unless ``target`` holds these bytes already."""
+    """Copy byte for byte unless ``target`` has this content already."""
     content = source.read_bytes()
     if not (target.is_file() and target.stat().st_size == len(content) and target.read_bytes() == content):
         write_bytes(target, content)
@@ -96,5 +96,5 @@ def sha256(path: Path) -> str:
 
 
 def temporaries(folder: Path) -> Iterator[Path]:
-    """Files under ``folder`` that a killed run left half-written."""
+    """Half-written files of a killed run under ``folder``."""
     yield from (p for p in sorted(folder.rglob(f'{TEMPORARY}*')) if p.is_file())

@@ -1,29 +1,29 @@
 """The processes of one run: one, or as many as ``accelerate launch`` or ``torchrun`` start.
 
-They share the output folder and nothing on the devices. All they have to tell each other are a few numbers, so they
-meet in the launcher's key-value store and need no process group.
+They share the output folder and nothing on the devices, and exchange only a few numbers. So accelerate runs them over
+gloo on the CPU, whatever device each works on.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 PATIENCE = timedelta(days=7)
-"""How long a process waits for the others, whose pictures may take longer than its own."""
+"""How long a process waits for the others, whose images may take longer than its own."""
 
 
+@dataclass(frozen=True)
 class Processes:
     """This process among ``world``; ``local_rank`` counts on this machine. Calls must match in all processes."""
 
-    def __init__(self, rank: int = 0, world: int = 1, local_rank: int = 0, store: Any = None) -> None:
-        self.rank, self.world, self.local_rank, self.store = rank, world, local_rank, store
-        self.meetings = 0
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
 
     @property
     def main(self) -> bool:
@@ -33,34 +33,20 @@ class Processes:
     def wait(self) -> None:
         """Wait for all processes."""
         if self.world > 1:
-            self.meetings += 1
-            gate = f'gate {self.meetings}'
-            if self.store.add(f'{gate} reached', 1) == self.world:
-                self.store.set(gate, 'open')
-            self.store.wait([gate], PATIENCE)
+            from accelerate.utils import gather_object
+
+            gather_object([self.rank])  # a barrier that touches no GPU: it ends when all have called it
 
     def share(self, value: Any) -> Any:
-        """The main process's ``value``, of plain JSON types, in all processes."""
+        """The main process's ``value`` in all processes."""
         if self.world == 1:
             return value
-        self.meetings += 1
-        name = f'value {self.meetings}'
-        if self.main:
-            self.store.set(name, json.dumps(value))
-            return value
-        self.store.wait([name], PATIENCE)
-        return json.loads(self.store.get(name))
+        from accelerate.utils import broadcast_object_list
 
-    def leave(self) -> None:
-        """Let the others go first: the main process may be the store's host."""
-        if self.world > 1:
-            if self.store.add('left', 1) == self.world:
-                self.store.set('empty', '')
-            if self.main:
-                self.store.wait(['empty'], PATIENCE)
+        return broadcast_object_list([value])[0]
 
     def device(self, wanted: str) -> str:
-        """The device of this process; ``ValueError`` for one that is not there."""
+        """The device of this process; ``ValueError`` for one that does not exist."""
         cuda = torch.cuda.is_available()
         if wanted == 'auto':
             wanted = 'cuda' if cuda else 'cpu'
@@ -83,11 +69,13 @@ class Processes:
 @contextmanager
 def join_processes() -> Iterator[Processes]:
     """The processes that the launcher's environment describes."""
-    world = int(os.environ.get('WORLD_SIZE', 1))
-    if world == 1:
+    if int(os.environ.get('WORLD_SIZE', 1)) == 1:
         yield Processes()
         return
-    store, rank, world = next(dist.rendezvous('env://', timeout=PATIENCE))
-    group = Processes(rank, world, int(os.environ.get('LOCAL_RANK', 0)), dist.PrefixStore('augment', store))
+    from accelerate import PartialState
+
+    state = PartialState(cpu=True, timeout=PATIENCE)
+    group = Processes(state.process_index, state.num_processes, state.local_process_index)
     yield group
-    group.leave()
+    group.wait()  # the main process may be the others' rendezvous
+    state.destroy_process_group()

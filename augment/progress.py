@@ -1,4 +1,4 @@
-"""Progress of a run on the terminal: pictures with rate and time to go, and the steps of the batch in hand."""
+"""Progress of a run: edits with rate and remaining time, and the steps of the current batch."""
 
 import logging
 import time
@@ -18,17 +18,22 @@ from rich.progress import (
 )
 from rich.text import Text
 
+LOG_INTERVAL = 30.0
+"""Seconds between log lines about the steps of a batch, where there is no terminal for bars."""
+
+log = logging.getLogger(__name__)
+
 
 class RateColumn(ProgressColumn):
-    """Pictures a minute."""
+    """Edits a minute."""
 
     def render(self, task: Task) -> Text:
-        """The rate, or nothing before the first picture."""
+        """The rate, or nothing before the first edit."""
         return Text(f'{task.speed * 60:.2f}/min' if task.speed else '')
 
 
 class Silent:
-    """Shows nothing: for processes other than the main one, and the base of what shows something."""
+    """No output: for processes other than the main one, and the base class of ``Bars``."""
 
     def __enter__(self) -> 'Silent':
         return self
@@ -37,10 +42,10 @@ class Silent:
         pass
 
     def start(self, total: int) -> None:
-        """``total`` edits lie ahead."""
+        """``total`` edits are to be made."""
 
     def stage(self, text: str) -> Callable[[int, int], None]:
-        """A new stage begins; the function returned is told its steps as ``(done, total)``."""
+        """A new stage begins; the returned function is called with its steps as ``(done, total)``."""
         return lambda done, total: None
 
     def finished(self, count: int) -> None:
@@ -48,7 +53,7 @@ class Silent:
 
 
 class Bars(Silent):
-    """Two bars on a terminal; plain log lines where standard error is none."""
+    """Two bars on a terminal; log lines where standard error is no terminal."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -73,21 +78,36 @@ class Bars(Silent):
         self.bars.stop()
 
     def start(self, total: int) -> None:
+        """Show ``total`` edits to be made."""
         self.ahead, self.began = total, time.monotonic()
         self.edits = self.bars.add_task('edits', total=total)
         self.steps = self.bars.add_task('', total=None)
 
     def stage(self, text: str) -> Callable[[int, int], None]:
+        """Show the steps of a new stage; in the log at most every LOG_INTERVAL seconds."""
+        if self.plain:
+            began = logged = time.monotonic()
+
+            def report(done: int, total: int) -> None:
+                nonlocal logged
+                now = time.monotonic()
+                if now - logged >= LOG_INTERVAL:
+                    logged = now
+                    left = timedelta(seconds=round((now - began) / done * (total - done)))
+                    log.info('%s: step %d of %d, %s to go', text, done, total, left)
+
+            return report
         self.bars.reset(self.steps, description=text)
         return lambda done, total: self.bars.update(self.steps, completed=done, total=total)
 
     def finished(self, count: int) -> None:
+        """Show ``count`` more edits as done."""
         self.done += count
         self.bars.advance(self.edits, count)
         if self.plain and count:
             rate = self.done / (time.monotonic() - self.began)
             left = (self.ahead - self.done) / rate
-            logging.getLogger(__name__).info(
+            log.info(
                 '%d of %d edits, %.2f/min, %s to go',
                 self.done,
                 self.ahead,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from wtaseg.runs.select import main
+from wtaseg.cli.find_best import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains, picks the best checkpoint of and tests every candidate, one after the other.
+# Trains, selects the best checkpoint of and tests every candidate, one after the other.
 #
 #   bash bash/run_main.sh                                    asks for project name and GPU count
 #   bash bash/run_main.sh --project NAME --gpus N            asks nothing
@@ -7,7 +7,7 @@
 #       [--cfg-options KEY=VALUE …]                          for every candidate
 #   bash bash/run_main.sh --help                             all options
 #
-# Run again, it skips what is finished and goes on with what broke off.
+# Run again, it skips what is finished and continues what was interrupted.
 set -u
 
 # Training configs below MODEL_CONFIG_PATH, without .py:

@@ -1,4 +1,4 @@
-"""Semantic segmentation for rare defects, in the interface of mmsegmentation 1.2.2."""
+"""Semantic segmentation of rare defects, with the interface of mmsegmentation 1.2.2."""
 
 from .version import UPSTREAM_INTERFACE, __version__
 

@@ -1,6 +1,5 @@
-"""What stands in two places says the same, and what must stay apart does."""
+"""Requirements, README and files agree with each other."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -12,31 +11,25 @@ import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGES = ['README.md', 'README_ko.md', 'data/README.md', 'augment/README.md', 'tests/parity/README.md']
+PAGES += sorted(f'docs/{path.name}' for path in (ROOT / 'docs').glob('*.md'))
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+# "everything above" of the README: editing, and what the tables and the export of its commands need
+CONDA_EXTRAS = ('augment', 'table', 'deploy')
 
 
 def pins():
     lines = (ROOT / 'constraints.txt').read_text().splitlines()
-    found = dict(line.split('==') for line in lines if line and not line.startswith('#'))
-    return {name.lower().replace('_', '-'): version for name, version in found.items()}
-
-
-def imported_packages(folder):
-    for file in (ROOT / folder).rglob('*.py'):
-        for node in ast.walk(ast.parse(file.read_text())):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                names = [node.module]
-            yield from ((name.split('.')[0], file) for name in names)
+    versions = dict(line.split('==') for line in lines if line and not line.startswith('#'))
+    return {name.lower().replace('_', '-'): version for name, version in versions.items()}
 
 
 def test_conda_environment_equals_pyproject():
     environment = yaml.safe_load((ROOT / 'environment.yaml').read_text())
     (pip,) = (entry['pip'] for entry in environment['dependencies'] if isinstance(entry, dict))
     listed = [entry for entry in pip if not entry.startswith('-')]
-    assert sorted(listed) == sorted(PROJECT['dependencies'])
+    extras = [PROJECT['optional-dependencies'][name] for name in CONDA_EXTRAS]
+    assert sorted(listed) == sorted(sum(extras, PROJECT['dependencies']))
     assert f'python{PROJECT["requires-python"]}' in environment['dependencies']
 
 
@@ -47,12 +40,6 @@ def test_pins_satisfy_the_ranges(extra):
         version = pins().get(requirement.name.lower())
         assert version is not None, f'{requirement.name} has no pin in constraints.txt'
         assert requirement.specifier.contains(version), f'{requirement} is pinned to {version}'
-
-
-@pytest.mark.parametrize(('package', 'other'), [('mmseg', 'augment'), ('augment', 'mmseg')])
-def test_the_two_packages_meet_only_on_disk(package, other):
-    offenders = [str(file) for name, file in imported_packages(package) if name == other]
-    assert offenders == []
 
 
 def test_importing_needs_no_optional_package():
@@ -75,7 +62,7 @@ def test_importing_needs_no_optional_package():
 
 
 def code_blocks(text):
-    """Commands and trees of a README, without what follows a ``#``."""
+    """Commands and Python code of a README, without comments."""
     blocks = re.findall(r'```(?:bash|python)\n(.*?)```', text, flags=re.DOTALL)
     return [[line.split('#')[0].rstrip() for line in block.splitlines()] for block in blocks]
 
@@ -85,19 +72,42 @@ def table_figures(text):
     return [re.findall(r'\d+\.\d+', row) for row in rows]
 
 
+def outline(text):
+    """Levels of the headings, in order; a ``#`` in a code block is none."""
+    return [
+        len(level)
+        for level in re.findall(r'^(#+) ', re.sub(r'```.*?```', '', text, flags=re.DOTALL), re.MULTILINE)
+    ]
+
+
 def test_both_readmes_show_the_same_commands():
     english, korean = ((ROOT / name).read_text() for name in ('README.md', 'README_ko.md'))
     assert code_blocks(english) == code_blocks(korean)
     assert table_figures(english) == table_figures(korean)
+    assert outline(english) == outline(korean)
 
 
-@pytest.mark.parametrize('readme', ['README.md', 'README_ko.md'])
-def test_files_that_a_readme_names_exist(readme):
-    text = (ROOT / readme).read_text()
-    links = [link for link in re.findall(r'\]\(([^)#]+)\)', text) if '://' not in link]
+def anchors(page):
+    """The anchors that GitHub gives to the headings of a Markdown file."""
+    text = re.sub(r'```.*?```', '', page.read_text(encoding='utf-8'), flags=re.DOTALL)
+    headings = re.findall(r'^#+ (.+)$', text, flags=re.MULTILINE)
+    return {re.sub(r'[^\w\- ]', '', heading.lower()).replace(' ', '-') for heading in headings}
+
+
+@pytest.mark.parametrize('page', PAGES)
+def test_files_and_sections_that_a_page_names_exist(page):
+    page = ROOT / page
+    text = page.read_text(encoding='utf-8')
     scripts = re.findall(r'(?:python|bash) ((?:tools|bash|augment)/\S+\.(?:py|sh))', text)
-    configs = re.findall(r'configs/\S+\.py', text)
-    missing = [name for name in {*links, *scripts, *configs} if not (ROOT / name).exists()]
+    configs = re.findall(r'configs/[\w./-]+\.py', text)
+    missing = [name for name in {*scripts, *configs} if not (ROOT / name).exists()]
+    for link in re.findall(r'\]\(([^)\s]+)\)', text):
+        path, _, anchor = link.partition('#')
+        if '://' in path:
+            continue
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            missing.append(link)
     assert missing == []
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Run a command whose processes share one GPU under NVIDIA's multi-process service (MPS): their kernels run side by
-# side instead of in turns.
+# side instead of one after the other.
 #
 #   bash tools/with_mps.sh python tools/study.py losses --data data/wta_512 --project losses --jobs 8
 #
-# The service is started for this command alone and ended with it.
+# The service is started for this command and stopped after it.
 set -euo pipefail
 
 if [[ $# -eq 0 ]]; then
@@ -12,8 +12,8 @@ if [[ $# -eq 0 ]]; then
     exit 2
 fi
 if ! command -v nvidia-cuda-mps-control >/dev/null; then
-    echo "with_mps.sh: nvidia-cuda-mps-control was not found; it comes with NVIDIA's driver for Linux." \
-        'Install it, or run the command as it is.' >&2
+    echo "with_mps.sh: nvidia-cuda-mps-control is not installed; it comes with NVIDIA's driver for Linux." \
+        'Install it, or run the command without with_mps.sh.' >&2
     exit 1
 fi
 
@@ -26,12 +26,12 @@ end_service() {
 trap end_service EXIT
 nvidia-cuda-mps-control -d
 
+trap 'kill -TERM $(jobs -p) 2>/dev/null || true' INT TERM
 "$@" &
 CHILD=$!
-trap 'kill -TERM "$CHILD" 2>/dev/null || true' INT TERM
 STATUS=0
 wait "$CHILD" || STATUS=$?
-# a signal ends the wait, not the command, which may have files to finish
+# a signal ends the wait, not the command, which may still write files
 while kill -0 "$CHILD" 2>/dev/null; do
     STATUS=0
     wait "$CHILD" || STATUS=$?

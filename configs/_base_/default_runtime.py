@@ -1,4 +1,4 @@
-# What all experiments share besides model, data and schedule.
+# Settings common to all experiments, besides model, data and schedule.
 default_scope = 'mmseg'
 env_cfg = dict(
     cudnn_benchmark=True,
@@ -14,4 +14,4 @@ resume = False
 
 tta_model = dict(type='SegTTAModel')
 
-# Worth a try on a GPU: compile=dict(target='loss_tensors'), and with mode='reduce-overhead' as a CUDA graph.
+# Faster on a GPU: compile=dict(target='loss_tensors'); with mode='reduce-overhead' it runs as a CUDA graph.

@@ -1,8 +1,8 @@
 """BEiT on original and peeling-edited images.
 
-Reproduces: the seed document's final results, row BEiT / w/ Augmented
+Reproduces: the published final results, row BEiT / w/ Augmented
 (attached IoU 34.59, Acc 58.28; broken IoU 19.55, Acc 26.85; mIoU 27.07, mAcc 42.565).
-Trained as all others, with AdamW 1e-3 and no layer decay; drop path 0.1 is that of OpenMMLab's experiment
+Trained like all others, with AdamW 1e-3 and no layer decay; drop path 0.1 is that of OpenMMLab's config
 beit-base_upernet. For fine-tuning as in the paper see LearningRateDecayOptimizerConstructor.
 Command: ``bash tools/dist_train.sh configs/beit/beit-base_upernet_4xb4-40k_wta_aug_peeling-512x512.py 4``
 """

@@ -1,6 +1,6 @@
 """BiSeNet on crops of original and peeling-edited images.
 
-One of the experiments that the seed document names; it publishes no figures for this model.
+An experiment of the published method, which gives no results for this model.
 Command: ``bash tools/dist_train.sh configs/bisenetv1/bisenetv1_r18-d32_4xb4-40k_wta_aug-256x256.py 4``
 """
 

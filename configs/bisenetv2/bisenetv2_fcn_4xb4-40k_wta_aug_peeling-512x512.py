@@ -1,6 +1,6 @@
 """BiSeNetV2 on original and peeling-edited images.
 
-Reproduces: the seed document's final results, row BiSeNetV2 / w/ Augmented
+Reproduces: the published final results, row BiSeNetV2 / w/ Augmented
 (attached IoU 42.12, Acc 53.14; broken IoU 26.35, Acc 55.56; mIoU 34.235, mAcc 54.35).
 Command: ``bash tools/dist_train.sh configs/bisenetv2/bisenetv2_fcn_4xb4-40k_wta_aug_peeling-512x512.py 4``
 """

@@ -1,6 +1,6 @@
 """DeepLabV3+ on the re-labelled final set.
 
-The seed document's example of an experiment file; it publishes no figures for this model.
+The published method's example of an experiment file; it gives no results for this model.
 Command: ``bash tools/dist_train.sh configs/deeplabv3plus/deeplabv3plus_r50-d8_4xb4-40k_final_relabeled-512x512.py 4``
 """
 

@@ -1,6 +1,6 @@
 """DeepLabV3+ on crops of the original images.
 
-The seed document describes such an experiment; it publishes no figures for this model.
+An experiment of the published method, which gives no results for this model.
 Command: ``bash tools/dist_train.sh configs/deeplabv3plus/deeplabv3plus_r50-d8_4xb4-40k_wta-256x256.py 4``
 """
 

@@ -1,6 +1,6 @@
 """FastFCN on crops of the original images.
 
-One of the experiments that the seed document names; it publishes no figures for this model.
+An experiment of the published method, which gives no results for this model.
 Command: ``bash tools/dist_train.sh configs/fastfcn/fastfcn_r50-d32_jpu_psp_4xb4-40k_wta-256x256.py 4``
 """
 

@@ -1,6 +1,6 @@
 """FastFCN on crops of original and peeling-edited images.
 
-One of the experiments that the seed document names; it publishes no figures for this model.
+An experiment of the published method, which gives no results for this model.
 Command: ``bash tools/dist_train.sh configs/fastfcn/fastfcn_r50-d32_jpu_psp_4xb4-40k_wta_aug-256x256.py 4``
 """
 

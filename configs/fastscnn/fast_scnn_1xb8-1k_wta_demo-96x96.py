@@ -1,4 +1,4 @@
-"""``make demo``: Fast-SCNN with FocalLoss, a few minutes on two CPU cores. Reproduces no published figure.
+"""``make demo``: Fast-SCNN with FocalLoss, a few minutes on two CPU cores. Corresponds to no published result.
 
 Command: ``make demo``, or after it ``python tools/train.py configs/fastscnn/fast_scnn_1xb8-1k_wta_demo-96x96.py``
 """

@@ -1,6 +1,6 @@
 """Fast-SCNN on the original images.
 
-Reproduces: the seed document's final results, row Fast-SCNN / Original
+Reproduces: the published final results, row Fast-SCNN / Original
 (attached IoU 30.04, Acc 34.39; broken IoU 22.21, Acc 37.02; mIoU 26.125, mAcc 35.705).
 Command: ``bash tools/dist_train.sh configs/fastscnn/fast_scnn_4xb4-40k_wta-512x512.py 4``
 """

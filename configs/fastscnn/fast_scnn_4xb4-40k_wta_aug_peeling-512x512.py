@@ -1,6 +1,6 @@
 """Fast-SCNN on original and peeling-edited images.
 
-Reproduces: the seed document's final results, row Fast-SCNN / w/ Augmented
+Reproduces: the published final results, row Fast-SCNN / w/ Augmented
 (attached IoU 36.94, Acc 78.25; broken IoU 23.58, Acc 38.80; mIoU 30.26, mAcc 58.525).
 Command: ``bash tools/dist_train.sh configs/fastscnn/fast_scnn_4xb4-40k_wta_aug_peeling-512x512.py 4``
 """

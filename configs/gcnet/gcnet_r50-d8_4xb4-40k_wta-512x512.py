@@ -1,6 +1,6 @@
 """GCNet on the original images.
 
-Reproduces: the seed document's final results, row GCNet / Original
+Reproduces: the published final results, row GCNet / Original
 (attached IoU 41.87, Acc 53.23; broken IoU 26.24, Acc 59.66; mIoU 34.055, mAcc 56.445).
 Command: ``bash tools/dist_train.sh configs/gcnet/gcnet_r50-d8_4xb4-40k_wta-512x512.py 4``
 """

@@ -1,8 +1,8 @@
 """ViT on original and peeling-edited images.
 
-Reproduces: the seed document's final results, row ViT / w/ Augmented
+Reproduces: the published final results, row ViT / w/ Augmented
 (attached IoU 33.68, Acc 39.68; broken IoU 19.4, Acc 30.38; mIoU 26.54, mAcc 35.03).
-Trained as all others, with AdamW 1e-3 and no layer decay; drop path 0.1 is DeiT's, as in OpenMMLab's experiment
+Trained like all others, with AdamW 1e-3 and no layer decay; drop path 0.1 is DeiT's, as in OpenMMLab's config
 vit_deit-b16_mln_upernet.
 Command: ``bash tools/dist_train.sh configs/vit/vit_deit-b16_mln_upernet_4xb4-40k_wta_aug_peeling-512x512.py 4``
 """

@@ -1,16 +1,15 @@
-"""Export a segmentor to ONNX: ``python tools/deployment/export_onnx.py CONFIG CHECKPOINT``.
+"""Export of a segmentor to ONNX.
 
 The graph maps ``images`` (N, 3, H, W), float32 in the order and scale that the config's ``data_preprocessor``
-makes, to ``logits`` (N, classes, H, W). Channel order, mean, std, classes and palette stand in the file's
-metadata. Height and width are left open where the architecture allows; what was left open is printed. The file
-gets its name only after onnxruntime has given PyTorch's logits for two batches, of two sizes if sizes are open.
+makes, to ``logits`` (N, classes, H, W). Channel order, mean, std, classes and palette are in the metadata of the
+file. Height and width are left open where the architecture allows. The file is written only if onnxruntime computes
+PyTorch's logits for two batches, of two sizes if height and width are open.
 """
 
-import argparse
 import json
-import tempfile
 import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -20,12 +19,18 @@ from torch.export import Dim, ExportedProgram
 from mmseg.apis import init_model
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.models.utils import resize
+from mmseg.utils.files import atomic_path
 
 SMALLEST, LARGEST = 64, 4096
-# Largest difference of a logit, in standard deviations of all logits. Float32 gives about 1e-5.
+# largest allowed difference of a logit, in standard deviations of all logits; float32 rounding gives about 1e-5
 TOLERANCE = 1e-3
-# For torch.onnx; 17 and below lack what antialiased resizing and grouped norms are made of.
+# opset 17 and below lack operators of antialiased resizing and of group norm
 OPSET = 18
+DEFAULT_SIZE = (512, 512)
+
+
+class ExportError(RuntimeError):
+    """An exported file does not compute what the model does."""
 
 
 class Network(nn.Module):
@@ -44,13 +49,13 @@ class Network(nn.Module):
 
 @dataclass(frozen=True)
 class Sides:
-    """The range that height and width are left open in; None if they are fixed."""
+    """The range of height and width that an exported file accepts, in pixels."""
 
     low: int
     high: int
 
     def dims(self) -> dict:
-        """The open dimensions, for ``torch.export``."""
+        """The open dimensions of the images, for ``torch.export``."""
         return {2: Dim('height', min=self.low, max=self.high), 3: Dim('width', min=self.low, max=self.high)}
 
 
@@ -65,13 +70,13 @@ def trace(
         dynamic: try to leave height and width open.
 
     Returns:
-        The program, and the range of sides, None for ``size`` only.
+        The program, and the range of sides; None: it accepts ``size`` only.
     """
     largest = max(size)
     candidates = (
         [Sides(SMALLEST, LARGEST), Sides(SMALLEST, largest)] if dynamic and min(size) > SMALLEST else []
     )
-    images = torch.zeros(2, 3, *size)  # 2: a batch of 1 would be taken for a constant
+    images = torch.zeros(2, 3, *size)  # a batch of 1 would be exported as a constant
     batch = {0: Dim('batch', min=1, max=1024)}
     for sides in candidates:
         try:
@@ -85,7 +90,7 @@ def trace(
 def _describe(model: BaseSegmentor, sides: Sides | None, size: tuple[int, int]) -> dict[str, str]:
     preprocessor = model.cfg.model.get('data_preprocessor') or {}
     bgr_to_rgb = bool(preprocessor.get('bgr_to_rgb') or preprocessor.get('rgb_to_bgr'))
-    facts = dict(
+    metadata = dict(
         channel_order='RGB' if bgr_to_rgb else 'BGR',
         mean=preprocessor.get('mean'),
         std=preprocessor.get('std'),
@@ -94,11 +99,11 @@ def _describe(model: BaseSegmentor, sides: Sides | None, size: tuple[int, int]) 
         sides=[sides.low, sides.high] if sides else None,
         size=list(size),
     )
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
 
 
-def write(program: ExportedProgram, path: Path, facts: dict[str, str]) -> None:
-    """Write a program as ONNX, with open dimensions named and ``facts`` as metadata."""
+def write(program: ExportedProgram, path: Path, metadata: dict[str, str]) -> None:
+    """Write a program as ONNX, with names for open dimensions."""
     import onnx
 
     with warnings.catch_warnings():
@@ -123,22 +128,22 @@ def write(program: ExportedProgram, path: Path, facts: dict[str, str]) -> None:
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param in names:
                 dim.dim_param = names[dim.dim_param]
-    onnx.helper.set_model_props(proto, facts)
+    onnx.helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto)
     onnx.save(proto, str(path))
 
 
 @torch.no_grad()
 def compare(network: Network, path: Path, shapes: list[tuple[int, int, int]]) -> dict[tuple, float]:
-    """Largest difference between onnxruntime's and PyTorch's logits for batches of noise.
+    """The largest difference between the logits of onnxruntime and PyTorch for batches of noise.
 
     Args:
-        network: what was exported.
+        network: the exported network.
         path: the ONNX file.
         shapes: (N, H, W) of each batch.
 
     Returns:
-        Per shape the difference, in standard deviations of PyTorch's logits.
+        The difference for each shape, in standard deviations of PyTorch's logits.
     """
     import onnxruntime
 
@@ -147,11 +152,11 @@ def compare(network: Network, path: Path, shapes: list[tuple[int, int, int]]) ->
     for n, height, width in shapes:
         images = torch.randn(n, 3, height, width, generator=torch.Generator().manual_seed(height * width))
         expected = network(images)
-        found = torch.from_numpy(session.run(['logits'], {'images': images.numpy()})[0])
-        if found.shape != expected.shape:
+        logits = torch.from_numpy(session.run(['logits'], {'images': images.numpy()})[0])
+        if logits.shape != expected.shape:
             differences[n, height, width] = float('inf')
         else:
-            differences[n, height, width] = ((found - expected).abs().max() / expected.std()).item()
+            differences[n, height, width] = ((logits - expected).abs().max() / expected.std()).item()
     return differences
 
 
@@ -159,7 +164,7 @@ def _trial_shapes(size: tuple[int, int], sides: Sides | None) -> list[tuple[int,
     height, width = size
     if sides is None:
         return [(1, height, width), (3, height, width)]
-    # odd ones, no multiple of any stride
+    # odd sides are no multiple of any stride
     other = [max(sides.low, side * 3 // 4) | 1 for side in size]
     return [(1, height, width), (2, other[0], other[1] + 2 if other[1] + 2 <= sides.high else other[1])]
 
@@ -167,71 +172,87 @@ def _trial_shapes(size: tuple[int, int], sides: Sides | None) -> list[tuple[int,
 def export(
     model: BaseSegmentor, path: str | Path, size: tuple[int, int], dynamic: bool = True
 ) -> tuple[Sides | None, dict[tuple, float]]:
-    """Export a model on the CPU to ``path``, which appears only if the file computes what the model does.
+    """Export a model to ``path``, which is written only if the file computes what the model does.
+
+    Args:
+        model: on the CPU.
+        path: the ONNX file.
+        size: (height, width) to trace with.
+        dynamic: try to leave height and width open.
 
     Returns:
-        The range of sides left open, and the differences measured, see :func:`compare`.
+        The range of sides left open, and the measured differences, see :func:`compare`.
 
     Raises:
-        RuntimeError: onnxruntime's logits differ from PyTorch's; no file is left.
+        ExportError: the logits of onnxruntime and PyTorch differ; no file is written.
     """
     path = Path(path)
     network = Network(model).eval()
     program, sides = trace(network, size, dynamic)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix='.export_onnx_') as folder:
-        draft = Path(folder) / path.name
-        write(program, draft, _describe(model, sides, size))
-        differences = compare(network, draft, _trial_shapes(size, sides))
+    with atomic_path(path) as temporary:
+        write(program, temporary, _describe(model, sides, size))
+        differences = compare(network, temporary, _trial_shapes(size, sides))
         wrong = {shape: value for shape, value in differences.items() if not value <= TOLERANCE}
         if wrong:
-            raise RuntimeError(
+            raise ExportError(
                 f"{path}: not written. onnxruntime's logits differ from PyTorch's by {wrong} standard deviations, "
                 f'(N, H, W) first; allowed are {TOLERANCE}. Other versions of onnx, onnxscript or onnxruntime may help.'
             )
-        draft.replace(path)
     return sides, differences
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description='Export a segmentor to ONNX')
-    parser.add_argument('config', help='config of the experiment')
-    parser.add_argument('checkpoint', help='its weights')
-    parser.add_argument('--output-file', help='default: the checkpoint with the ending .onnx')
-    parser.add_argument(
-        '--shape',
-        type=int,
-        nargs='+',
-        metavar='SIDE',
-        help="height and width, or one side; default: the config's",
-    )
-    parser.add_argument('--static', action='store_true', help='fix height and width')
-    args = parser.parse_args(argv)
-    if args.shape is not None and len(args.shape) > 2:
-        parser.error(f'--shape takes height and width, got {args.shape}')
-    return args
+@dataclass(frozen=True)
+class Export:
+    """An exported file.
+
+    Attributes:
+        path: of the ONNX file.
+        size: (height, width) it was traced with.
+        sides: range of height and width; None: ``size`` only.
+        differences: largest difference from PyTorch's logits for each shape (N, H, W), in standard deviations.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    sides: Sides | None
+    differences: dict[tuple[int, int, int], float]
+
+    def __str__(self) -> str:
+        height, width = self.size
+        extent = (
+            f'sides from {self.sides.low} to {self.sides.high}' if self.sides else f'{height} x {width} only'
+        )
+        lines = [f'{self.path}: images (batch, 3, height, width), {extent}']
+        for (n, h, w), value in self.differences.items():
+            lines.append(f'  {n} x {h} x {w}: logits differ by {value:.1e} of their standard deviation')
+        return '\n'.join(lines)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Export what the command line names, and print what was measured."""
-    args = parse_args(argv)
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise SystemExit(f'{error}; the export needs: pip install "wta-seg[deploy]"') from error
-    model = init_model(args.config, args.checkpoint, device='cpu')
-    size = args.shape or (model.cfg.model.get('data_preprocessor') or {}).get('size') or (512, 512)
-    size = tuple(size) if len(size) == 2 else (size[0], size[0])
-    path = Path(args.output_file or Path(args.checkpoint).with_suffix('.onnx'))
-    sides, differences = export(model, path, size, not args.static)
-    extent = f'sides from {sides.low} to {sides.high}' if sides else f'{size[0]} x {size[1]} only'
-    print(f'{path}: images (batch, 3, height, width), {extent}')
-    for (n, height, width), value in differences.items():
-        print(f'  {n} x {height} x {width}: logits differ by {value:.1e} of their standard deviation')
+def export_checkpoint(
+    config: str | Path,
+    checkpoint: str | Path,
+    path: str | Path | None = None,
+    size: tuple[int, int] | None = None,
+    dynamic: bool = True,
+) -> Export:
+    """Export the model of a config with the weights of a checkpoint.
 
+    Args:
+        config: config of the experiment.
+        checkpoint: its weights.
+        path: the ONNX file; None: the checkpoint with the suffix .onnx.
+        size: (height, width) to trace with; None: that of the config's ``data_preprocessor``, else 512 x 512.
+        dynamic: try to leave height and width open.
 
-if __name__ == '__main__':
-    main()
+    Raises:
+        ImportError: onnx, onnxruntime or onnxscript is not installed.
+        ExportError: see :func:`export`.
+    """
+    missing = [name for name in ('onnx', 'onnxruntime', 'onnxscript') if find_spec(name) is None]
+    if missing:
+        raise ImportError(f'{missing[0]} is not installed; the export needs: pip install "wta-seg[deploy]"')
+    model = init_model(config, checkpoint, device='cpu')
+    size = size or (model.cfg.model.get('data_preprocessor') or {}).get('size') or DEFAULT_SIZE
+    path = Path(path or Path(checkpoint).with_suffix('.onnx'))
+    sides, differences = export(model, path, tuple(size), dynamic)
+    return Export(path, tuple(size), sides, differences)

@@ -1,4 +1,4 @@
-"""Inference in a few lines: build a model, apply it to images, draw what it says."""
+"""Inference in a few lines: build a model, apply it to images, draw its predictions."""
 
 import copy
 import warnings
@@ -12,14 +12,13 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
 
-import mmseg.engine  # noqa: F401  registers how checkpoints are read
+from mmseg.engine import load_checkpoint
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.class_names import class_colour, get_classes, get_palette
-from mmseg.utils.smoke import drop_pretrained
+from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.typing_utils import SampleList
 from mmseg.visualization import SegLocalVisualizer
 
@@ -47,7 +46,7 @@ def resolve_dataset_meta(cfg: Config, saved: dict) -> dict:
         saved: ``meta`` of its checkpoint.
 
     Returns:
-        ``classes`` and ``palette``, each from the checkpoint, else from the config's dataset, else numbered.
+        ``classes`` and ``palette``, each from the checkpoint, else from the config's dataset, else by number.
     """
     known = {**(_test_dataset(cfg).get('metainfo') or {}), **(saved.get('dataset_meta') or {})}
     name = _test_dataset(cfg).get('type', 'wta')
@@ -63,7 +62,7 @@ def resolve_dataset_meta(cfg: Config, saved: dict) -> dict:
             try:
                 meta[key] = look_up(name)
             except ValueError:
-                warnings.warn(f'neither checkpoint nor config tells {key}; they are numbered', stacklevel=3)
+                warnings.warn(f'neither checkpoint nor config has {key}; they are numbered', stacklevel=3)
                 meta[key] = [numbered(index) for index in range(count)]
     return meta
 
@@ -78,8 +77,8 @@ def init_model(
 
     Args:
         config: config of an experiment, or its file.
-        checkpoint: weights to load. Without, those that the config names, or random ones.
-        device: where to put it; the CPU where there is no such device.
+        checkpoint: weights to load; None takes those that the config names, or random ones.
+        device: of the model; the CPU where there is no such device.
         cfg_options: changes to the config, ``{'model.test_cfg.mode': 'whole'}``.
 
     Returns:
@@ -89,13 +88,13 @@ def init_model(
     Raises:
         TypeError: ``config`` is of another type.
         FileNotFoundError: no such config or checkpoint.
-        ValueError: a checkpoint that is not safe to load.
+        ValueError: the checkpoint holds pickled objects, or is truncated.
     """
     if isinstance(config, (str, Path)):
         config = Config.fromfile(config)
     elif not isinstance(config, Config):
         raise TypeError(f'config is a file name or a Config, got {type(config).__name__}')
-    config = copy.deepcopy(config)  # Config.copy shares what is nested
+    config = copy.deepcopy(config)  # Config.copy shares nested values
     if cfg_options is not None:
         config.merge_from_dict(cfg_options)
     if checkpoint is not None:
@@ -126,8 +125,8 @@ def inference_pipeline(cfg: Config) -> Callable[[str | Path | np.ndarray], dict]
         cfg: config of an experiment.
 
     Returns:
-        A function of an image, a file name or an array (H, W, 3) in BGR order, that gives what
-        ``PackSegInputs`` packs.
+        A function of an image, a file name or an array (H, W, 3) in BGR order; it returns the result of
+        ``PackSegInputs``.
 
     Raises:
         ValueError: the config has no test pipeline, or one that doesn't begin with loading an image.
@@ -192,17 +191,17 @@ def show_result_pyplot(
         img: a file name or an array (H, W, 3) in BGR order.
         result: from :func:`inference_model`.
         opacity: of the colours, 0 to 1.
-        title: of the window, and name of the picture in ``save_dir``.
+        title: of the window, and name of the image in ``save_dir``.
         draw_gt: draw the ground truth, if the result has one.
         draw_pred: draw the prediction.
         wait_time: seconds the window stays open; 0 waits for a key.
         show: open a window.
         with_labels: write class names.
-        save_dir: folder for mmengine's visualizer to store the picture in.
-        out_file: file to write the picture to, in place of ``save_dir``.
+        save_dir: folder in which mmengine's visualizer stores the image.
+        out_file: file to write the image to, instead of into ``save_dir``.
 
     Returns:
-        The picture (H, W, 3), uint8, RGB; twice as wide with ground truth and prediction.
+        The drawing (H, W, 3), uint8, RGB; twice as wide with ground truth and prediction.
     """
     image = mmcv.bgr2rgb(mmcv.imread(img))
     visualizer = SegLocalVisualizer(

@@ -1,5 +1,6 @@
-"""An inferencer in the manner of OpenMMLab: from a model's name to pictures in a folder."""
+"""An inferencer as in mmsegmentation: from a model's name to predictions in a folder."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from mmengine.infer.infer import BaseInferencer
 from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
-import mmseg.engine  # noqa: F401  registers how checkpoints are read
-from mmseg.registry import INFERENCERS
+from mmseg.engine.checkpoint_loading import load_checkpoint_into, read_checkpoint
+from mmseg.registry import INFERENCERS, MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.class_names import get_classes, get_palette
+from mmseg.utils.config_text import read_config_text
+from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.set_env import register_all_modules
-from mmseg.utils.smoke import drop_pretrained
 from mmseg.visualization import SegLocalVisualizer
 
 from .inference import inference_pipeline, resolve_dataset_meta
@@ -25,20 +27,29 @@ _CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 ImageInput = str | np.ndarray
 
 
+def _stored_config(checkpoint: dict, source: str) -> Config:
+    """The config that training has written into a checkpoint."""
+    text = checkpoint.get('message_hub', {}).get('runtime_info', {}).get('cfg')
+    text = text or checkpoint.get('meta', {}).get('cfg')
+    if not text:
+        raise ValueError(f'{source}: no config in this checkpoint; give model=CONFIG as well')
+    return read_config_text(text, str(source))
+
+
 @INFERENCERS.register_module(name='seg-segmentation')
 @INFERENCERS.register_module()
 class MMSegInferencer(BaseInferencer):
-    """Segments files, folders and arrays.
+    """Segment files, folders and arrays.
 
     Args:
         model: config, its file, or the name of a config in ``configs`` (its file's name without ``.py``);
-            None takes the config that the checkpoint holds.
+            None takes the config in the checkpoint.
         weights: checkpoint.
         classes: class names, or a dataset to take them from. By default those of checkpoint or config.
         palette: colours, or a dataset to take them from; likewise.
-        dataset_name: dataset to take both from where they are not given.
+        dataset_name: dataset whose classes and palette are used where they are not given.
         device: by default a GPU if there is one.
-        scope: registry scope that names of components are looked up in first.
+        scope: registry scope in which names of components are looked up first.
 
     Example:
         >>> inferencer = MMSegInferencer('fast_scnn_4xb4-40k_wta-512x512', 'best_mIoU_iter_40000.pth')
@@ -68,38 +79,49 @@ class MMSegInferencer(BaseInferencer):
             self.visualizer.set_dataset_meta(**self._meta(classes, palette, dataset_name))
 
     def _meta(self, classes, palette, dataset_name: str | None) -> dict:
-        """Names and colours: those given, else of the dataset given, else those of the model."""
-        known = self.model.dataset_meta
+        """Names and colours: those given, else those of the dataset given, else those of the model."""
+        default = self.model.dataset_meta
         if dataset_name is not None:
-            known = dict(classes=get_classes(dataset_name), palette=get_palette(dataset_name))
+            default = dict(classes=get_classes(dataset_name), palette=get_palette(dataset_name))
         classes = get_classes(classes) if isinstance(classes, str) else classes
         palette = get_palette(palette) if isinstance(palette, str) else palette
         return dict(
-            classes=known['classes'] if classes is None else classes,
-            palette=known['palette'] if palette is None else palette,
+            classes=default['classes'] if classes is None else classes,
+            palette=default['palette'] if palette is None else palette,
         )
 
     def _load_model_from_metafile(self, model: str) -> tuple[Config, None]:
         """The config of this project that has the name ``model``."""
-        found = sorted(_CONFIGS.glob(f'*/{model}.py'))
-        if len(found) != 1:
+        paths = sorted(_CONFIGS.glob(f'*/{model}.py'))
+        if len(paths) != 1:
             raise ValueError(
-                f'model={model!r} is neither a file nor the name of one config in {_CONFIGS} ({len(found)} found); '
+                f'model={model!r} is neither a file nor the name of one config in {_CONFIGS} ({len(paths)} match); '
                 'expected for example fast_scnn_4xb4-40k_wta-512x512'
             )
-        return Config.fromfile(found[0]), None
+        return Config.fromfile(paths[0]), None
 
     def _init_model(self, cfg: Config | ConfigDict, weights: str | None, device: str = 'cpu') -> nn.Module:
-        if weights is not None and cfg:
+        """Build the model as mmengine's method does, without unpickling or executing anything in the file."""
+        checkpoint = None
+        if weights is not None:
+            checkpoint = read_checkpoint(weights, map_location='cpu')
+            if not cfg:
+                cfg.update(_stored_config(checkpoint, weights)._cfg_dict)
             drop_pretrained(cfg)
-        return revert_sync_batchnorm(super()._init_model(cfg, weights, device)).to(device)
+        cfg.model.pop('pretrained', None)  # as mmengine's inferencer does
+        model = revert_sync_batchnorm(MODELS.build(cfg.model))
+        model.cfg = cfg
+        self._load_weights_to_model(model, checkpoint, cfg)
+        return model.to(device).eval()
 
     def _load_weights_to_model(
         self, model: nn.Module, checkpoint: dict | None, cfg: Config | ConfigDict
     ) -> None:
-        super()._load_weights_to_model(model, checkpoint, cfg)
         if checkpoint is None:
+            warnings.warn('no weights given: the model predicts from its initial weights', stacklevel=2)
             model.init_weights()
+        else:
+            load_checkpoint_into(model, checkpoint)
         model.dataset_meta = resolve_dataset_meta(cfg, (checkpoint or {}).get('meta', {}))
 
     def _init_pipeline(self, cfg: Config | ConfigDict) -> Callable:
@@ -122,19 +144,19 @@ class MMSegInferencer(BaseInferencer):
 
         Args:
             inputs: a file, a folder, an array (H, W, 3) in BGR order, or a list of files or arrays.
-            return_datasamples: give samples in place of arrays.
+            return_datasamples: return samples instead of arrays.
             batch_size: images at a time; they must have one size.
-            return_vis: give the pictures, too.
+            return_vis: return the drawings, too.
             show: open a window for each.
             wait_time: seconds that it stays open; 0 waits for a key.
-            out_dir: folder for pictures and predictions; nothing is written without.
-            img_out_dir: folder of the pictures in ``out_dir``; '' for none.
+            out_dir: folder for drawings and predictions; '' writes nothing.
+            img_out_dir: folder of the drawings in ``out_dir``; '' for none.
             pred_out_dir: folder of the predictions in ``out_dir``, PNGs of class ids; '' for none.
             **kwargs: ``opacity`` of the colours, ``with_labels``.
 
         Returns:
             ``predictions``: the ids (H, W) of one image, a list of them for several (or samples); and
-            ``visualization``: the pictures (H, W, 3), RGB, likewise, or None.
+            ``visualization``: the drawings (H, W, 3), RGB, likewise, or None.
         """
         if out_dir:
             img_out_dir = str(Path(out_dir, img_out_dir)) if img_out_dir else ''
@@ -164,19 +186,19 @@ class MMSegInferencer(BaseInferencer):
         opacity: float = 0.8,
         with_labels: bool | None = True,
     ) -> list[np.ndarray] | None:
-        """Draw predictions; arguments as of :meth:`__call__`. Gives pictures if ``return_vis``."""
+        """Draw predictions; arguments as of :meth:`__call__`. Returns the drawings if ``return_vis``."""
         if not (return_vis or show or img_out_dir):
             return None
         if self.visualizer is None:
             raise ValueError("the config has no visualizer; add visualizer=dict(type='SegLocalVisualizer')")
         self.visualizer.alpha = opacity
-        pictures = []
+        drawings = []
         for image, sample in zip(inputs, preds):
             name = f'{self.num_visualized_imgs:08d}_vis.jpg'
             if isinstance(image, str):
                 name = Path(image).name
             out_file = str(Path(img_out_dir, name)) if img_out_dir else None
-            pictures.append(
+            drawings.append(
                 self.visualizer.add_datasample(
                     name,
                     mmcv.bgr2rgb(mmcv.imread(image)),
@@ -189,7 +211,7 @@ class MMSegInferencer(BaseInferencer):
                 )
             )
             self.num_visualized_imgs += 1
-        return pictures if return_vis else None
+        return drawings if return_vis else None
 
     def postprocess(
         self,
@@ -198,7 +220,7 @@ class MMSegInferencer(BaseInferencer):
         return_datasample: bool = False,
         pred_out_dir: str = '',
     ) -> dict:
-        """Write predictions and pack the answer; see :meth:`__call__`."""
+        """Write predictions and build the result; see :meth:`__call__`."""
         preds = preds if isinstance(preds, (list, tuple)) else [preds]
         arrays = [sample.pred_sem_seg.data[0].cpu().numpy() for sample in preds]
         for ids in arrays if pred_out_dir else []:

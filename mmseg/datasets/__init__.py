@@ -1,4 +1,4 @@
-"""Datasets, and the transforms that their pipelines are made of."""
+"""Datasets and the transforms of their pipelines."""
 
 from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
 

@@ -1,4 +1,4 @@
-"""Images and label maps that lie in two folders, or are named by a list file."""
+"""Datasets of images and label maps in two folders, or named in a list file."""
 
 import copy
 import warnings
@@ -15,12 +15,14 @@ from rich.progress import Progress
 
 from mmseg.registry import DATASETS
 
-#: Label of pixels whose class was left out of ``metainfo['classes']``; losses and metrics ignore it.
+from .label_counts import count_classes
+
+#: Label of pixels whose class is not in ``metainfo['classes']``; losses and metrics ignore it.
 DROPPED_LABEL = 255
 
 
 def default_scope() -> str:
-    """The scope that a runner has set, or this package's."""
+    """The default scope that a runner has set, or this package's."""
     current = DefaultScope.get_current_instance()
     name = current.scope_name if current is not None else 'mmengine'
     return 'mmseg' if name == 'mmengine' else name
@@ -35,9 +37,8 @@ class BaseSegDataset(BaseDataset):
         data_root/img_dir/train/a/x.png   ->   data_root/ann_dir/train/a/x.png
 
     An item before the pipeline is ``dict(img_path, seg_map_path, label_map, reduce_zero_label,
-    seg_fields, sample_idx)``; without a ``seg_map_path`` prefix the label path is left out. The
-    dataset keeps no random state and does not change after ``full_init``, so that workers and
-    resumed runs see the same thing.
+    seg_fields, sample_idx)``; without a ``seg_map_path`` prefix it has no ``seg_map_path``. The dataset has no
+    random state and does not change after ``full_init``, so that all workers and resumed runs read the same.
 
     Args:
         ann_file: Text file with one image name per line, without suffix. Empty: every file below
@@ -48,12 +49,12 @@ class BaseSegDataset(BaseDataset):
             classes left out become 255.
         data_root: Folder that relative prefixes and ``ann_file`` start from.
         data_prefix: Folders of images and labels, ``dict(img_path=..., seg_map_path=...)``.
-        filter_cfg: Part of the interface; nothing is filtered, a value other than None warns.
+        filter_cfg: Part of the interface, without effect; a value other than None warns.
         indices: Use only the first ``indices`` items, or the items with these indices.
-        serialize_data: Keep the item list pickled in one array, which forked workers share.
+        serialize_data: Store the item list pickled in one array, which forked workers share.
         pipeline: Transforms, see :mod:`mmseg.datasets.transforms`.
-        test_mode: An item that a transform refuses is an error instead of being replaced.
-        lazy_init: Do not look at the disk before the first use.
+        test_mode: If a transform returns None, raise an error instead of taking another item.
+        lazy_init: Do not read the disk before the first use.
         max_refetch: How many other items to try in training when the pipeline returns None.
         ignore_index: Label that losses and metrics skip.
         reduce_zero_label: Labels 1, 2, … become 0, 1, … and 0 becomes 255.
@@ -61,7 +62,7 @@ class BaseSegDataset(BaseDataset):
 
     Raises:
         FileNotFoundError: The image folder or ``ann_file`` does not exist.
-        ValueError: The folder holds no image of that suffix, or ``metainfo`` names unknown classes.
+        ValueError: The folder contains no image of that suffix, or ``metainfo`` names unknown classes.
     """
 
     METAINFO: dict = {}
@@ -126,7 +127,7 @@ class BaseSegDataset(BaseDataset):
 
     @staticmethod
     def _build_pipeline(pipeline: list[dict | Callable]) -> Compose:
-        """Look names up in this package first, even where no runner has set a default scope."""
+        """Build the transforms; their names are looked up in this package first, also without a default scope."""
         with DefaultScope.overwrite_default_scope(default_scope()):
             return Compose(pipeline)
 
@@ -149,11 +150,11 @@ class BaseSegDataset(BaseDataset):
         return {i: new_ids.get(name, DROPPED_LABEL) for i, name in enumerate(old_classes)}
 
     def get_new_label_map(self) -> dict[int, int] | None:
-        """The label map of this dataset's own ``metainfo['classes']``."""
+        """The label map for this dataset's ``metainfo['classes']``."""
         return self.get_label_map(self._metainfo.get('classes'))
 
     def _update_palette(self) -> list:
-        """Colours in the order of ``metainfo['classes']``: given, selected, or drawn with a fixed seed."""
+        """Colours in the order of ``metainfo['classes']``: given, selected, or random with a fixed seed."""
         palette = self._metainfo.get('palette', [])
         classes = self._metainfo.get('classes') or []
         if len(palette) == len(classes):
@@ -162,8 +163,8 @@ class BaseSegDataset(BaseDataset):
             drawn = np.random.RandomState(42).randint(0, 255, size=(len(classes), 3))
             return drawn.tolist()
         if len(palette) > len(classes) and self.label_map is not None:
-            kept = sorted((new, old) for old, new in self.label_map.items() if new != DROPPED_LABEL)
-            return type(palette)([palette[old] for _, old in kept])
+            selected = sorted((new, old) for old, new in self.label_map.items() if new != DROPPED_LABEL)
+            return type(palette)([palette[old] for _, old in selected])
         raise ValueError(
             f'palette has {len(palette)} colours for {len(classes)} classes: '
             'metainfo["palette"] needs one [R, G, B] per class.'
@@ -210,15 +211,15 @@ class BaseSegDataset(BaseDataset):
         images = sorted(name for name in listed if name.endswith(self.img_suffix))
         if not images:
             suffixes = Counter(PurePath(name).suffix for name in listed)
-            found = ', '.join(f'{n} {suffix or "without suffix"}' for suffix, n in suffixes.most_common(5))
+            content = ', '.join(f'{n} {suffix or "without suffix"}' for suffix, n in suffixes.most_common(5))
             raise ValueError(
-                f'no file in {img_dir!r} ends with img_suffix={self.img_suffix!r}; it holds '
-                f'{found or "no files"}. Correct img_suffix, or put the images there.'
+                f'no file in {img_dir!r} ends with img_suffix={self.img_suffix!r}; it contains '
+                f'{content or "no files"}. Correct img_suffix, or put the images there.'
             )
         return [name.removesuffix(self.img_suffix) for name in images]
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Class ids that occur in the labels of item ``idx``, without the ignored one (reads the file)."""
+        """Class ids in the labels of item ``idx``, without the ignored one (reads the file)."""
         labels = self._labels(idx)
         return [int(label) for label in np.unique(labels) if label != self.ignore_index]
 
@@ -243,21 +244,12 @@ class BaseSegDataset(BaseDataset):
         return counts
 
     def _count_labels(self, idx: int, num_classes: int) -> np.ndarray:
-        found = np.bincount(self._labels(idx).ravel(), minlength=256)
-        if 0 <= self.ignore_index < 256:
-            found[self.ignore_index] = 0
-        wrong = np.flatnonzero(found[num_classes:]) + num_classes
-        if len(wrong):
-            raise ValueError(
-                f'{self.get_data_info(idx)["seg_map_path"]} holds the labels {wrong.tolist()}, expected ids below '
-                f'{num_classes} or ignore_index={self.ignore_index}. '
-                'Convert it with tools/dataset_tools/convert_labels.py.'
-            )
-        return found[:num_classes]
+        labels = self._labels(idx)
+        return count_classes(labels, num_classes, self.ignore_index, self.get_data_info(idx)['seg_map_path'])
 
     def label_loader(self) -> Callable[[dict], dict]:
-        """The pipeline's own ``LoadAnnotations``; where it has none, the default one."""
-        # Imported here: the transforms package must not be needed to define a dataset class.
+        """The pipeline's ``LoadAnnotations``; the default one if it has none."""
+        # imported here, so that a dataset class can be defined without the transforms
         from .transforms.loading import LoadAnnotations
 
         for transform in getattr(self.pipeline, 'transforms', ()):

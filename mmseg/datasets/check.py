@@ -1,4 +1,4 @@
-"""Is a dataset fit for training? The whole of it, or the cheap part that training runs first."""
+"""Check whether a dataset can be trained on: all of it, or the fast part that every training runs first."""
 
 import multiprocessing
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .check_report import Report, SplitStats
+from .label_counts import count_ids
 from .label_files import (
     CONVERTER,
     LabelRules,
@@ -19,16 +20,15 @@ from .label_files import (
     check_ids,
     compare_headers,
     content_hash,
-    count_ids,
     read_pixels,
 )
 
 IMAGE_DIR, LABEL_DIR = 'img_dir', 'ann_dir'
 
-#: Fewer pairs than this per process are faster without it.
+#: With fewer pairs per process, one process is faster.
 PAIRS_PER_WORKER = 300
 
-_PROBLEMS_SHOWN = 10
+_PROBLEMS_LISTED = 10
 
 
 def check_files(
@@ -38,14 +38,14 @@ def check_files(
     reduce_zero_label: bool = False,
     limit: int | None = None,
 ) -> None:
-    """The cheap part: headers of all files, ids of some label maps.
+    """The fast part: headers of all files, ids of some label maps.
 
     Args:
         pairs: Paths of an image and its label map.
         num_classes: Ids 0..num_classes-1 are allowed (after ``reduce_zero_label``).
         ignore_index: Allowed as well.
         reduce_zero_label: The files hold 0 for ignored and classes from 1.
-        limit: Label maps whose ids are looked at, evenly spread over ``pairs``; None: all.
+        limit: Number of label maps whose ids are checked, evenly spread over ``pairs``; None: all.
 
     Raises:
         ValueError: Something is wrong; names file, values found and expected, and the remedy.
@@ -57,24 +57,24 @@ def check_files(
         labels = list(dict.fromkeys(label for _, label in pairs))
         if limit is not None and limit < len(labels):
             labels = [labels[i] for i in np.linspace(0, len(labels) - 1, limit).astype(int)]
-        seen = np.zeros(256, np.int64)
+        total = np.zeros(256, np.int64)
         for label in labels:
-            found = _ids_of(label)
-            if isinstance(found, Problem):
-                problems.append(found)
+            counts = _ids_of(label)
+            if isinstance(counts, Problem):
+                problems.append(counts)
                 continue
-            problem = check_ids(label, *found, rules)
+            problem = check_ids(label, *counts, rules)
             if problem is not None:
                 problems.append(problem)
-            seen += found[0]
+            total += counts[0]
         if labels and not problems:
-            _warn_of_binary_masks(labels, seen, rules)
+            _warn_of_binary_masks(labels, total, rules)
     if problems:
-        shown = '\n  '.join(str(problem) for problem in problems[:_PROBLEMS_SHOWN])
-        rest = len(problems) - _PROBLEMS_SHOWN
+        listed = '\n  '.join(str(problem) for problem in problems[:_PROBLEMS_LISTED])
+        rest = len(problems) - _PROBLEMS_LISTED
         more = f'\n  and {rest} more' if rest > 0 else ''
         raise ValueError(
-            f'{len(problems)} problem(s) in the dataset:\n  {shown}{more}\n'
+            f'{len(problems)} problem(s) in the dataset:\n  {listed}{more}\n'
             'All of them: python tools/dataset_tools/check_dataset.py DIR'
         )
 
@@ -90,16 +90,16 @@ def check_dataset(
     reduce_zero_label: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Checks every file of a dataset in the layout ``img_dir/<split>``, ``ann_dir/<split>``.
+    """Check every file of a dataset in the layout ``img_dir/<split>``, ``ann_dir/<split>``.
 
-    Found are: images without label and the reverse, unreadable files, sizes that differ, RGB labels, ids
+    It finds images without label and the reverse, unreadable files, sizes that differ, RGB labels, ids
     out of range, classes without a pixel, and images that occur in two splits.
 
     Args:
         root: Folder with img_dir and ann_dir.
         num_classes: Number of classes.
-        ignore_index: Id of pixels that are not judged.
-        classes: Names of the classes; their number then replaces ``num_classes``.
+        ignore_index: Id of pixels that losses and metrics skip.
+        classes: Names of the classes; their number replaces ``num_classes``.
         workers: Processes; None: one per processor, fewer for small sets.
         img_suffix: Ending of image files.
         seg_map_suffix: Ending of label files.
@@ -107,17 +107,17 @@ def check_dataset(
         progress: Called with (pairs done, pairs in all).
 
     Raises:
-        FileNotFoundError: The layout is not there.
+        FileNotFoundError: The folder has another layout.
     """
     names = tuple(classes) if classes else tuple(f'class {i}' for i in range(num_classes))
     rules = LabelRules(len(names), ignore_index, reduce_zero_label)
     pairs, problems = _find_pairs(Path(root), img_suffix, seg_map_suffix)
     stats = {split: SplitStats() for split in pairs}
     places: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    flat = [(split, *pair) for split, found in pairs.items() for pair in found]
+    flat = [(split, *pair) for split, split_pairs in pairs.items() for pair in split_pairs]
     inspected = _inspect_all([pair[1:] for pair in flat], rules, workers)
-    for done, ((split, image, _), (found, digest, counted)) in enumerate(zip(flat, inspected), 1):
-        problems += found
+    for done, ((split, image, _), (of_pair, digest, counted)) in enumerate(zip(flat, inspected), 1):
+        problems += of_pair
         stats[split].images += 1
         if digest is not None:
             places[digest].append((split, image))
@@ -135,7 +135,7 @@ def check_dataset(
 
 
 def _find_pairs(root: Path, img_suffix: str, seg_map_suffix: str) -> tuple[dict, list[Problem]]:
-    """Pairs of paths per split, and what has no partner."""
+    """Pairs of paths per split, and the problems of files without a partner."""
     for folder in (IMAGE_DIR, LABEL_DIR):
         if not (root / folder).is_dir():
             raise FileNotFoundError(
@@ -214,12 +214,12 @@ def _inspect(pair: tuple[str, str], rules: LabelRules) -> tuple[list[Problem], s
         else:
             digest = content_hash(pixels)
     if pair[1] not in bad:
-        found = _ids_of(pair[1])
-        if isinstance(found, Problem):
-            problems.append(found)
+        counts = _ids_of(pair[1])
+        if isinstance(counts, Problem):
+            problems.append(counts)
         else:
-            counted = found[0]
-            problem = check_ids(pair[1], *found, rules)
+            counted = counts[0]
+            problem = check_ids(pair[1], *counts, rules)
             problems += [problem] if problem else []
     return problems, digest, counted
 
@@ -230,7 +230,7 @@ def _ids_of(label: str) -> tuple[np.ndarray, dict[int, int]] | Problem:
 
 
 def _shifted(counts: np.ndarray) -> np.ndarray:
-    """Counts per id of a file as counts per id after ``reduce_zero_label``."""
+    """Counts per id in a file, converted to counts per id after ``reduce_zero_label``."""
     shifted = np.roll(counts, -1)
     shifted[255], shifted[254] = counts[0] + counts[255], 0
     return shifted
@@ -238,11 +238,11 @@ def _shifted(counts: np.ndarray) -> np.ndarray:
 
 def _duplicates(places: dict[str, list[tuple[str, str]]]) -> list[Problem]:
     problems = []
-    for found in places.values():
-        splits = sorted({split for split, _ in found})
+    for copies in places.values():
+        splits = sorted({split for split, _ in copies})
         if len(splits) > 1:
-            files = tuple(path for _, path in found)
-            remedy = 'Keep it in one split only: the results of a test on training images say nothing.'
+            files = tuple(path for _, path in copies)
+            remedy = 'Keep it in one split only: a test on training images measures nothing.'
             problems.append(
                 Problem(
                     'duplicate between splits', files, f'the same image in {" and ".join(splits)}', remedy
@@ -253,22 +253,22 @@ def _duplicates(places: dict[str, list[tuple[str, str]]]) -> list[Problem]:
 
 def _empty_classes(root: Path, stats: dict[str, SplitStats], names: tuple[str, ...]) -> list[Problem]:
     problems = []
-    for split, found in stats.items():
-        missing = [name for i, name in enumerate(names) if found.pixels[i] == 0]
-        if not missing or not found.pixels.any():
+    for split, counts in stats.items():
+        missing = [name for i, name in enumerate(names) if counts.pixels[i] == 0]
+        if not missing or not counts.pixels.any():
             continue
         remedy = 'Move images with it into this split; without them it is neither learned nor measured.'
-        if not found.pixels[1:255].any() and found.pixels[255]:
+        if not counts.pixels[1:255].any() and counts.pixels[255]:
             remedy = f'The labels hold only 0 and 255, a mask of 0/255? Convert: python {CONVERTER} binary.'
         where = str(root / LABEL_DIR / split)
         problems.append(Problem('empty class', (where,), f'no pixel of {", ".join(missing)}', remedy))
     return problems
 
 
-def _warn_of_binary_masks(labels: list[str], seen: np.ndarray, rules: LabelRules) -> None:
-    if rules.ignore_index == 255 and seen[255] and not seen[1:255].any():
+def _warn_of_binary_masks(labels: list[str], total: np.ndarray, rules: LabelRules) -> None:
+    if rules.ignore_index == 255 and total[255] and not total[1:255].any():
         warnings.warn(
-            f'the {len(labels)} label maps looked at, {labels[0]} for one, hold only 0 and 255, and 255 is '
-            f'ignored: nothing but class 0 would be learned. For masks of 0/255: python {CONVERTER} binary.',
+            f'the {len(labels)} label maps checked, {labels[0]} for example, hold only 0 and 255, and 255 is '
+            f'ignored: only class 0 would be learned. For masks of 0/255: python {CONVERTER} binary.',
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""What a check of a dataset found: statistics per split, and problems."""
+"""Result of a dataset check: statistics per split, and problems."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """True when nothing is wrong."""
+        """True if there are no problems."""
         return not self.problems
 
     def shares(self, split: str) -> dict[str, float]:
@@ -54,7 +54,7 @@ class Report:
         return '\n'.join(lines)
 
     def problem_lines(self) -> list[str]:
-        """Every problem with its files and remedy, one a line, those of a kind together."""
+        """Every problem with its files and remedy, one per line, grouped by kind."""
         kinds = defaultdict(list)
         for problem in self.problems:
             kinds[problem.kind].append(problem)

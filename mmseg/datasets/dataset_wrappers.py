@@ -1,5 +1,5 @@
 # ruff: noqa: NPY002 - numpy's global state is what a worker seeds and a resumed run restores
-"""Datasets around datasets: transforms that need several images, and drawing images by what they hold."""
+"""Dataset wrappers: for transforms that need several images, and for drawing images by their classes."""
 
 import copy
 from collections.abc import Sequence
@@ -11,10 +11,11 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS, TRANSFORMS
 
 from .basesegdataset import BaseSegDataset, default_scope
+from .label_counts import class_counts
 
 
 class _Wrapper:
-    """What both wrappers share: the wrapped dataset's length, items and meta information."""
+    """Base class of the wrappers: the wrapped dataset's length, items and meta information."""
 
     def __init__(self, dataset: BaseDataset | ConcatDataset | dict, lazy_init: bool) -> None:
         if isinstance(dataset, dict):
@@ -50,17 +51,17 @@ class _Wrapper:
 
 @DATASETS.register_module()
 class MultiImageMixDataset(_Wrapper):
-    """Runs a pipeline whose transforms may ask for further images of the wrapped dataset.
+    """Runs a pipeline whose transforms may use further images of the wrapped dataset.
 
-    A transform with ``get_indices(dataset) -> int | list[int]`` finds these items, loaded by the wrapped
-    dataset's own pipeline, in ``results['mix_results']``. One with ``prepare(dataset)`` is called with the
-    dataset once, before workers start.
+    A transform with ``get_indices(dataset) -> int | list[int]`` gets these items, loaded by the wrapped
+    dataset's pipeline, in ``results['mix_results']``. For a transform with ``prepare(dataset)``, that method is
+    called once with the dataset, before workers start.
 
     Args:
-        dataset: The wrapped dataset; its pipeline loads and usually does no more.
+        dataset: The wrapped dataset; its pipeline usually only loads.
         pipeline: Transform configs.
-        skip_type_keys: Names of transforms to leave out for now, see :meth:`update_skip_type_keys`.
-        lazy_init: Do not look at the disk before the first use.
+        skip_type_keys: Names of transforms to skip at first, see :meth:`update_skip_type_keys`.
+        lazy_init: Do not read the disk before the first use.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class MultiImageMixDataset(_Wrapper):
         super().__init__(dataset, lazy_init)
 
     def full_init(self) -> None:
-        """List the items, and let transforms look at the dataset."""
+        """List the items and call ``prepare`` of the transforms."""
         if self._fully_initialized:
             return
         super().full_init()
@@ -107,13 +108,13 @@ class MultiImageMixDataset(_Wrapper):
             results = transform(results)
             if results is None:
                 raise ValueError(
-                    f'{name} refused item {idx}; in MultiImageMixDataset every transform must return a result.'
+                    f'{name} returned None for item {idx}; in MultiImageMixDataset every transform must return a result.'
                 )
             results.pop('mix_results', None)
         return results
 
     def update_skip_type_keys(self, skip_type_keys: list[str]) -> None:
-        """Leave out the transforms of these names from now on (a hook calls it for the last epochs)."""
+        """Skip the transforms of these names from now on (a hook calls it for the last epochs)."""
         if not all(isinstance(key, str) for key in skip_type_keys):
             raise TypeError(f'skip_type_keys must be names of transforms, got {skip_type_keys}.')
         self._skip_type_keys = skip_type_keys
@@ -121,19 +122,19 @@ class MultiImageMixDataset(_Wrapper):
 
 @DATASETS.register_module()
 class RareClassDataset(_Wrapper):
-    """Draws images by the classes they hold, rare classes more often (training only).
+    """Draws images by the classes in them, rare classes more often (training only).
 
     Rare class sampling of DAFormer (Hoyer et al. 2022, section 3.2, equation 11): a class c is drawn with
     probability softmax((1 - f_c) / T) from its share f_c of all labelled pixels, then an image among those
-    that hold it. The class goes to the pipeline as ``results['rare_class']``, where ``RareClassCrop`` cuts
-    the window around it. Draws come from numpy's global state; the labels are read once, at start.
+    that contain it. The pipeline gets the class as ``results['rare_class']``, and ``RareClassCrop`` crops
+    around it. Random numbers come from numpy's global state; the labels are read once, at the start.
 
     Args:
         dataset: A ``BaseSegDataset`` or a ``ConcatDataset`` of them, with the training pipeline.
-        prob: Share of the items drawn so; the others are the ones that the sampler asked for.
-        temperature: T; the smaller, the more the rarest class prevails.
-        min_pixels: An image holds a class from this number of pixels on.
-        lazy_init: Do not look at the disk before the first use.
+        prob: Probability that an item is drawn in this way; otherwise it is the one that the sampler asked for.
+        temperature: T; the smaller, the more often the rarest class is drawn.
+        min_pixels: Pixels of a class that an image needs to be drawn for it.
+        lazy_init: Do not read the disk before the first use.
     """
 
     def __init__(
@@ -166,7 +167,9 @@ class RareClassDataset(_Wrapper):
         without = np.array([len(holders) == 0 for holders in self.holders])
         self.class_probs[without] = 0
         if not self.class_probs.sum():
-            raise ValueError(f'RareClassDataset: no image holds min_pixels={self.min_pixels} of any class.')
+            raise ValueError(
+                f'RareClassDataset: no image has min_pixels={self.min_pixels} of any class; lower it.'
+            )
         self.class_probs /= self.class_probs.sum()
 
     @force_full_init
@@ -181,18 +184,7 @@ class RareClassDataset(_Wrapper):
             if item is not None:
                 return item
             leaf, local = _leaf(self.dataset, np.random.randint(len(self)))
-        raise ValueError(f'the pipeline refused {leaf.max_refetch + 1} items one after the other; check it.')
-
-
-def class_counts(dataset: BaseSegDataset | ConcatDataset) -> np.ndarray:
-    """Labelled pixels of each class in each image, (N, number of classes) int64; reads every label map."""
-    if isinstance(dataset, ConcatDataset):
-        return np.concatenate([class_counts(part) for part in dataset.datasets])
-    if not isinstance(dataset, BaseSegDataset):
-        raise TypeError(
-            f'classes are counted in a BaseSegDataset or a ConcatDataset of them, got {type(dataset)}.'
-        )
-    return dataset.class_counts()
+        raise ValueError(f'the pipeline returned None for {leaf.max_refetch + 1} items in a row; check it.')
 
 
 def rare_class_probs(counts: np.ndarray, temperature: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What can be wrong with one image and its label map, and how to put it right."""
+"""Problems of one image and its label map, each with its remedy."""
 
 import hashlib
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _PNG_TAIL = b'IEND\xaeB`\x82'
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault: its ``kind``, the ``files`` it is in, what was ``found`` there, and the ``remedy``."""
+    """One problem: its ``kind``, the ``files`` that have it, what was ``found`` in them, and the ``remedy``."""
 
     kind: str
     files: tuple[str, ...]
@@ -32,7 +32,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class LabelRules:
-    """Which ids a label file may hold.
+    """The ids that a label file may contain.
 
     ``num_classes`` counts the classes after ``reduce_zero_label``, which turns 0 into ``ignore_index`` and
     lowers the others by one.
@@ -43,7 +43,7 @@ class LabelRules:
     reduce_zero_label: bool = False
 
     def allowed(self) -> np.ndarray:
-        """Which of the values 0..255 may stand in a file, bool (256,)."""
+        """Which of the values 0..255 a file may contain, bool (256,)."""
         allowed = np.zeros(256, bool)
         allowed[: self.num_classes + self.reduce_zero_label] = True
         if self.reduce_zero_label:
@@ -61,13 +61,13 @@ class LabelRules:
 def header(path: str) -> tuple[tuple[int, int], str] | Problem:
     """Size (width, height) and PIL mode of an image file, or the problem of reading them.
 
-    Pixels are not decoded, but a PNG that was cut off is noticed by its missing end.
+    Pixels are not decoded, but a truncated PNG is recognised by its missing end.
     """
     try:
         with Image.open(path) as image:
             size, mode = image.size, image.mode
-        if _cut_off(path):
-            return _unreadable(path, 'the PNG is cut off')
+        if _is_truncated_png(path):
+            return _unreadable(path, 'the PNG is truncated')
     except FileNotFoundError:
         return Problem('missing', (str(path),), 'no such file', 'Put the file there, or remove its partner.')
     except (OSError, SyntaxError, ValueError) as error:
@@ -113,25 +113,13 @@ def read_pixels(path: str) -> np.ndarray | Problem:
         return _unreadable(path, _reason(error))
 
 
-def count_ids(labels: np.ndarray) -> tuple[np.ndarray, dict[int, int]]:
-    """Pixels per value: those of 0..255 as int64 (256,), all others as ``{value: pixels}``."""
-    if labels.dtype == bool:
-        labels = labels.astype(np.uint8)
-    if labels.dtype == np.uint8:
-        return np.bincount(labels.ravel(), minlength=256), {}
-    inside = (labels >= 0) & (labels < 256)
-    values, counts = np.unique(labels[~inside], return_counts=True)
-    counted = np.bincount(labels[inside].astype(np.int64), minlength=256)
-    return counted, {int(v): int(n) for v, n in zip(values, counts)}
-
-
 def check_ids(label: str, counted: np.ndarray, others: dict[int, int], rules: LabelRules) -> Problem | None:
-    """The problem of a label map whose ids break the rules, with the remedy that its values suggest."""
+    """The problem of a label map whose ids break the rules, with the remedy that fits its values; or None."""
     wrong = {int(v): int(counted[v]) for v in np.flatnonzero(counted) if not rules.allowed()[v]}
     wrong.update(others)
     if not wrong:
         return None
-    shown = ', '.join(f'{v} ({n} px)' for v, n in sorted(wrong.items())[:8])
+    listed = ', '.join(f'{v} ({n} px)' for v, n in sorted(wrong.items())[:8])
     more = f' and {len(wrong) - 8} more values' if len(wrong) > 8 else ''
     if set(wrong) == {rules.num_classes} and counted[0] == 0 and not rules.reduce_zero_label:
         remedy = 'The ids seem to start at 1: subtract one from each, or set reduce_zero_label=True.'
@@ -139,7 +127,7 @@ def check_ids(label: str, counted: np.ndarray, others: dict[int, int], rules: La
         remedy = (
             f'Set num_classes to the number of classes, or convert the values: python {CONVERTER} values.'
         )
-    return Problem('ids out of range', (str(label),), f'values {shown}{more}, expected {rules}', remedy)
+    return Problem('ids out of range', (str(label),), f'values {listed}{more}, expected {rules}', remedy)
 
 
 def content_hash(pixels: np.ndarray) -> str:
@@ -149,11 +137,11 @@ def content_hash(pixels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _cut_off(path: str) -> bool:
+def _is_truncated_png(path: str) -> bool:
     with Path(path).open('rb') as file:
         if file.read(len(_PNG_HEAD)) != _PNG_HEAD:
             return False
-        # Some programs append bytes, so the end is looked for in the last kilobyte.
+        # Some programs append bytes, so the end marker is searched in the last kilobyte.
         file.seek(0, 2)
         file.seek(max(0, file.tell() - 1024))
         return _PNG_TAIL not in file.read()

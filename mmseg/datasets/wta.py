@@ -1,4 +1,4 @@
-"""The blade dataset: normal surface, attached particles, broken edges."""
+"""The dataset of turbine blades: normal surface, attached particles, broken edges."""
 
 import warnings
 
@@ -11,8 +11,8 @@ from .basesegdataset import BaseSegDataset
 class WTADataset(BaseSegDataset):
     """Labels 0 (everything normal, named ``defect``), 1 (``attached``) and 2 (``broken``).
 
-    The ids are never shifted. ``reduce_zero_label`` is accepted because configs pass it, and has no
-    effect; asking for True warns.
+    The ids are never shifted. ``reduce_zero_label`` is accepted since configs pass it, but has no effect; True
+    gives a warning.
     """
 
     METAINFO = dict(

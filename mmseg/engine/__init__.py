@@ -1,18 +1,18 @@
-"""Runner, loops, hooks, optimizers and checkpoints.
+"""Runner, loops, hooks, optimizers and checkpoints."""
 
-Importing this package makes every checkpoint load as tensors and plain values only, and every file
-that mmengine writes appear whole.
-"""
+from mmseg.utils.checkpoint_reading import BrokenCheckpointError, UnsafeCheckpointError
 
-from .checkpoint_files import AtomicLocalBackend, find_last_whole_checkpoint
-from .checkpoint_loading import (
-    BrokenCheckpointError,
-    UnsafeCheckpointError,
-    register_checkpoint_loaders,
-    register_safe_globals,
-)
+from .checkpoint_files import find_last_whole_checkpoint
+from .checkpoint_loading import load_checkpoint, read_checkpoint
 from .data_stream import InfiniteSampler
-from .hooks import CheckpointHook, ClassWeightHook, NonFiniteLossError, RuntimeInfoHook, SegVisualizationHook
+from .hooks import (
+    CheckpointHook,
+    ClassWeightHook,
+    LoggerHook,
+    NonFiniteLossError,
+    RuntimeInfoHook,
+    SegVisualizationHook,
+)
 from .loops import IterBasedTrainLoop
 from .optimizers import (
     AmpOptimWrapper,
@@ -21,12 +21,8 @@ from .optimizers import (
 )
 from .runner import SegRunner, build_runner
 
-register_safe_globals()
-register_checkpoint_loaders()
-
 __all__ = [
     'AmpOptimWrapper',
-    'AtomicLocalBackend',
     'BrokenCheckpointError',
     'CheckpointHook',
     'ClassWeightHook',
@@ -34,6 +30,7 @@ __all__ = [
     'IterBasedTrainLoop',
     'LayerDecayOptimizerConstructor',
     'LearningRateDecayOptimizerConstructor',
+    'LoggerHook',
     'NonFiniteLossError',
     'RuntimeInfoHook',
     'SegRunner',
@@ -41,4 +38,6 @@ __all__ = [
     'UnsafeCheckpointError',
     'build_runner',
     'find_last_whole_checkpoint',
+    'load_checkpoint',
+    'read_checkpoint',
 ]

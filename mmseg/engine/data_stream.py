@@ -1,8 +1,8 @@
-"""The endless stream of training samples, reproducible at any place of it.
+"""The endless stream of training samples, reproducible from any position.
 
-Every sample is seeded from (seed, its position in the stream). What is drawn for it depends neither on
-the number of workers nor on the number of ranks, nor on what was drawn before; a run resumed at
-iteration i starts at position i·batch without decoding anything it has seen.
+Every sample is seeded from (seed, its position in the stream). Its random augmentation depends neither on
+the number of workers or ranks nor on earlier samples; a run resumed at iteration i starts at position i·batch
+without decoding the samples before it.
 """
 
 import itertools
@@ -23,7 +23,7 @@ def seed_generators(*key: int) -> None:
     words = np.random.SeedSequence(key).generate_state(4)
     random.seed(int(words[0]))
     np.random.seed(words[1])  # noqa: NPY002  what mmcv's transforms draw from
-    # torch.manual_seed would queue a call with its traceback for every sample where CUDA is not initialised
+    # torch.manual_seed would queue a call for each sample as long as CUDA is not initialised
     torch.default_generator.manual_seed(int(words[2]) << 32 | int(words[3]))
 
 
@@ -44,10 +44,10 @@ class StreamIndex(int):
 def fetch_seeded(dataset, indices: Sequence[int]) -> list:
     """Get the samples of one batch, each under its own seed.
 
-    Without workers this runs in the training process, whose generators are put back afterwards.
+    Without workers this runs in the training process, whose generators are restored afterwards.
     """
     in_worker = get_worker_info() is not None
-    kept = None if in_worker else (random.getstate(), np.random.get_state(), torch.get_rng_state())  # noqa: NPY002
+    saved = None if in_worker else (random.getstate(), np.random.get_state(), torch.get_rng_state())  # noqa: NPY002
     try:
         samples = []
         for index in indices:
@@ -56,24 +56,24 @@ def fetch_seeded(dataset, indices: Sequence[int]) -> list:
             samples.append(dataset[int(index)])
         return samples
     finally:
-        if kept is not None:
-            random.setstate(kept[0])
-            np.random.set_state(kept[1])  # noqa: NPY002
-            torch.set_rng_state(kept[2])
+        if saved is not None:
+            random.setstate(saved[0])
+            np.random.set_state(saved[1])  # noqa: NPY002
+            torch.set_rng_state(saved[2])
 
 
 @DATA_SAMPLERS.register_module()
 class InfiniteSampler(Sampler):
-    """mmengine's ``InfiniteSampler``, with the same order of samples, that can start anywhere.
+    """mmengine's ``InfiniteSampler`` with the same order of samples; it can start at any position.
 
     Rank r of w takes the positions r, r + w, r + 2w, … of one common stream, so that w ranks with a batch
     of b see in each step what one process with a batch of w·b sees.
 
     Args:
-        dataset: what to draw from. Its ``__getitems__`` (torch's hook for fetching a batch) is set, so that
-            samples are seeded where they are loaded, in the workers.
+        dataset: the dataset. Its ``__getitems__`` (torch's hook for fetching a batch) is set, so that samples
+            are seeded where they are loaded, in the workers.
         shuffle: a new permutation in each pass; else 0, 1, 2, … over and over.
-        seed: common to all ranks; drawn and shared when None.
+        seed: the same on all ranks; None draws one and shares it.
     """
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
@@ -90,7 +90,7 @@ class InfiniteSampler(Sampler):
         dataset.__getitems__ = partial(fetch_seeded, dataset)
 
     def seek(self, count: int, seed: int | None = None) -> None:
-        """Start the next iteration after the first ``count`` samples of this rank, of the stream of ``seed``."""
+        """Start the next iterator after the first ``count`` samples of this rank; ``seed`` replaces the seed."""
         self._start = count
         if seed is not None:
             self.seed = seed
@@ -104,10 +104,10 @@ class InfiniteSampler(Sampler):
                 yield from range(self.size)
 
     def __iter__(self) -> Iterator[StreamIndex]:
-        """The samples of this rank from the start set by :meth:`seek`; an iterator is endless."""
+        """The samples of this rank, without end, from the start set by :meth:`seek`."""
         first = self.rank + self._start * self.world_size
-        places = itertools.count(first, self.world_size)
-        for index, position in zip(itertools.islice(self._stream(), first, None, self.world_size), places):
+        positions = itertools.count(first, self.world_size)
+        for index, position in zip(itertools.islice(self._stream(), first, None, self.world_size), positions):
             yield StreamIndex(index, (self.seed, position))
 
     def __len__(self) -> int:
@@ -115,4 +115,4 @@ class InfiniteSampler(Sampler):
         return self.size
 
     def set_epoch(self, epoch: int) -> None:
-        """An endless stream has no epochs; mmengine's hooks call this."""
+        """Does nothing: an endless stream has no epochs. mmengine's hooks call this."""

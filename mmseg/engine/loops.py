@@ -1,4 +1,4 @@
-"""The training loop by iterations, resumable to the same losses."""
+"""The training loop by iterations; a resumed run gives the losses of an uninterrupted one."""
 
 import numpy as np
 import torch
@@ -13,11 +13,11 @@ from .data_stream import seed_generators
 
 @LOOPS.register_module()
 class IterBasedTrainLoop(_IterBasedTrainLoop):
-    """mmengine's loop with two differences, both for the sake of resuming.
+    """mmengine's loop with two differences that make resuming exact.
 
     The generators that the model draws from (dropout, drop path) are seeded in each iteration from (seed,
-    iteration, rank): their state needs no saving, on whatever rank and device. And a resumed run sets the
-    sampler to its place in the stream, where mmengine loads and throws away every batch seen so far.
+    iteration, rank), so that their state need not be saved. A resumed run sets the sampler to its position in
+    the stream, where mmengine loads and discards every batch before it.
 
     Args: those of mmengine's loop.
     """
@@ -26,9 +26,9 @@ class IterBasedTrainLoop(_IterBasedTrainLoop):
         """Train up to ``max_iters``; returns the model."""
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
-        self._take_place_in_stream()
+        self._seek_in_stream()
         if self._iter > 0 and self._validation_due() and self._validated_iter() != self._iter:
-            # the checkpoint of an iteration is written before its validation; the run died in between
+            # the checkpoint of an iteration is written before its validation; the run was stopped in between
             self._validate()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
@@ -48,7 +48,7 @@ class IterBasedTrainLoop(_IterBasedTrainLoop):
             torch.cuda.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
         super().run_iter(data_batch)
 
-    def _take_place_in_stream(self) -> None:
+    def _seek_in_stream(self) -> None:
         hub, sampler = self.runner.message_hub, self.dataloader.sampler
         if self._iter > 0:
             if hasattr(sampler, 'seek') and self.dataloader.batch_size is not None:
@@ -59,7 +59,7 @@ class IterBasedTrainLoop(_IterBasedTrainLoop):
             else:
                 self.runner.logger.warning(
                     f'{type(sampler).__name__} can not start in the middle: {self._iter} batches are loaded and '
-                    "thrown away. train_dataloader.sampler=dict(type='InfiniteSampler') needs no such thing"
+                    "discarded. train_dataloader.sampler=dict(type='InfiniteSampler') avoids that"
                 )
                 for _ in range(self._iter):
                     next(self.dataloader_iterator)
@@ -77,6 +77,6 @@ class IterBasedTrainLoop(_IterBasedTrainLoop):
         return self.runner.message_hub.get_info('last_validated_iter', 0)
 
     def _validate(self) -> None:
-        # before the run: the best checkpoint's hook saves the state of the hub once more
+        # before the validation: saving the best checkpoint saves the message hub, too
         self.runner.message_hub.update_info('last_validated_iter', self._iter)
         self.runner.val_loop.run()

@@ -1,4 +1,4 @@
-"""The runner: mmengine's, at home on the CPU, resuming from whole files, compiling the core."""
+"""mmengine's runner, extended: safe and atomic checkpoints, several CPU processes, compilation of the model."""
 
 import datetime
 import itertools
@@ -17,14 +17,17 @@ from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
+from mmseg.evaluation.metric_names import rename_in_config
 from mmseg.registry import RUNNERS, VISUALIZERS
 from mmseg.utils.collect_env import torchvision_hidden
+from mmseg.utils.files import atomic_path
 
 from .checkpoint_files import find_last_whole_checkpoint
+from .checkpoint_loading import load_checkpoint_into, read_checkpoint
 
-# the tensors-only part of a segmentor, see EncoderDecoder.loss_tensors
+#: The method of a segmentor that maps tensors to losses, see ``BaseSegmentor.loss_tensors``.
 CORE = 'loss_tensors'
-# how many runners this process has built
+# numbers the runners of this process
 _RUNS = itertools.count()
 
 
@@ -49,21 +52,26 @@ def _launcher_environment(launcher: str) -> None:
 class SegRunner(Runner):
     """mmengine's ``Runner``; the same arguments.
 
-    What differs: several processes on the CPU talk through gloo; SyncBN becomes BN wherever it can't run;
-    ``resume=True`` takes the last whole checkpoint; ``compile`` compiles the model's core; a torchvision that
-    does not import is let alone; a second run in one process shares nothing with the first.
+    Differences: checkpoints are read without unpickling and written atomically; ``resume=True`` takes the last
+    complete checkpoint; several processes on the CPU communicate through gloo; SyncBN becomes BN where it can't
+    run; ``compile`` compiles the model's :data:`CORE`; a broken torchvision is not imported; a second run in
+    one process shares no state with the first.
     """
 
     def __init__(self, *args, **kwargs) -> None:
+        for part in ('default_hooks', 'custom_hooks', 'param_scheduler'):
+            rename_in_config(kwargs.get(part))
         run = next(_RUNS)
-        if run:  # mmengine's hubs and loggers go by the experiment's name, which it tells apart by the second
+        if (
+            run
+        ):  # mmengine names hubs and loggers by the experiment, in which it distinguishes runs by the second
             cfg = kwargs.get('cfg')
             file = Path(getattr(cfg, 'filename', None) or 'run').stem
             kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or file}_{run}'
         super().__init__(*args, **kwargs)
 
     def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:
-        """The run's own visualizer, also where an earlier run of the process had one of the same name."""
+        """A new visualizer, also where an earlier run of the process had one of the same name."""
         if isinstance(visualizer, dict) and 'name' in visualizer:
             kind = visualizer['type']
             kind = VISUALIZERS.get(kind) if isinstance(kind, str) else kind
@@ -72,9 +80,9 @@ class SegRunner(Runner):
         return super().build_visualizer(visualizer)
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """Register mmengine's default hooks and a look at the training files before the first iteration.
+        """Register mmengine's default hooks and ``DatasetCheckHook``, which checks the training files at the start.
 
-        ``default_hooks=dict(check_dataset=None)`` leaves that out; ``check_dataset=dict(type=…, limit=…)``
+        ``default_hooks=dict(check_dataset=None)`` leaves it out; ``check_dataset=dict(type=…, limit=…)``
         changes it.
         """
         hooks = {'check_dataset': dict(type='mmseg.DatasetCheckHook'), **(hooks or {})}
@@ -83,7 +91,7 @@ class SegRunner(Runner):
         super().register_default_hooks(hooks)
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Set up processes; without a GPU they are joined by gloo, whatever ``dist_cfg.backend`` says."""
+        """Set up processes; without a GPU they communicate through gloo, whatever ``dist_cfg.backend`` is."""
         if self.distributed and not is_distributed() and get_device() == 'cpu':
             _launcher_environment(self._launcher)
             timeout = env_cfg.get('dist_cfg', {}).get('timeout', 1800)
@@ -103,39 +111,77 @@ class SegRunner(Runner):
         wrapper = {**wrapper, **model_wrapper_cfg} if model_wrapper_cfg else wrapper
         return MODEL_WRAPPERS.build(wrapper, default_args=dict(module=revert_sync_batchnorm(model)))
 
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: str = 'cpu',
+        strict: bool = False,
+        revise_keys: list[tuple[str, str]] = [(r'^module\.', '')],
+    ) -> dict:
+        """mmengine's method without unpickling; see :func:`mmseg.engine.checkpoint_loading.read_checkpoint`."""
+        checkpoint = read_checkpoint(filename, map_location)
+        if isinstance(checkpoint.get('meta'), dict):
+            checkpoint['meta'].pop('config', None)  # mmengine's resume would execute this text
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        load_checkpoint_into(model, checkpoint, strict, revise_keys)
+        self._has_loaded = True
+        self.logger.info(f'Load checkpoint from {filename}')
+        return checkpoint
+
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args: dict | None = None,
+        *args,
+        backend_args: dict | None = None,
+        **kwargs,
+    ) -> None:
+        """mmengine's method; the file appears atomically where ``out_dir`` is on the local disk."""
+        if not is_main_process():
+            return
+        options = dict(backend_args=backend_args, **kwargs)
+        if file_client_args or backend_args or '://' in str(out_dir):
+            super().save_checkpoint(out_dir, filename, file_client_args, *args, **options)
+            return
+        with atomic_path(Path(out_dir, filename)) as temporary:
+            # ``filename`` may contain a folder
+            super().save_checkpoint(str(temporary.parent), temporary.name, file_client_args, *args, **options)
+
     def load_or_resume(self) -> None:
-        """Load ``load_from``, or resume; without ``load_from`` from the last whole checkpoint of the run."""
+        """Load ``load_from``, or resume; without ``load_from`` from the last complete checkpoint of the run."""
         if self._resume and self._load_from is None and not self._has_loaded:
-            found = (
+            path = (
                 [find_last_whole_checkpoint(self.work_dir, *self._checkpoint_folders())]
                 if is_main_process()
                 else [None]
             )
-            broadcast_object_list(found)
-            if found[0] is None:
+            broadcast_object_list(path)
+            if path[0] is None:
                 self.logger.warning(
-                    f'resume: no whole checkpoint in {self.work_dir}; training starts from the beginning'
+                    f'resume: no complete checkpoint in {self.work_dir}; training starts from the beginning'
                 )
             else:
-                self.logger.info(f'resume: {found[0]}')
-                self.resume(found[0])
+                self.logger.info(f'resume: {path[0]}')
+                self.resume(path[0])
             self._has_loaded = True
         super().load_or_resume()
 
     def _checkpoint_folders(self) -> list[Path]:
-        # the hook itself adds the last part of the work folder, but only when training begins
+        # the hook appends the name of the work folder itself, but only when training begins
         name = Path(self.work_dir).name
         return [
-            Path(hook.out_dir) / name
+            hook.folder(self.work_dir) if hasattr(hook, 'folder') else Path(hook.out_dir or '', name)
             for hook in self.hooks
-            if isinstance(hook, CheckpointHook) and hook.out_dir
+            if isinstance(hook, CheckpointHook) and (hook.out_dir or hasattr(hook, 'folder'))
         ]
 
     def _maybe_compile(self, target: str) -> None:
         """``compile=True`` or ``compile=dict(target='loss_tensors', backend=…, mode=…)``.
 
-        ``target`` is a method of the model. By default it is the core, a function of tensors only; of models
-        without one it is the training step, as in mmengine. ``mode='reduce-overhead'`` replays the core as a
+        ``target`` is a method of the model. By default it is :data:`CORE`, a function of tensors only; for models
+        without it, it is the training step, as in mmengine. ``mode='reduce-overhead'`` replays the core as a
         CUDA graph.
         """
         options = self.cfg.get('compile')

@@ -1,4 +1,4 @@
-"""How predictions are judged."""
+"""Metrics of predictions."""
 
 from .metrics import IoUMetric
 

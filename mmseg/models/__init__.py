@@ -1,4 +1,4 @@
-"""Segmentors and their parts."""
+"""Segmentors, their parts and their losses."""
 
 from mmseg.registry import MODELS
 

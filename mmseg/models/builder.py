@@ -1,7 +1,4 @@
-"""The older way to build models: one registry under five names, and a function for each.
-
-New code says ``MODELS.build(cfg)``.
-"""
+"""The older functions and registry names for building models; new code calls ``MODELS.build(cfg)``."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""From what the loader collates to what a model computes on."""
+"""From a collated batch of images and labels to tensors on the model's device."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,23 +8,26 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 from mmseg.utils.misc import stack_batch
+
+from .utils.targets import have_stackable_gt, stack_gt
 
 
 @MODELS.register_module()
 class SegDataPreProcessor(BaseDataPreprocessor):
-    """Move a batch to the device, normalise, pad and stack it.
+    """Move a batch to the device, stack, normalise and pad it.
 
     Training batches are padded to ``size`` or to a multiple of ``size_divisor``, labels with them.
-    Test batches keep their size unless ``test_cfg`` (``size`` or ``size_divisor``) says otherwise; then
-    ``img_padding_size`` in the metainfo lets the segmentor cut the padding off again.
+    Test batches keep their size unless ``test_cfg`` sets ``size`` or ``size_divisor``; then
+    ``img_padding_size`` in the metainfo lets the segmentor remove the padding again.
 
     Args:
         mean, std: one value per channel in the order *after* channel conversion, or both None for no
             normalisation.
         size: (height, width) training images are padded to.
         size_divisor: training images are padded to a multiple of this.
-        pad_val: padding value, in normalised units.
+        pad_val: padding value, after normalisation.
         seg_pad_val: padding label.
         bgr_to_rgb, rgb_to_bgr: reverse the three channels. Not both.
         batch_augments: modules called as ``module(inputs, data_samples)`` on training batches.
@@ -74,11 +77,12 @@ class SegDataPreProcessor(BaseDataPreprocessor):
         image = image.float()
         return (image - self.mean) / self.std if self._enable_normalize else image
 
-    def _normalize_all(self, images: Sequence[Tensor]) -> Sequence[Tensor]:
-        same_shape = isinstance(images, Tensor) or len({image.shape for image in images}) == 1
-        if same_shape:  # one pass over the whole batch instead of a few small ones per image
-            stacked = images if isinstance(images, Tensor) else torch.stack(tuple(images))
-            return self._normalize(stacked).unbind(0)
+    def _normalize_all(self, images: Sequence[Tensor]) -> Tensor | list[Tensor]:
+        """Images of one size as a normalised stack (N, C, H, W), else a list of (C, H, W)."""
+        if isinstance(images, Tensor):
+            return self._normalize(images)
+        if len({image.shape for image in images}) == 1:
+            return self._normalize(torch.stack(tuple(images)))
         return [self._normalize(image) for image in images]
 
     def forward(self, data: dict, training: bool = False) -> dict[str, Any]:
@@ -89,38 +93,48 @@ class SegDataPreProcessor(BaseDataPreprocessor):
             training: whether the batch is one to train on.
 
         Returns:
-            ``inputs`` float32 of shape (N, C, H, W) and ``data_samples``.
+            ``inputs`` float32 of shape (N, C, H, W) and ``data_samples``; of a training batch whose samples all
+            have labels of one size also ``gt``, int64 of shape (N, H, W).
 
         Raises:
-            ValueError: a training batch without labels, or a test batch whose images can't be stacked.
+            ValueError: a training batch without samples, or a test batch whose images can't be stacked.
         """
         data = self.cast_data(data)
         inputs = self._normalize_all(data['inputs'])
-        data_samples = data.get('data_samples')
         if training:
-            if data_samples is None:
-                raise ValueError(
-                    'a training batch holds no data_samples; end the train_pipeline with PackSegInputs'
-                )
-            if self.size is None and self.size_divisor is None:
-                size_divisor = 1  # pad to the largest image of the batch
-            else:
-                size_divisor = self.size_divisor
-            inputs, data_samples = stack_batch(
-                inputs, data_samples, self.size, size_divisor, self.pad_val, self.seg_pad_val
-            )
-            for augment in self.batch_augments:
-                inputs, data_samples = augment(inputs, data_samples)
-            return dict(inputs=inputs, data_samples=data_samples)
+            return self._training_batch(inputs, data.get('data_samples'))
+        return self._test_batch(inputs, data.get('data_samples'))
 
-        if len({image.shape for image in inputs}) > 1 and not self.test_cfg:
+    def _training_batch(
+        self, inputs: Tensor | list[Tensor], data_samples: Sequence[SegDataSample] | None
+    ) -> dict[str, Any]:
+        if data_samples is None:
             raise ValueError(
-                'images of one test batch differ in size: '
-                f'{[tuple(image.shape[-2:]) for image in inputs]}; set test_dataloader.batch_size=1, resize them, '
-                'or give data_preprocessor.test_cfg=dict(size_divisor=32)'
+                'a training batch holds no data_samples; end the train_pipeline with PackSegInputs'
             )
+        # without either: pad to the largest image of the batch
+        size_divisor = 1 if self.size is None and self.size_divisor is None else self.size_divisor
+        inputs, data_samples = stack_batch(
+            inputs, data_samples, self.size, size_divisor, self.pad_val, self.seg_pad_val
+        )
+        for augment in self.batch_augments:
+            inputs, data_samples = augment(inputs, data_samples)
+        batch = dict(inputs=inputs, data_samples=data_samples)
+        if have_stackable_gt(data_samples):
+            batch['gt'] = stack_gt(data_samples)
+        return batch
+
+    def _test_batch(
+        self, inputs: Tensor | list[Tensor], data_samples: Sequence[SegDataSample] | None
+    ) -> dict[str, Any]:
         if not self.test_cfg:
-            return dict(inputs=torch.stack(tuple(inputs)), data_samples=data_samples)
+            if not isinstance(inputs, Tensor):
+                raise ValueError(
+                    'images of one test batch differ in size: '
+                    f'{[tuple(image.shape[-2:]) for image in inputs]}; set test_dataloader.batch_size=1, resize '
+                    'them, or give data_preprocessor.test_cfg=dict(size_divisor=32)'
+                )
+            return dict(inputs=inputs, data_samples=data_samples)
         inputs, infos = stack_batch(
             inputs,
             size=self.test_cfg.get('size'),

@@ -1,4 +1,4 @@
-"""The registries every component of ``mmseg`` is found in."""
+"""The registries of all components of ``mmseg``."""
 
 from .registry import (
     DATA_SAMPLERS,

@@ -1,7 +1,7 @@
 """Children of mmengine's registries in the scope ``mmseg``.
 
-A name is looked up here first, then in mmengine. ``locations`` are the packages imported at the
-first lookup, so that a config is enough to find a component.
+A name is looked up here first, then in mmengine. ``locations`` are the packages that the first lookup
+imports, so that a config needs no imports.
 """
 
 from mmengine import registry as root

@@ -1,4 +1,4 @@
-"""What passes between dataset, model, metric and visualizer."""
+"""Data passed between dataset, model, metric and visualizer."""
 
 from .sampler import BasePixelSampler, OHEMPixelSampler, build_pixel_sampler
 from .seg_data_sample import SegDataSample

@@ -18,6 +18,7 @@ class SegDataSample(BaseDataElement):
 
     @property
     def gt_sem_seg(self) -> PixelData:
+        """Ground truth, ``data`` of ids (1, H, W)."""
         return self._gt_sem_seg
 
     @gt_sem_seg.setter
@@ -30,6 +31,7 @@ class SegDataSample(BaseDataElement):
 
     @property
     def pred_sem_seg(self) -> PixelData:
+        """Prediction, ``data`` of ids (1, H, W)."""
         return self._pred_sem_seg
 
     @pred_sem_seg.setter
@@ -42,6 +44,7 @@ class SegDataSample(BaseDataElement):
 
     @property
     def seg_logits(self) -> PixelData:
+        """Scores before softmax or sigmoid, ``data`` (C, H, W)."""
         return self._seg_logits
 
     @seg_logits.setter

@@ -1,4 +1,4 @@
-"""Helpers around configs, environment and batches."""
+"""Helpers for configs, environment, files and batches."""
 
 from .class_names import dataset_aliases, get_classes, get_palette
 from .collect_env import collect_env

@@ -34,7 +34,10 @@ _VOC = [*_VOC.split(), 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor']
 
 
 def class_colour(index: int) -> list[int]:
-    """A colour for any class id, black for 0: its bits, dealt to r, g, b from the top, as in VOC's development kit."""
+    """The RGB colour of a class id in VOC's colour map, [0, 0, 0] for 0.
+
+    The three lowest bits of the id become the highest bits of red, green and blue, the next three the next.
+    """
     return [sum((index >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)]
 
 

@@ -1,4 +1,4 @@
-"""What a run's environment consists of."""
+"""Versions of everything in a run's environment."""
 
 import sys
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ import mmseg
 
 @contextmanager
 def torchvision_hidden() -> Iterator[None]:
-    """Make ``import torchvision`` say that there is none, unless it is imported already.
+    """Let ``import torchvision`` fail with an ImportError, unless it is imported already.
 
-    mmengine imports it to report its version. Next to a CPU-only torch its wheel raises a RuntimeError then,
-    and leaves a half-imported module behind that breaks others.
+    mmengine imports it to report its version. The usual wheel raises a RuntimeError beside a CPU-only torch and
+    leaves a partly imported module behind, which breaks others.
     """
     if 'torchvision' in sys.modules:
         yield
         return
-    sys.modules['torchvision'] = None  # the import system's own way to block a name
+    sys.modules['torchvision'] = None  # the import system's way to block a name
     try:
         yield
     finally:
@@ -29,7 +29,7 @@ def torchvision_hidden() -> Iterator[None]:
 
 
 def collect_env() -> dict[str, str]:
-    """Versions of what results depend on: Python, torch, CUDA, compilers, OpenCV, mmengine, this package."""
+    """Versions that results depend on: Python, torch, CUDA, compilers, OpenCV, mmengine, this package."""
     with torchvision_hidden():
         env = collect_base_env()
     with suppress(PackageNotFoundError):

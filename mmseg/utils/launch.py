@@ -1,59 +1,52 @@
-"""What the programs in ``tools`` have in common: a config, changed by flags."""
+"""Configs changed by the flags of training and test."""
 
-import argparse
 import atexit
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch.distributed
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of training and test alike."""
-    parser.add_argument(
-        '--work-dir', help='folder of logs and checkpoints; default: work_dirs/<name of the config>'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='change values of the config, e.g. train_dataloader.batch_size=8 "a.b=[1,2]"; no spaces inside a value',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='what started this process',
-    )
-    # torch.distributed.launch passes it, in one spelling or the other
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+def load_config(
+    path: str | Path,
+    cfg_options: dict[str, Any] | None = None,
+    *,
+    launcher: str = 'none',
+    local_rank: int = 0,
+    work_dir: str | None = None,
+) -> Config:
+    """The config file with the options of a command line in it.
 
-
-def load_config(args: argparse.Namespace) -> Config:
-    """The config file that the flags name, with ``--cfg-options``, ``--launcher`` and ``--work-dir`` in it.
+    Args:
+        path: of the config.
+        cfg_options: values by dotted key that replace those of the file.
+        launcher: what started the processes of a distributed run: none, pytorch, slurm or mpi.
+        local_rank: number of this process on its machine, where the launcher does not set LOCAL_RANK.
+        work_dir: folder of logs and checkpoints; None: that of the config, else ``work_dirs/<name of the config>``.
 
     Raises:
         FileNotFoundError: no such config.
     """
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f'{args.config}: no such config; the ones of this project are in configs/')
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-    cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such config; the ones of this project are in configs/')
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    cfg = Config.fromfile(path)
+    if cfg_options:
+        cfg.merge_from_dict(cfg_options)
+    cfg.launcher = launcher
+    cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / path.stem)
     return cfg
 
 
 def end_distributed_run() -> None:
     """End a process of a distributed run, with success; does nothing in a run of one process.
 
-    gloo's threads outlive their group (seen in torch 2.13) and may reach for Python while it shuts down: about every
-    twentieth run on two CPU processes was aborted so, its work done. There, the process ends without that shutdown.
+    gloo's threads outlive their process group (torch 2.13) and may call Python while it shuts down, which aborted
+    about one in twenty finished runs on two CPU processes. With gloo, the process exits without that shutdown.
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return
@@ -70,7 +63,7 @@ def enable_amp(cfg: Config) -> Config:
     """Train in mixed precision: float16 on the GPU, bfloat16 on the CPU. In place; returns ``cfg``.
 
     Raises:
-        ValueError: an optimizer wrapper that mixed precision can not take the place of.
+        ValueError: an optimizer wrapper that mixed precision can not replace.
     """
     kind = cfg.optim_wrapper.setdefault('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
@@ -121,7 +114,7 @@ def draw_predictions(
 
 
 def write_predictions(cfg: Config, folder: str) -> Config:
-    """Have the evaluators, besides, write predictions to ``folder``. In place; returns ``cfg``."""
+    """Make the test's evaluators also write predictions to ``folder``. In place; returns ``cfg``."""
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     for evaluator in evaluators:
         evaluator.output_dir = folder

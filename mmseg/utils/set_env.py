@@ -1,4 +1,4 @@
-"""Bringing the package's components into mmengine's registries."""
+"""Register all components of the package."""
 
 import datetime
 import importlib
@@ -13,7 +13,7 @@ def register_all_modules(init_default_scope: bool = True) -> None:
     """Import everything that registers a component.
 
     Args:
-        init_default_scope: also make ``mmseg`` the scope in which names of components are looked up first.
+        init_default_scope: also make ``mmseg`` the default scope, in which names of components are looked up first.
     """
     for package in _PACKAGES:
         importlib.import_module(f'mmseg.{package}')
@@ -26,13 +26,13 @@ def register_all_modules(init_default_scope: bool = True) -> None:
         DefaultScope.get_instance('mmseg', scope_name='mmseg')
     elif current.scope_name != 'mmseg':
         _warn_of_other_scope(current.scope_name)
-        # instances are told apart by name, and the latest is the current one
+        # every instance needs a name of its own; the latest is the current one
         DefaultScope.get_instance(f'mmseg-{datetime.datetime.now()}', scope_name='mmseg')
 
 
 def _warn_of_other_scope(name: str) -> None:
     warnings.warn(
         f"the default scope was {name!r} and is now 'mmseg'; register_all_modules(init_default_scope=False) "
-        'leaves it alone',
+        'does not change it',
         stacklevel=3,
     )

@@ -1,43 +1,16 @@
-"""Any experiment, small enough to try on a laptop."""
-
-from collections.abc import Callable, Iterator
-from typing import Any
+"""Shrink an experiment to a trial of a few iterations."""
 
 from mmengine.config import Config, ConfigDict
+
+from .from_scratch import drop_pretrained
+from .walk import config_dicts, dataset_configs
 
 _DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _SIZE_KEYS = ('crop_size', 'scale', 'size', 'pad_size', 'img_scale', 'scales')
 
 
-def _walk(node: Any) -> Iterator[dict]:
-    """Every dict inside a config, outer before inner."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        for item in node:
-            yield from _walk(item)
-
-
-def drop_pretrained(cfg: Config) -> Config:
-    """Take out, in place, every checkpoint that training would start from; returns ``cfg``.
-
-    These are ``load_from``, ``pretrained`` anywhere in the model and ``init_cfg`` of type ``Pretrained``.
-    """
-    cfg.load_from = None
-    for node in _walk(cfg.model):
-        if node.get('pretrained'):
-            node['pretrained'] = None if isinstance(node['pretrained'], str) else False
-        init_cfg = node.get('init_cfg')
-        inits = init_cfg if isinstance(init_cfg, list) else [init_cfg]
-        kept = [init for init in inits if not (isinstance(init, dict) and init.get('type') == 'Pretrained')]
-        if len(kept) < len(inits):
-            node['init_cfg'] = kept or None
-    return cfg
-
-
 def _shrink_pipeline(pipeline: list, side: int) -> None:
-    for transform in _walk(pipeline):
+    for transform in config_dicts(pipeline):
         for key in _SIZE_KEYS:
             value = transform.get(key)
             if key == 'scales' and isinstance(value, (list, tuple)):
@@ -48,22 +21,7 @@ def _shrink_pipeline(pipeline: list, side: int) -> None:
                 transform[key] = side
 
 
-def _map_datasets(dataset: ConfigDict, change: Callable[[ConfigDict], None]) -> None:
-    """Call ``change`` for a dataset and those that it concatenates or repeats."""
-    change(dataset)
-    inner = dataset.get('datasets', dataset.get('dataset'))
-    for item in inner if isinstance(inner, list) else [inner]:
-        if isinstance(item, dict):
-            _map_datasets(item, change)
-
-
 def _shrink_data(cfg: Config, side: int, batch_size: int, samples: int) -> None:
-    def shrink_dataset(dataset: ConfigDict) -> None:
-        if 'pipeline' in dataset:
-            _shrink_pipeline(dataset.pipeline, side)
-        if not {'dataset', 'datasets'} & set(dataset):
-            dataset.indices = samples
-
     for name in _DATALOADERS:
         loader = cfg.get(name)
         if loader is None:
@@ -73,21 +31,25 @@ def _shrink_data(cfg: Config, side: int, batch_size: int, samples: int) -> None:
             loader.pop(key, None)
         if name == 'train_dataloader':
             loader.batch_size = batch_size
-        _map_datasets(loader.dataset, shrink_dataset)
+        for dataset in dataset_configs(loader.dataset):
+            if 'pipeline' in dataset:
+                _shrink_pipeline(dataset.pipeline, side)
+            if not {'dataset', 'datasets'} & set(dataset):
+                dataset.indices = samples
     if 'tta_pipeline' in cfg:
         _shrink_pipeline(cfg.tta_pipeline, side)
 
 
 def _shrink_model(cfg: Config, side: int) -> None:
     model = cfg.model
-    # a config may leave the preprocessor at the top, where the runner looks for it, too
+    # the preprocessor may also be at the top level of the config, where the runner reads it
     for preprocessor in (model.get('data_preprocessor'), cfg.get('data_preprocessor')):
         if preprocessor and preprocessor.get('size') is not None:
             preprocessor.size = (side, side)
         padding = (preprocessor or {}).get('test_cfg') or {}
         if padding.get('size_divisor', 0) > side:
             padding.size_divisor = side
-    for node in _walk(model):
+    for node in config_dicts(model):
         if 'img_size' in node:
             node['img_size'] = (side, side)
     test_cfg = model.get('test_cfg') or {}
@@ -104,7 +66,7 @@ def _shrink_schedule(cfg: Config, iterations: int) -> None:
                 scheduler[key] = round(scheduler[key] * iterations / max(ends))
         scheduler.pop('convert_to_iter_based', None)
         scheduler.by_epoch = False
-    # what had a length of its own before must keep at least one step
+    # schedulers that shrank to nothing are removed
     cfg.param_scheduler = [s for s in cfg.get('param_scheduler') or [] if s.get('end', 1) > s.get('begin', 0)]
     hooks = cfg.setdefault('default_hooks', ConfigDict())
     hooks.setdefault('logger', ConfigDict(type='LoggerHook', log_metric_by_epoch=False)).interval = 1
@@ -116,18 +78,18 @@ def shrink(cfg: Config, iterations: int = 4, side: int = 64, batch_size: int = 2
     """Turn an experiment, in place, into a trial of a few iterations of small images; returns ``cfg``.
 
     The model keeps its architecture and starts from scratch. Images, crops and windows become square; each
-    dataset is cut to its first samples; data is loaded in the training process; everything is logged; one
-    validation and one checkpoint come at the end.
+    dataset is reduced to its first samples; data is loaded in the training process; every iteration is logged;
+    validation and checkpoint follow the last iteration.
 
     Args:
         cfg: a whole experiment's config.
         iterations: how many to train.
         side: images' height and width.
-        batch_size: of training; at least 2, since batch norm behind a global pooling needs two values.
+        batch_size: of training; at least 2, since batch norm after global pooling needs two values.
         samples: of each dataset.
     """
     if batch_size < 2:
-        raise ValueError(f'batch_size={batch_size}; batch norm behind a global pooling needs at least 2')
+        raise ValueError(f'batch_size={batch_size}; batch norm after global pooling needs at least 2')
     drop_pretrained(cfg)
     _shrink_data(cfg, side, batch_size, samples)
     _shrink_model(cfg, side)

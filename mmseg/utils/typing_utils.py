@@ -1,4 +1,4 @@
-"""Names for types that signatures share."""
+"""Type aliases of signatures."""
 
 from collections.abc import Sequence
 
@@ -18,5 +18,5 @@ OptSampleList = SampleList | None
 
 TensorDict = dict[str, torch.Tensor]
 TensorList = Sequence[torch.Tensor]
-# what forward() gives: losses, predicted samples, feature maps or logits
+# what forward() returns: losses, predicted samples, feature maps or logits
 ForwardResults = TensorDict | list[SegDataSample] | tuple[torch.Tensor, ...] | torch.Tensor

@@ -1,4 +1,4 @@
-"""Pictures of label maps."""
+"""Drawing of label maps."""
 
 from .local_visualizer import SegLocalVisualizer
 

@@ -1,4 +1,4 @@
-"""Painting label maps onto images, such that five pixels are seen."""
+"""Draw label maps over images so that even defects of five pixels are visible."""
 
 from collections.abc import Sequence
 
@@ -22,22 +22,22 @@ _FONT_SCALE_PER_PIXEL = 0.5 / 512
 class SegLocalVisualizer(Visualizer):
     """Draws ground truth and prediction over an image.
 
-    Every class is blended over the image in its colour, except those whose colour is black: that is the
-    background, and it shows the image as it is. Connected regions smaller than ``small_area`` pixels get a
-    ring around them in addition, since a defect of five pixels would be overlooked otherwise.
+    Every class is blended over the image in its colour, except those whose colour is black: they are
+    background, where the image is left unchanged. A ring is drawn around connected regions of fewer than
+    ``small_area`` pixels, since a defect of five pixels would be overlooked otherwise.
 
     Args:
         name: of the visualizer.
         image: image to draw on at first, (H, W, 3) uint8, RGB.
-        vis_backends: configs of the backends that store pictures and scalars.
+        vis_backends: configs of the backends that store images and scalars.
         save_dir: folder of the backends.
         classes: names of the classes; with ``palette``, instead of those of the dataset.
         palette: colours of the classes, RGB, 0 to 255.
         dataset_name: take classes and palette from this dataset; ``wta`` if none of the three is given. The
-            runner puts those of its dataset in their place.
+            runner replaces them by those of its dataset.
         alpha: weight of the colour over the image, 0 to 1.
         small_area: regions of fewer pixels get a ring; 0 for none.
-        ring_gap: pixels between region and ring, which stay free.
+        ring_gap: pixels between region and ring.
         **kwargs: further arguments of mmengine's ``Visualizer``.
     """
 
@@ -85,7 +85,7 @@ class SegLocalVisualizer(Visualizer):
         self.dataset_meta = dict(classes=classes, palette=palette)
 
     def _get_center_loc(self, mask: np.ndarray) -> np.ndarray:
-        """Where a class's name goes: (x, y) of the middle of its largest region; ``mask`` is (H, W), uint8."""
+        """Position of a class's name: centroid (x, y) of its largest region; ``mask`` is (H, W), uint8."""
         _, _, stats, centers = cv2.connectedComponentsWithStats(mask)
         return centers[1 + stats[1:, cv2.CC_STAT_AREA].argmax()].round().astype(int)
 
@@ -109,33 +109,33 @@ class SegLocalVisualizer(Visualizer):
         palette: Sequence[Sequence[int]],
         with_labels: bool | None = True,
     ) -> np.ndarray:
-        """Paint a label map.
+        """Draw a label map.
 
         Args:
-            image: (H, W, 3) uint8, RGB; stays as it is.
-            sem_seg: ``data`` of shape (1, H, W); ids without a class, such as 255, are not painted.
+            image: (H, W, 3) uint8, RGB; not modified.
+            sem_seg: ``data`` of shape (1, H, W); ids without a class, such as 255, are not drawn.
             classes: class names.
             palette: their colours.
             with_labels: write each class's name at its largest region.
 
         Returns:
-            The painted image (H, W, 3), uint8.
+            The drawing (H, W, 3), uint8.
         """
         labels = sem_seg.data.squeeze(0).detach().cpu().numpy()
         if labels.shape != image.shape[:2]:
             raise ValueError(
                 f'image of {image.shape[:2]} and label map of {labels.shape} (height, width); expected the same size'
             )
-        painted = [i for i in np.unique(labels).tolist() if 0 <= i < len(palette) and any(palette[int(i)])]
+        drawn = [i for i in np.unique(labels).tolist() if 0 <= i < len(palette) and any(palette[int(i)])]
         result = image.copy()
-        for i in painted:
+        for i in drawn:
             mask, colour = labels == i, np.asarray(palette[int(i)], dtype=np.float32)
             result[mask] = (image[mask] * (1 - self.alpha) + colour * self.alpha).round().astype(np.uint8)
         if self.small_area > 0:
-            for i in painted:
+            for i in drawn:
                 result[self._ring((labels == i).astype(np.uint8))] = palette[int(i)]
         if with_labels:
-            for i in painted:
+            for i in drawn:
                 center = self._get_center_loc((labels == i).astype(np.uint8))
                 self._write(result, classes[int(i)], center, palette[int(i)])
         return result
@@ -170,36 +170,36 @@ class SegLocalVisualizer(Visualizer):
         step: int = 0,
         with_labels: bool | None = True,
     ) -> np.ndarray:
-        """Draw a sample, and show it, write it to a file or hand it to the backends.
+        """Draw a sample, and show it, write it to a file or pass it to the backends.
 
-        Ground truth stands left of the prediction where both are drawn.
+        Where both are drawn, the ground truth is on the left and the prediction on the right.
 
         Args:
             name: title, and name in the backends.
             image: (H, W, 3) uint8, RGB.
-            data_sample: with ``gt_sem_seg``, ``pred_sem_seg`` or both; nothing is painted without.
+            data_sample: with ``gt_sem_seg``, ``pred_sem_seg`` or both; without it only the image is drawn.
             draw_gt: draw the ground truth.
             draw_pred: draw the prediction.
             show: open a window.
             wait_time: seconds that it stays open; 0 waits for a key.
-            out_file: write the picture there, in place of the backends.
+            out_file: write the drawing to this file, not to the backends.
             step: iteration, for the backends.
             with_labels: write class names.
 
         Returns:
-            The picture (H, W, 3), uint8, RGB; (H, 2 W, 3) with ground truth and prediction. On ranks other than
-            the first nothing is drawn, and None returned.
+            The drawing (H, W, 3), uint8, RGB; (H, 2 W, 3) with ground truth and prediction. Ranks other than
+            the first draw nothing and return None.
         """
         meta = self.dataset_meta or {}
         classes, palette = meta.get('classes'), meta.get('palette')
         if data_sample is not None and (classes is None or palette is None):
             raise ValueError(
-                'the visualizer knows no classes or no palette; give its dataset METAINFO both, or call set_dataset_meta'
+                'the visualizer has no classes or no palette; add both to METAINFO of the dataset, or call set_dataset_meta'
             )
-        wanted = [field for field, draw in (('gt_sem_seg', draw_gt), ('pred_sem_seg', draw_pred)) if draw]
+        fields = [field for field, draw in (('gt_sem_seg', draw_gt), ('pred_sem_seg', draw_pred)) if draw]
         parts = [
             self._draw_sem_seg(image, getattr(data_sample, field), classes, palette, with_labels)
-            for field in wanted
+            for field in fields
             if data_sample is not None and field in data_sample
         ]
         drawn = np.concatenate(parts or [image], axis=1)

@@ -1,12 +1,12 @@
-"""What the tests of ``augment`` share: the tiny Stable Diffusion XL, built once a session."""
+"""Fixtures of the tests of ``augment``: the tiny Stable Diffusion XL, built once a session."""
 
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_sdxl import build_tiny_sdxl, smooth_pictures
+from tiny_sdxl import build_tiny_sdxl, smooth_images
 
-from augment.loading import load_model
+from augment.diffusion.loading import load_model
 
 
 @pytest.fixture(scope='session')
@@ -23,5 +23,5 @@ def tiny_model(tiny_sdxl_dir):
 
 @pytest.fixture(scope='session')
 def tiny_latents(tiny_model):
-    """Latents ``(3, 4, 8, 8)`` of three smooth pictures of 64 x 64 pixels."""
-    return tiny_model.encode_images(smooth_pictures(3, torch.Generator().manual_seed(5)))
+    """Latents ``(3, 4, 8, 8)`` of three smooth images of 64 x 64 pixels."""
+    return tiny_model.encode_images(smooth_images(3, torch.Generator().manual_seed(5)))

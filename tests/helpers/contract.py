@@ -52,7 +52,7 @@ class Architecture:
         model = MODELS.build(self.config())
         with torch.no_grad():
             for parameter in model.parameters():
-                # Gates such as DANet's begin at zero and would hide what is behind them.
+                # Gates such as DANet's are initialised to zero, which would hide the layers before them.
                 if not parameter.any():
                     parameter.normal_(std=0.1)
         return model.train(training)

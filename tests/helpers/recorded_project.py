@@ -51,7 +51,7 @@ def write_run(
     loss: str = "dict(type='FocalLoss', gamma=2.0)",
     data: str = 'data/wta_512',
 ) -> Path:
-    """One candidate; ``test=None`` leaves it without test results."""
+    """One run without a ``run.json``; ``test=None`` leaves it without test results."""
     path = project / 'exp' / name
     vis_data = path / 'train/20250101_000000/vis_data'
     write_log(vis_data / '20250101_000000.json', validations or {})

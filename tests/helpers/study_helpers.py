@@ -1,11 +1,8 @@
-"""Small studies: a data set of squares, a project of made-up results, and the batch job inside this process."""
+"""Small studies: a dataset of squares, made-up results, and runs inside this process."""
 
 import contextlib
-import importlib.util
 import itertools
 import json
-import signal
-import sys
 from pathlib import Path
 
 import cv2
@@ -13,9 +10,19 @@ import mmengine.config.config
 import numpy as np
 
 from mmseg.visualization import SegLocalVisualizer
-from wtaseg.cli import batch as run_candidates
-from wtaseg.runs import execute as candidate
-from wtaseg.studies import running
+from wtaseg.cli import test, train
+from wtaseg.report.summary import Marking
+from wtaseg.runs import execute
+from wtaseg.runs.records import DONE, UNFINISHED, ClassScore
+from wtaseg.studies.provenance import Provenance
+from wtaseg.studies.results import (
+    ExperimentRecord,
+    RowRecord,
+    StudyRecord,
+    StudyResults,
+    StudyRun,
+    StudySettings,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = ('Attached IoU', 'Attached Acc', 'Broken IoU', 'Broken Acc', 'mIoU', 'mAcc')
@@ -54,9 +61,9 @@ def write_blades(root: Path, counts=(6, 2, 2), side=64) -> Path:
 
 
 def write_pair(root: Path, split: str, name: str, image: np.ndarray, labels: np.ndarray) -> None:
-    for kind, picture in (('img_dir', image), ('ann_dir', labels)):
+    for kind, pixels in (('img_dir', image), ('ann_dir', labels)):
         (root / kind / split).mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(root / kind / split / f'{name}.png'), picture)
+        cv2.imwrite(str(root / kind / split / f'{name}.png'), pixels)
 
 
 def brighten_defects(data: Path, word: str, strength: float = 1.2) -> Path:
@@ -72,82 +79,56 @@ def brighten_defects(data: Path, word: str, strength: float = 1.2) -> Path:
     return root
 
 
-def made_up_results(rows, marks, name='losses', columns=('Dataset', 'Loss Func.'), validations=None) -> dict:
-    """A ``results.json`` from ``{(group, label): [four figures of each seed]}``."""
-    found = {'format': 1, 'studies': {}, 'variants': {}, 'runs': {}}
-    lines = []
+def made_up_results(
+    rows: dict, marking: Marking, name='losses', columns=('Dataset', 'Loss Func.'), validations=None
+) -> StudyResults:
+    """Results from ``{(group, label): [four metrics of each seed]}``."""
+    results = StudyResults()
+    records = []
     for (group, label), seeds in rows.items():
-        variant = f'net/{"".join(c for c in group + label if c.isalnum())}'
-        names = [f'{variant}-seed{seed}' for seed in range(len(seeds))]
-        lines.append({'group': group, 'label': label, 'variant': variant, 'runs': names})
-        changes = [f"loss: 'FocalLoss' is now '{label}'"] if found['variants'] else []
-        found['variants'][variant] = {'base': 'net/base', 'shared': ['data_root: a'], 'changes': changes}
+        experiment = f'net/{"".join(c for c in group + label if c.isalnum())}'
+        names = tuple(f'{experiment}-seed{seed}' for seed in range(len(seeds)))
+        records.append(RowRecord(group, label, experiment, names))
+        changes = (f"loss: 'FocalLoss' is now '{label}'",) if results.experiments else ()
+        results.experiments[experiment] = ExperimentRecord('net/base', ('data_root: a',), changes)
         for seed, values in enumerate(seeds):
-            scores = {'attached': list(values[:2]), 'broken': list(values[2:4])} if values else {}
-            found['runs'][names[seed]] = {
-                'seed': seed,
-                'scores': scores,
-                'validations': validations or {},
-                'seconds': 10.0,
-                'error': None,
-                'status': 'done' if values else 'unfinished',
-                'checkpoint': 'train/ckpt/iter_4.pth',
-                'iteration_seconds': 0.1,
-                'memory_mib': None,
-            }
-    found['studies'][name] = {
-        'title': 'A title',
-        'question': 'Which <is> best?',
-        'columns': list(columns),
-        'marks': marks,
-        'rows': lines,
-        'settings': {'project': 'p', 'smoke': False, 'cfg_options': []},
-        'provenance': PROVENANCE,
-    }
-    return json.loads(json.dumps(found))
-
-
-class Finished:
-    """A job that has run inside this process, as a process that has ended."""
-
-    def __init__(self, returncode: int):
-        self.returncode = returncode
-
-    def poll(self) -> int:
-        return self.returncode
+            scores = (
+                {'attached': ClassScore(*values[:2]), 'broken': ClassScore(*values[2:4])} if values else {}
+            )
+            results.runs[names[seed]] = StudyRun(
+                seed=seed,
+                status=DONE if values else UNFINISHED,
+                scores=scores,
+                validations=validations or {},
+                seconds=10.0,
+                checkpoint='train/ckpt/iter_4.pth',
+                iteration_seconds=0.1,
+            )
+    results.studies[name] = StudyRecord(
+        title='A title',
+        question='Which <is> best?',
+        columns=tuple(columns),
+        marking=marking,
+        rows=tuple(records),
+        settings=StudySettings(project='p'),
+        provenance=Provenance.from_json(PROVENANCE),
+    )
+    return StudyResults.from_json(json.loads(json.dumps(results.to_json())))
 
 
 def run_in_process(monkeypatch) -> None:
-    """Have studies call the batch job, and the batch job the tools, in this process: no import is paid twice."""
-    tools = {name: _load(name) for name in ('train', 'test')}
+    """Have runs call training and test in this process: no import is paid twice."""
+    tools = {'train': train.main, 'test': test.main}
 
-    def run_tool(command, log, cwd, env, keep_open) -> int:
-        tool = tools[Path(command[1]).stem]
+    def run_tool(command, log, cwd, context, keep_open) -> int:
         # mmengine keeps what it logs with: by the experiment's name, down to the second, and by the config's
         unique = f'experiment_name=study{next(_RUN_NUMBERS)}'
         SegLocalVisualizer._instance_dict.clear()
         options = [unique] if '--cfg-options' in command else ['--cfg-options', unique]
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open('w') as file, contextlib.redirect_stdout(file):
-            tool.main([*command[2:], *options])
-        return 0
-
-    def start(batch, candidate_, slot) -> Finished:
-        before = signal.getsignal(signal.SIGTERM)
-        monkeypatch.setattr(sys, 'argv', batch.command(candidate_)[1:])
-        try:
-            return Finished(run_candidates.main())
-        finally:
-            signal.signal(signal.SIGTERM, before)
+            return tools[Path(command[1]).stem]([*command[2:], *options])
 
     # yapf lays out a config a dozen times a run, which takes longer than its four iterations
     monkeypatch.setattr(mmengine.config.config, 'FormatCode', lambda text, **options: (text, True))
-    monkeypatch.setattr(candidate, 'run_logged', run_tool)
-    monkeypatch.setattr(running.Batch, 'start', start)
-
-
-def _load(name: str):
-    spec = importlib.util.spec_from_file_location(f'study_tool_{name}', ROOT / f'tools/{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    monkeypatch.setattr(execute, 'run_logged', run_tool)

@@ -1,10 +1,10 @@
 """A tiny Stable Diffusion XL of real components, for tests that must not need the network or a GPU.
 
-Everything the editing method touches is there in small: a UNet with ``text_time`` embeddings and both
+All parts that the editing method uses, in small: a UNet with ``text_time`` embeddings and both
 attention kinds in down, mid and up blocks, an ``AutoencoderKL`` with 8 pixels a latent cell, two CLIP text
 encoders, two CLIP tokenizers over one small byte-pair vocabulary, and a DDIM scheduler. The weights are
-random but scaled: latents have unit spread, and the noise prediction depends on the prompt so strongly that
-guidance 15 leads plain DDIM inversion far away from the image.
+random but scaled: latents have unit standard deviation, and the noise prediction depends on the prompt so strongly
+that guidance 15 moves the result of plain DDIM inversion far away from the image.
 """
 
 from pathlib import Path
@@ -21,11 +21,11 @@ WORDS = 'photo of a scratch crack with rust peeling corrosion dent metal deep'
 SPLIT_WORD = (('blister', ''), ('ing', WORD_END))
 """The two tokens of 'blistering'; the second ends the word."""
 
-TEXT_WIDTH = 32  # per encoder; the UNet sees both side by side
+TEXT_WIDTH = 32  # per encoder; the UNet gets both side by side
 POOLED_WIDTH = 32
 TIME_ID_WIDTH = 8
 TIME_IDS = 6
-PREDICTION_STD = 0.3  # of the noise prediction: enough to move a latent, little enough to be invertible
+PREDICTION_STD = 0.3  # of the noise prediction: enough to change a latent, small enough to be invertible
 TEXT_GAIN = 20.0  # on the value projections of cross-attention
 BETA_END = 0.002  # random weights remove no noise, so a full schedule would blow latents up by 1/0.07
 
@@ -85,23 +85,23 @@ def _vae() -> AutoencoderKL:
     )
 
 
-def smooth_pictures(count: int, generator: torch.Generator) -> Tensor:
-    """Pictures ``(N, 3, 64, 64)`` in [-1, 1]: random colours of 8 x 8 fields, blended into each other."""
+def smooth_images(count: int, generator: torch.Generator) -> Tensor:
+    """Images ``(N, 3, 64, 64)`` in [-1, 1]: random colours of 8 x 8 fields, blended into each other."""
     coarse = torch.rand(count, 3, 8, 8, generator=generator) * 2 - 1
     return nn.functional.interpolate(coarse, size=(64, 64), mode='bilinear')
 
 
 def psnr(model, latents: Tensor, reference: Tensor) -> Tensor:
-    """Of the pictures that ``model`` decodes, ``(N,)`` in dB; they span [-1, 1], so the peak is 2."""
+    """PSNR of the images that ``model`` decodes, ``(N,)`` in dB; they span [-1, 1], so the peak is 2."""
     error = (model.decode_latents(latents) - model.decode_latents(reference)).square().flatten(1).mean(dim=1)
     return 10 * torch.log10(4 / error)
 
 
 @torch.no_grad()
 def _calibrate_vae(vae: AutoencoderKL, generator: torch.Generator) -> None:
-    """Give latents unit spread and decoded images a spread of 0.3 about grey."""
+    """Scale latents to standard deviation 1 and decoded images to 0.3 about grey."""
     vae.eval()
-    images = smooth_pictures(4, generator)
+    images = smooth_images(4, generator)
     latents = vae.encode(images).latent_dist.mode()
     vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 4))
     decoded = vae.decode(latents).sample
@@ -111,7 +111,7 @@ def _calibrate_vae(vae: AutoencoderKL, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def _calibrate_unet(unet: UNet2DConditionModel, tokens: Tensor, pooled: Tensor, generator: torch.Generator):
-    """Give the noise prediction a spread of PREDICTION_STD."""
+    """Scale the noise prediction to standard deviation PREDICTION_STD."""
     unet.eval()
     noise = torch.randn(len(tokens), 4, 8, 8, generator=generator)
     time_ids = torch.tensor([[64.0, 64.0, 0.0, 0.0, 64.0, 64.0]]).expand(len(tokens), -1)

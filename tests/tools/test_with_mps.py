@@ -1,10 +1,9 @@
-"""``tools/with_mps.sh`` with a control program that only writes down what it is told."""
+"""``tools/with_mps.sh`` with a control program that only records its calls."""
 
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -59,14 +58,13 @@ def test_a_signal_reaches_the_command_which_may_finish(environment, tmp_path):
         ['bash', SCRIPT, sys.executable, '-c', code], env=environment, stdout=subprocess.PIPE, text=True
     )
     assert script.stdout.readline() == 'ready\n'
-    time.sleep(0.1)
     script.send_signal(signal.SIGTERM)
     rest, _ = script.communicate(timeout=20)
     assert (rest, script.returncode) == ('finished\n', 3)
     assert calls(environment)[-1] == 'quit'
 
 
-def test_says_what_is_missing(tmp_path):
+def test_a_missing_control_program_is_named(tmp_path):
     for name in ('bash', 'env'):
         (tmp_path / name).symlink_to(f'/bin/{name}')
     done = subprocess.run(

@@ -1,11 +1,11 @@
-"""Parameters, FLOPs and time of a model: `wta-seg bench`."""
+"""Parameters, FLOPs and latency of models: `wta-seg bench flops`."""
 
 import sys
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from wtaseg.bench.flops import main
+from wtaseg.cli.bench import main_flops
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main_flops())

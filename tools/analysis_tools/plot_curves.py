@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from wtaseg.report.project_plots import main
+from wtaseg.cli.report import main_curves as main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from wtaseg.report.overlay_pages import main
+from wtaseg.cli.report import main_overlays as main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""Convert labels: `wta-seg convert`."""
+"""Convert annotations to label maps: `wta-seg convert`."""
 
 import sys
 from pathlib import Path

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from mmseg.apis.export_onnx import main
+from wtaseg.cli.export import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -1,13 +1,11 @@
-"""Parameters, arithmetic and latency of models: ``python tools/analysis_tools/get_flops.py CONFIG … --shape 512``.
+"""Parameters, FLOPs and latency of models.
 
-Prints a table in Markdown, one row per config. FLOPs are those of one image through backbone, neck and decode
-head (a multiplication and an addition are two), counted by ``torch.utils.flop_counter``, which knows
-convolutions, matrix products and attention; norms, activations and resizing are left out, as is usual.
+FLOPs are those of one image through backbone, neck and decode head; a multiplication and an addition count as two.
+They are counted by ``torch.utils.flop_counter``: convolutions, matrix products and attention, without norms,
+activations and resizing.
 """
 
-import argparse
 import statistics
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,21 +18,21 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import mmseg.models  # noqa: F401
 from mmseg.registry import MODELS
-from mmseg.utils.smoke import drop_pretrained
+from mmseg.utils.from_scratch import drop_pretrained
 
 WARM_UP = 2
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What is measured of one model.
+class ModelCost:
+    """Size and arithmetic of one model.
 
-    Args:
-        name: of the config.
-        parameters: that inference needs, so without auxiliary heads.
-        training_parameters: all.
+    Attributes:
+        name: file name of the config without suffix.
+        parameters: parameters for inference, without auxiliary heads.
+        training_parameters: all parameters.
         flops: of one image.
-        seconds: median of one image's forward pass; None if not measured.
+        seconds: median time of one image's forward pass; None: not measured.
     """
 
     name: str
@@ -45,7 +43,7 @@ class Figures:
 
 
 def _fit_image_size(cfg: Config, shape: tuple[int, int]) -> None:
-    """Let backbones of a fixed image size be built for ``shape``."""
+    """Build backbones of a fixed image size for ``shape``."""
     if 'img_size' in cfg.model.backbone:
         cfg.model.backbone.img_size = shape
 
@@ -72,14 +70,14 @@ def _latency(model: torch.nn.Module, images: torch.Tensor, repeats: int) -> floa
 
 def measure(
     config: str | Path, shape: tuple[int, int] = (512, 512), device: str = 'cpu', repeats: int = 10
-) -> Figures:
-    """Measure a config's model on one image.
+) -> ModelCost:
+    """Measure the model of a config on one image.
 
     Args:
-        config: of an experiment, or of a model alone.
-        shape: (height, width) of the image.
-        device: for the latency.
-        repeats: forward passes timed, after two that aren't; 0 leaves the latency out.
+        config: config of an experiment, or of a model alone.
+        shape: (height, width) of the image in pixels.
+        device: where the latency is measured.
+        repeats: timed forward passes, after two warm-up passes; 0: the latency is not measured.
 
     Raises:
         ValueError: the config has no model.
@@ -97,14 +95,16 @@ def measure(
     seconds = None
     if repeats:
         seconds = _latency(model.to(device), torch.randn(1, 3, *shape, device=device), repeats)
-    # shapes suffice to count
+    # counting needs shapes only
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         model.to('meta')(torch.zeros(1, 3, *shape, device='meta'), mode='tensor')
-    return Figures(Path(config).stem, parameters - auxiliary, parameters, counter.get_total_flops(), seconds)
+    return ModelCost(
+        Path(config).stem, parameters - auxiliary, parameters, counter.get_total_flops(), seconds
+    )
 
 
-def table(rows: list[Figures], shape: tuple[int, int], device: str) -> str:
-    """The figures as Markdown."""
+def table(rows: list[ModelCost], shape: tuple[int, int], device: str) -> str:
+    """A Markdown table, one row per model."""
     header = ['model', 'parameters (M)', 'with auxiliary heads (M)', 'GFLOPs', f'latency on {device} (ms)']
     lines = [f'| {" | ".join(header)} |', f'|{"---|" + "---:|" * 4}']
     for row in rows:
@@ -114,27 +114,3 @@ def table(rows: list[Figures], shape: tuple[int, int], device: str) -> str:
             f'| {row.flops / 1e9:.1f} | {latency} |'
         )
     return '\n'.join([*lines, '', f'One image of {shape[0]} x {shape[1]}.'])
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Measure what the command line names and print the table."""
-    parser = argparse.ArgumentParser(description='Parameters, FLOPs and latency of models')
-    parser.add_argument('configs', nargs='+', help='configs of experiments or of models alone')
-    parser.add_argument(
-        '--shape', type=int, nargs='+', default=[512, 512], help='height and width, or one side'
-    )
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--repeats', type=int, default=10, help='timed forward passes; 0: no latency')
-    args = parser.parse_args(argv)
-    if len(args.shape) > 2:
-        parser.error(f'--shape takes height and width, got {args.shape}')
-    shape = (args.shape[0], args.shape[-1])
-    rows = []
-    for config in args.configs:
-        rows.append(measure(config, shape, args.device, args.repeats))
-        print(f'measured {rows[-1].name}', file=sys.stderr)
-    print(table(rows, shape, args.device))
-
-
-if __name__ == '__main__':
-    main()

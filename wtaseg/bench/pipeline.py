@@ -1,16 +1,11 @@
-"""Time every transform of a data pipeline, in one thread, alone or side by side with another package.
+"""Time every transform of a data pipeline in one thread, alone or compared with another package.
 
-    python tools/analysis_tools/benchmark_pipeline.py configs/_base_/datasets/wta_512.py
-
-    # the same config and images under another interpreter and package, in alternating rounds
-    python tools/analysis_tools/benchmark_pipeline.py configs/_base_/datasets/wta_512.py \\
-        --against "env PYTHONPATH=/some/path /other/bin/python" --against-import mmseg
-
-The pipeline is built from the config by registry names, so nothing here depends on the package that is
-measured. The random state is set per image: packages that draw alike do the same work.
+The pipeline is built from the config by registry names, so nothing here depends on the package that is measured: this
+file also runs alone under another interpreter, ``python pipeline.py OPTIONS_AS_JSON``, where neither wtaseg nor its
+dependencies are installed, and prints the times as JSON. The random state is set per image: packages that draw random
+numbers alike do the same work.
 """
 
-import argparse
 import importlib
 import json
 import os
@@ -20,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 
@@ -31,46 +27,39 @@ from mmengine.registry import TRANSFORMS, DefaultScope, Registry
 
 TOTAL = 'total'
 CLOCKS = {'wall': time.perf_counter, 'cpu': time.thread_time}
+#: Milliseconds of each transform, and of all under :data:`TOTAL`, one value per image.
 Timings = dict[str, list[float]]
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('config', type=Path, help='config with the dataloader or a list <split>_pipeline')
-    parser.add_argument('--split', default='train', help='train, val or test (default: train)')
-    parser.add_argument('--data-root', type=Path, help="instead of the config's data_root")
-    parser.add_argument('--images', type=int, default=50, help='images per round (default: 50)')
-    parser.add_argument('--rounds', type=int, default=3, help='passes over these images (default: 3)')
-    parser.add_argument(
-        '--warmup',
-        type=int,
-        default=2,
-        help='passes before timing starts (default: 2): loaders may keep decoded files. 0 times the first sight',
-    )
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument(
-        '--import', dest='imports', nargs='+', default=['mmseg'], metavar='MODULE', help='default: mmseg'
-    )
-    parser.add_argument('--against', metavar='COMMAND', help='command of the interpreter to compare with')
-    parser.add_argument('--against-import', nargs='+', default=['mmseg'], metavar='MODULE')
-    parser.add_argument(
-        '--clock',
-        choices=CLOCKS,
-        default='wall',
-        help='cpu counts only the time this thread was running, for a machine with other load (default: wall)',
-    )
-    parser.add_argument('--json', type=Path, help='also write all timings there, in milliseconds')
-    args = parser.parse_args(argv)
-    if args.images < 1 or args.rounds < 1:
-        parser.error('--images and --rounds must be at least 1')
-    return args
+@dataclass(frozen=True)
+class PipelineOptions:
+    """What to measure.
+
+    Attributes:
+        config: path of a config with the dataloader.
+        split: train, val or test.
+        data_root: replaces the config's ``data_root``.
+        images: images per round.
+        rounds: passes over these images.
+        warmup: passes before timing starts, since loaders may keep decoded files; 0 includes the first reading.
+        seed: of the first image.
+        imports: modules that register the transforms; the last one's package has the registry.
+        clock: ``'wall'``, or ``'cpu'`` for the time this thread was running.
+    """
+
+    config: str
+    split: str = 'train'
+    data_root: str | None = None
+    images: int = 50
+    rounds: int = 3
+    warmup: int = 2
+    seed: int = 0
+    imports: tuple[str, ...] = ('mmseg',)
+    clock: str = 'wall'
 
 
-def transform_registry(modules: list[str]) -> tuple[Registry, str]:
-    """Import the modules in order; the last one's package has the registry and names the scope."""
+def transform_registry(modules: tuple[str, ...]) -> tuple[Registry, str]:
+    """Import the modules in order; the last one's package has the registry, its name is the scope."""
     for module in modules:
         importlib.import_module(module)
     package = modules[-1].split('.')[0]
@@ -81,7 +70,11 @@ def transform_registry(modules: list[str]) -> tuple[Registry, str]:
 
 
 def find_dataset(cfg: Config, split: str) -> dict:
-    """The innermost dataset config of the split's dataloader, through wrappers."""
+    """The innermost dataset of a split's dataloader, the first one where datasets are joined.
+
+    Raises:
+        ValueError: the config has no such dataloader, or no dataset in it.
+    """
     key = f'{split}_dataloader'
     if key not in cfg:
         raise ValueError(f'{cfg.filename} has no {key}; it has {sorted(cfg.keys())}. Choose another --split.')
@@ -95,7 +88,11 @@ def find_dataset(cfg: Config, split: str) -> dict:
 
 
 def list_items(dataset: dict, data_root: Path, count: int) -> list[dict]:
-    """What a dataset would hand to its pipeline, for the first ``count`` images."""
+    """The inputs of a dataset's pipeline for the first ``count`` images.
+
+    Raises:
+        FileNotFoundError: there is no image.
+    """
     img_dir = data_root / dataset['data_prefix']['img_path']
     ann_dir = data_root / dataset['data_prefix']['seg_map_path']
     suffix = dataset.get('img_suffix', '.png')
@@ -111,83 +108,92 @@ def list_items(dataset: dict, data_root: Path, count: int) -> list[dict]:
     return items
 
 
-def measure(args: argparse.Namespace) -> Timings:
-    """Milliseconds of each transform and of the whole, one value per image."""
+def measure(options: PipelineOptions) -> Timings:
+    """Milliseconds of each transform and of the whole pipeline, one value per image.
+
+    Raises:
+        FileNotFoundError, ValueError: the config or the dataset can not be used.
+    """
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
-    registry, scope = transform_registry(args.imports)
-    cfg = Config.fromfile(args.config)
-    dataset = find_dataset(cfg, args.split)
-    items = list_items(dataset, args.data_root or Path(dataset.get('data_root') or '.'), args.images)
+    registry, scope = transform_registry(options.imports)
+    cfg = Config.fromfile(options.config)
+    dataset = find_dataset(cfg, options.split)
+    root = Path(options.data_root or dataset.get('data_root') or '.')
+    items = list_items(dataset, root, options.images)
     names = [f'{i}. {step["type"]}' for i, step in enumerate(dataset['pipeline'], 1)]
     with DefaultScope.overwrite_default_scope(scope):
         steps = [registry.build(step) for step in dataset['pipeline']]
 
     timings: Timings = {name: [] for name in (*names, TOTAL)}
-    for item in [items[0], *items * args.warmup]:  # even the first sight is timed without lazy imports
-        run_item(item, steps, args.seed)
-    for round_ in range(args.rounds):
+    for item in [items[0], *items * options.warmup]:  # the first run makes lazy imports
+        run_item(item, steps, options.seed)
+    for round_ in range(options.rounds):
         for index, item in enumerate(items):
-            spent = run_item(item, steps, args.seed + round_ * len(items) + index, CLOCKS[args.clock])
-            for name, ms in zip((*names, TOTAL), (*spent, sum(spent)), strict=True):
-                timings[name].append(ms)
+            seed = options.seed + round_ * len(items) + index
+            milliseconds = run_item(item, steps, seed, CLOCKS[options.clock])
+            for name, value in zip((*names, TOTAL), (*milliseconds, sum(milliseconds)), strict=True):
+                timings[name].append(value)
     return timings
 
 
 def run_item(
     item: dict, steps: list, seed: int, clock: Callable[[], float] = time.perf_counter
 ) -> list[float]:
-    """Milliseconds per transform for one image."""
+    """Milliseconds of each transform for one image.
+
+    Raises:
+        ValueError: a transform returned nothing for it.
+    """
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - the state that transforms draw from
+    np.random.seed(seed)  # noqa: NPY002 - transforms draw from the global state
     results = dict(item, label_map=None, reduce_zero_label=False, seg_fields=[])
-    spent = []
+    milliseconds = []
     for step in steps:
         start = clock()
         results = step(results)
-        spent.append((clock() - start) * 1e3)
+        milliseconds.append((clock() - start) * 1e3)
         if results is None:
             raise ValueError(f'{type(step).__name__} refused {item["img_path"]}; leave this image out.')
-    return spent
+    return milliseconds
 
 
-def measure_both(args: argparse.Namespace) -> tuple[Timings, Timings]:
-    """Alternate rounds of both interpreters, so that a change in the machine's load meets both."""
-    sides: tuple[Timings, Timings] = ({}, {})
-    own_path = shlex.join(['env', f'PYTHONPATH={os.pathsep.join(filter(None, sys.path))}', sys.executable])
-    commands = (args.against, args.against_import), (own_path, args.imports)  # a wrong command fails at once
-    for round_ in range(args.rounds):
-        for timings, (command, imports) in zip(sides, commands, strict=True):
-            for name, values in _measure_elsewhere(args, shlex.split(command), imports, round_).items():
+def compare(options: PipelineOptions, command: str, imports: tuple[str, ...]) -> tuple[Timings, Timings]:
+    """Times here and under another interpreter, in alternating rounds, so that the machine's load affects both.
+
+    Args:
+        options: what to measure.
+        command: of the other interpreter, ``'env PYTHONPATH=/some/path /other/bin/python'``.
+        imports: modules that register the transforms there.
+
+    Raises:
+        RuntimeError: a round failed; the message has the end of its stderr.
+    """
+    here: Timings = {}
+    other: Timings = {}
+    path = os.pathsep.join(filter(None, sys.path))
+    this = shlex.join(['env', f'PYTHONPATH={path}', sys.executable])
+    # the other one first: a wrong command fails at once
+    sides = ((other, command, imports), (here, this, options.imports))
+    for round_ in range(options.rounds):
+        seed = options.seed + round_ * options.images
+        for timings, interpreter, modules in sides:
+            once = replace(options, rounds=1, seed=seed, imports=modules)
+            for name, values in _measure_elsewhere(interpreter, once).items():
                 timings.setdefault(name, []).extend(values)
-    there, here = sides
-    return here, there
+    return here, other
 
 
-def _measure_elsewhere(
-    args: argparse.Namespace, command: list[str], imports: list[str], round_: int
-) -> Timings:
-    own = [
-        str(Path(__file__).resolve()),
-        str(args.config),
-        '--split',
-        args.split,
-        '--images',
-        str(args.images),
-    ]
-    own += ['--rounds', '1', '--seed', str(args.seed + round_ * args.images), '--json', '/dev/stdout']
-    own += ['--clock', args.clock, '--warmup', str(args.warmup)]
-    own += ['--data-root', str(args.data_root)] if args.data_root else []
-    done = subprocess.run([*command, *own, '--import', *imports], capture_output=True, text=True, check=False)
+def _measure_elsewhere(command: str, options: PipelineOptions) -> Timings:
+    arguments = [*shlex.split(command), str(Path(__file__).resolve()), json.dumps(asdict(options))]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(
-            f'{shlex.join(command)} failed with status {done.returncode}:\n{done.stderr[-2000:]}'
-        )
+        raise RuntimeError(f'{command} failed with status {done.returncode}:\n{done.stderr[-2000:]}')
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def table(timings: Timings) -> str:
-    """Mean, median and share per transform."""
+    """Mean, median and share of each transform."""
     total = fmean(timings[TOTAL])
     lines = [f'{"transform":<28}{"mean ms":>9}{"median":>9}{"share":>8}']
     for name, values in timings.items():
@@ -195,31 +201,18 @@ def table(timings: Timings) -> str:
     return '\n'.join(lines)
 
 
-def table_of_both(here: Timings, there: Timings) -> str:
-    """Means of both sides, and how many times as long the other one takes."""
+def comparison_table(here: Timings, other: Timings) -> str:
+    """Means of both sides, and the ratio of the other to this one."""
     lines = [f'{"transform":<28}{"here ms":>9}{"other ms":>10}{"other/here":>12}']
     for name, values in here.items():
-        ours, theirs = fmean(values), fmean(there[name])
-        lines.append(f'{name:<28}{ours:>9.2f}{theirs:>10.2f}{theirs / ours:>12.2f}')
-    ours, theirs = median(here[TOTAL]), median(there[TOTAL])
-    lines.append(f'{"total, median":<28}{ours:>9.2f}{theirs:>10.2f}{theirs / ours:>12.2f}')
+        lines.append(_comparison_row(name, fmean(values), fmean(other[name])))
+    lines.append(_comparison_row('total, median', median(here[TOTAL]), median(other[TOTAL])))
     return '\n'.join(lines)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Measure and print."""
-    args = parse_args(argv)
-    if args.against:
-        here, there = measure_both(args)
-        print(table_of_both(here, there))
-        report = dict(here=here, other=there)
-    else:
-        report = measure(args)
-        if args.json != Path('/dev/stdout'):
-            print(table(report))
-    if args.json:
-        args.json.write_text(json.dumps(report) + '\n')
+def _comparison_row(name: str, here: float, other: float) -> str:
+    return f'{name:<28}{here:>9.2f}{other:>10.2f}{other / here:>12.2f}'
 
 
 if __name__ == '__main__':
-    main()
+    print(json.dumps(measure(PipelineOptions(**json.loads(sys.argv[1])))))

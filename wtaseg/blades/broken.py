@@ -131,8 +131,8 @@ def _lobes(rng: np.random.Generator, radius: float) -> np.ndarray:
         lobe = closed_contour(rng, rng.uniform(0.2, 0.46) * unit, 0.1, 3, rng.uniform(1, 1.8))
         cv2.fillPoly(mask, [np.round(lobe + place).astype(np.int32)], 255)
     mask = cv2.threshold(cv2.GaussianBlur(mask, (0, 0), 2.2), 127, 255, cv2.THRESH_BINARY)[1]
-    found = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
-    outline = max(found, key=cv2.contourArea)[:, 0].astype(float)
+    contours = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
+    outline = max(contours, key=cv2.contourArea)[:, 0].astype(float)
     return (outline - middle) / unit * radius
 
 

@@ -5,20 +5,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .dataset import write
+from ..io import write
+from ..palette import bgr, class_colors
 
-#: BGR of the outlines of attached and broken.
-OUTLINES = {1: (80, 80, 255), 2: (90, 255, 90)}
 _GAP = 4
 
 
 def outlined(image: np.ndarray, label: np.ndarray, scale: int = 2) -> np.ndarray:
-    """The image enlarged by ``scale`` with every labelled region outlined."""
+    """The image enlarged by ``scale`` with every labelled region outlined in its class's colour."""
     large = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     fine = np.kron(label, np.ones((scale, scale), np.uint8))
-    for value, colour in OUTLINES.items():
-        found = cv2.findContours((fine == value).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
-        cv2.drawContours(large, found, -1, colour, 1)
+    for value, color in list(enumerate(class_colors()))[1:]:
+        contours = cv2.findContours((fine == value).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
+        cv2.drawContours(large, contours, -1, bgr(color), 1)
     return large
 
 
@@ -34,7 +33,7 @@ def busiest_window(label: np.ndarray, side: int) -> tuple[slice, slice]:
 def contact_sheet(
     pairs: list[tuple[np.ndarray, np.ndarray]], columns: int = 5, cell: int = 240
 ) -> np.ndarray:
-    """A picture with, for each image, the whole view, a detail of it, and the detail with its labels.
+    """An image with, for each of ``pairs``, the whole view, a detail of it, and the detail with its labels.
 
     Args:
         pairs: Images ``(H, W, 3)`` BGR and labels ``(H, W)``.
@@ -64,7 +63,7 @@ def contact_sheet(
 
 
 def sheet_of_dataset(root: Path, split: str, target: Path, count: int = 5) -> None:
-    """Writes the contact sheet of the images of a split with most kinds of defect to ``target``.
+    """Write the contact sheet of the images of a split with most kinds of defect to ``target``.
 
     Raises:
         FileNotFoundError: The split has no image with a label.
@@ -85,8 +84,6 @@ def sheet_of_dataset(root: Path, split: str, target: Path, count: int = 5) -> No
         )
         for path in chosen
     ]
-    target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
     # Without its two lowest bits the noise of dark metal packs to a quarter, and nothing visible is lost.
     packed = cv2.imencode('.png', contact_sheet(pairs) & 0xFC | 2, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
-    write(target, packed.tobytes())
+    write(Path(target), packed.tobytes())

@@ -50,6 +50,7 @@ def fill(mask: np.ndarray, points: np.ndarray, value: float = 255) -> None:
 
 
 def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    """0 below ``low``, 1 above ``high``, a smooth cubic ramp between them."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 

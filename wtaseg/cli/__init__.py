@@ -1,27 +1,136 @@
-"""The subcommands of ``wta-seg``, one file each.
+"""The command ``wta-seg``: one file per subcommand.
 
-cyclopts makes the command line: it takes lists as mmsegmentation's users type them (``--cfg-options A=1 B=2``),
-builds options from dataclasses, and imports a subcommand only when it is called.
+The command line is made by cyclopts: it takes lists the way users of mmsegmentation type them
+(``--cfg-options A=1 B=2``), builds help and shell completion from signatures and docstrings, and imports a subcommand
+only when it is called. A subcommand imports torch, OpenCV, pandas and the like inside its function, so that help is
+shown without them.
 """
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import get_args
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 
+#: Environment variable that shows the traceback of errors in user input.
+TRACEBACK = 'WTA_SEG_TRACEBACK'
+USAGE_ERROR, FAILED = 2, 1
+
+#: An option with several values, ``--option A B``.
+MANY = Parameter(consume_multiple=True, show_default=False)
+
+#: The subcommands in the order of ``wta-seg --help`` and their lines in it; ``wtaseg.cli.<subcommand>`` holds
+#: ``command``, a function or an app, whose docstring is the help of the subcommand itself.
 COMMANDS = {
+    'demo': 'Render a small dataset, train two experiments, test, tabulate and draw.',
     'render': 'Render a synthetic dataset of blade images with rare defects.',
+    'check': 'Check every file of a dataset and print the share of each class.',
+    'convert': 'Convert masks, LabelMe or COCO annotations to label maps of class ids.',
+    'train': 'Train one experiment.',
+    'test': 'Test a checkpoint of an experiment.',
+    'batch': 'Train, select the best checkpoint of and test many experiments.',
+    'find-best': 'Print the training step whose checkpoint is tested.',
+    'study': 'Train, test, tabulate and draw what a study compares.',
+    'report': 'Write the table, curves, overlays and page of a project.',
+    'export': 'Export a trained model to ONNX.',
+    'augment': 'Edit the training images of a dataset with Stable Diffusion XL.',
+    'bench': 'Measure the data pipeline, a training step, image editing or model sizes.',
 }
 
-app = App(name='wta-seg', help='Segmentation of rare defects, from own images to a finished report.')
-for _name, _help in COMMANDS.items():
-    app.command(f'wtaseg.cli.{_name.replace("-", "_")}:command', name=_name, help=_help)
+
+def version() -> str:
+    """The version of the project."""
+    from mmseg.version import __version__
+
+    return __version__
+
+
+def refuse_fractions(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse 2.5 where an integer is expected: cyclopts would round it to 2.
+
+    Raises:
+        CycloptsError: a value is not an integer.
+    """
+    for argument in arguments:
+        if int in (argument.hint, *get_args(argument.hint)):
+            for token in argument.tokens:
+                if '.' in token.value:
+                    raise CycloptsError(msg=f'{argument.name}: {token.value!r} is not a whole number')
+
+
+def make_app(name: str, **options) -> App:
+    """An application with the settings that all commands share: flags have no ``--no-`` form, and a repeated
+    option replaces the earlier value, or adds to it if it takes several."""
+    return App(
+        name=name,
+        config=refuse_fractions,
+        default_parameter=Parameter(negative=(), allow_repeating=True),
+        suppress_keyboard_interrupt=False,
+        **options,
+    )
+
+
+def image_size(shape: Sequence[int], option: str = '--shape') -> tuple[int, int] | None:
+    """``H W`` or one side of a command line as (height, width); None: not given.
+
+    Raises:
+        CycloptsError: more than two values.
+    """
+    if len(shape) > 2:
+        raise CycloptsError(
+            msg=f'{option} takes height and width, or one side; got {" ".join(map(str, shape))}'
+        )
+    return (shape[0], shape[-1]) if shape else None
+
+
+def build_app(selected: str | None = None) -> App:
+    """The application ``wta-seg``.
+
+    Args:
+        selected: the subcommand about to be called, whose help then is its docstring. All others have the line of
+            :data:`COMMANDS`, for which their modules need not be imported.
+    """
+    app = make_app(
+        'wta-seg',
+        help='Segmentation of rare defects, from your own images to a finished report.',
+        help_epilogue=f'{TRACEBACK}=1 shows the traceback of an error that is printed as one line.',
+        version=version,
+    )
+    app.register_install_completion_command()
+    for index, (name, line) in enumerate(COMMANDS.items()):
+        options = {} if name == selected else {'help': line}
+        app.command(f'wtaseg.cli.{name.replace("-", "_")}:command', name=name, sort_key=index, **options)
+    return app
+
+
+def run(target: App, argv: Sequence[str], program: str) -> int:
+    """Run an application; print an error in user input as one line that begins with ``program``.
+
+    Returns:
+        The exit status: that of the command, 1 for an error in user input, 2 for arguments that can not be parsed.
+    """
+    try:
+        status = target(argv, exit_on_error=False, print_error=False, result_action='return_value')
+    except CycloptsError as error:
+        print(f'{program}: {error}', file=sys.stderr)
+        return USAGE_ERROR
+    except (ValueError, OSError) as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        print(f'{program}: {error}', file=sys.stderr)
+        return FAILED
+    return status or 0
+
+
+def run_alone(command: Callable, argv: Sequence[str] | None, program: str) -> int:
+    """Run one subcommand as a program of its own: for the scripts in ``tools/``."""
+    target = make_app(program, default_command=command, version_flags=())
+    return run(target, sys.argv[1:] if argv is None else list(argv), program)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``wta-seg``; returns the exit status: 2 for arguments that cannot be used."""
-    try:
-        return app(sys.argv[1:] if argv is None else list(argv), exit_on_error=False, print_error=False) or 0
-    except CycloptsError as error:
-        print(f'wta-seg: {error}', file=sys.stderr)
-        return 2
+    """Run ``wta-seg``; returns the exit status, see :func:`run`."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    selected = argv[0] if argv and argv[0] in COMMANDS else None
+    return run(build_app(selected), argv, f'wta-seg {selected}' if selected else 'wta-seg')

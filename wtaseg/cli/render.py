@@ -1,77 +1,74 @@
-"""Renders a synthetic dataset of blade images with rare defects in the img_dir/ann_dir layout.
+"""``wta-seg render``, also ``python tools/dataset_tools/render_blades.py``."""
 
-python tools/dataset_tools/render_blades.py --out data/wta_512 --train 400 --val 60 --test 60
-
-The same seed gives the same files, whatever the number of workers. Run again to go on where it stopped.
-"""
-
-import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from wtaseg.cli import MANY, run_alone
 
-from wtaseg.blades.dataset import render_dataset
-from wtaseg.blades.sheet import sheet_of_dataset
+INTERRUPTED = 130
 
 
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--out', type=Path, default=Path('data/wta_512'), help='dataset folder to write')
-    parser.add_argument('--train', type=int, default=200, help='number of training images')
-    parser.add_argument('--val', type=int, default=40, help='number of validation images')
-    parser.add_argument('--test', type=int, default=40, help='number of test images')
-    parser.add_argument('--size', type=int, default=512, help='side of the square images in pixels')
-    parser.add_argument('--seed', type=int, default=0, help='another seed gives another dataset')
-    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes that draw')
-    parser.add_argument('--sheet', type=Path, help='write a contact sheet of the training split to this PNG')
-    return parser.parse_args(argv)
+def command(
+    *,
+    out: Path = Path('data/wta_512'),
+    train: int = 200,
+    val: int = 40,
+    test: int = 40,
+    size: int = 512,
+    seed: int = 0,
+    workers: int = os.cpu_count() or 1,
+    style: Annotated[tuple[str, ...], MANY] = (),
+    style_sheet: Path | None = None,
+    sheet: Path | None = None,
+) -> int:
+    """Render a synthetic dataset of blade images with rare defects in the img_dir/ann_dir layout.
 
+    Example: ``wta-seg render --out data/wta_512 --train 400 --val 60 --test 60``
 
-def main(argv: list[str] | None = None) -> int:
-    args = parse_args(argv)
-    counts = {'train': args.train, 'val': args.val, 'test': args.test}
-    pixels, drawn = [0, 0, 0], 0
-    columns = (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TaskProgressColumn(show_speed=True),
-        TimeRemainingColumn(),
-    )
+    The same seed gives the same files for any number of workers. Run again, it continues where it stopped.
+
+    Parameters
+    ----------
+    out
+        dataset folder to write
+    train
+        number of training images
+    val
+        number of validation images
+    test
+        number of test images
+    size
+        side of the square images in pixels
+    seed
+        another seed gives another dataset
+    workers
+        processes that draw
+    style
+        WORD[=SHARE]: appearance of the defects: scratch, rust, peeling, corrosion, blistering, dent or none; several
+        words share the images equally, or as told: none=0.5 rust=0.25 peeling=0.25
+    style_sheet
+        write a sheet of all styles to this PNG
+    sheet
+        write a contact sheet of the training split to this PNG
+    """
+    from wtaseg.blades.render import render
+    from wtaseg.blades.style_sheet import write_style_sheet
+
+    counts = {'train': train, 'val': val, 'test': test}
     try:
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            task = progress.add_task('rendering', total=sum(counts.values()))
-            for result in render_dataset(args.out, counts, args.size, args.seed, args.workers):
-                pixels = [a + b for a, b in zip(pixels, result.pixels)]
-                drawn += result.drawn
-                progress.advance(task)
-        if args.sheet:
-            sheet_of_dataset(args.out, next(s for s, n in counts.items() if n), args.sheet)
-    except (ValueError, FileNotFoundError) as error:
-        print(f'render_blades: {error}', file=sys.stderr)
-        return 1
+        summary = render(out, counts, size, seed, workers, style, sheet)
+        if style_sheet:
+            write_style_sheet(style_sheet, seed)
     except KeyboardInterrupt:
-        print('render_blades: stopped; run the same command again to go on.', file=sys.stderr)
-        return 130
-    normal, attached, broken = (100 * p / sum(pixels) for p in pixels)
-    print(
-        f'{args.out}: {sum(counts.values())} images, {drawn} drawn now; '
-        f'normal {normal:.2f} %, attached {attached:.3f} %, broken {broken:.4f} % of the pixels'
-    )
+        print('Stopped; run the same command again to continue.', file=sys.stderr)
+        return INTERRUPTED
+    print(summary)
     return 0
 
 
-if __name__ == '__main__':
-    sys.exit(main())
+def main(argv: Sequence[str] | None = None) -> int:
+    """The program ``tools/dataset_tools/render_blades.py``."""
+    return run_alone(command, argv, 'render_blades')

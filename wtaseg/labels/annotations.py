@@ -1,4 +1,4 @@
-"""LabelMe and COCO annotation files to label maps."""
+"""Label maps of LabelMe and COCO annotation files."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ def load_json(path: Path) -> dict:
     """The content of a JSON file.
 
     Raises:
-        ConversionError: It is no JSON object.
+        ConversionError: the file is not a JSON object.
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8-sig'))
@@ -39,34 +39,37 @@ def _size(path: Path, height, width, what: str) -> tuple[int, int]:
 
 def _points(path: Path, points, least: int, what: str) -> np.ndarray:
     try:
-        found = np.asarray(points, float).reshape(-1, 2)
+        array = np.asarray(points, float).reshape(-1, 2)
     except (TypeError, ValueError):
-        found = np.empty((0, 2))
-    if len(found) < least or not np.isfinite(found).all():
+        array = np.empty((0, 2))
+    if len(array) < least or not np.isfinite(array).all():
         raise ConversionError(
-            f'{path}: {what} has {len(found)} usable points, expected at least {least} of (x, y). '
+            f'{path}: {what} has {len(array)} usable points, expected at least {least} of (x, y). '
             'Correct or delete the shape in the annotation program.'
         )
-    return found
+    return array
 
 
-# LabelMe ------------------------------------------------------------------------------------------------
+# --- LabelMe ---
 
 
 def labelme_name(path: Path, content: dict) -> str:
-    """Name of the label file, without suffix: that of the image that was annotated."""
+    """Name of the label file without suffix: that of the annotated image."""
     image = content.get('imagePath')
     return PureWindowsPath(image).stem if image else path.stem
 
 
 def labelme_ids(path: Path, content: dict, classes: ClassTable, line_width: int | None = None) -> np.ndarray:
-    """Label map ``(H, W)`` uint8 of a LabelMe file; later shapes lie over earlier ones.
+    """Label map ``(H, W)`` uint8 of a LabelMe file; later shapes overwrite earlier ones.
 
     Args:
-        line_width: Width in pixels of lines; None refuses them.
+        path: the file, for messages.
+        content: its JSON.
+        classes: class names and ids.
+        line_width: width of lines in pixels; None refuses them.
 
     Raises:
-        ConversionError: A class name is unknown, or a shape can't be drawn.
+        ConversionError: a class name is unknown, or a shape has no area.
     """
     size = _size(path, content.get('imageHeight'), content.get('imageWidth'), 'imageHeight x imageWidth')
     labels = np.zeros(size, np.uint8)
@@ -106,12 +109,12 @@ def _paste_mask(path: Path, labels: np.ndarray, shape: dict, what: str, value: i
         raise ConversionError(f'{path}: the mask of {what} can not be used ({error}). Redraw it.') from None
 
 
-# COCO ---------------------------------------------------------------------------------------------------
+# --- COCO ---
 
 
 @dataclass(frozen=True)
 class CocoImage:
-    """An image of a COCO file with its annotations, ``name`` being the label file without suffix."""
+    """An image of a COCO file with its annotations; ``name`` is the label file without suffix."""
 
     name: str
     height: int
@@ -120,21 +123,21 @@ class CocoImage:
 
 
 def coco_images(path: Path, content: dict) -> list[CocoImage]:
-    """Images of a COCO file; those without annotation are all normal.
+    """Images of a COCO file; the label map of one without annotations is all 0.
 
     Raises:
-        ConversionError: The file is not COCO, or two images would give the same label file.
+        ConversionError: the file is not COCO, or two images would become the same label file.
     """
     for key in ('images', 'annotations', 'categories'):
         if not isinstance(content.get(key), list):
             raise ConversionError(f'{path}: has no list {key!r}. Export it as "COCO 1.0" with masks.')
-    found = defaultdict(list)
+    by_image = defaultdict(list)
     for annotation in content['annotations']:
-        found[annotation.get('image_id')].append(annotation)
-    strange = found.keys() - {image.get('id') for image in content['images']}
-    if strange:
+        by_image[annotation.get('image_id')].append(annotation)
+    unlisted = by_image.keys() - {image.get('id') for image in content['images']}
+    if unlisted:
         raise ConversionError(
-            f'{path}: annotations of image_id {sorted(strange, key=str)[0]}, which is not listed.'
+            f'{path}: annotations of image_id {sorted(unlisted, key=str)[0]}, which is not listed.'
         )
     images, names = [], set()
     for image in content['images']:
@@ -146,15 +149,15 @@ def coco_images(path: Path, content: dict) -> list[CocoImage]:
             raise ConversionError(f'{path}: two images would become {name}.png. Give them different names.')
         names.add(name)
         size = _size(path, image.get('height'), image.get('width'), f'height x width of {file}')
-        images.append(CocoImage(name, *size, tuple(found[image.get('id')])))
+        images.append(CocoImage(name, *size, tuple(by_image[image.get('id')])))
     return images
 
 
 def coco_categories(path: Path, content: dict, classes: ClassTable) -> dict[int, int]:
-    """Category id of the file to class id, for the categories that are in use.
+    """Category id of the file to class id, for the categories in use.
 
     Raises:
-        ConversionError: A category in use has an unknown name.
+        ConversionError: a category in use has an unknown name.
     """
     used = {annotation.get('category_id') for annotation in content['annotations']}
     names = {category.get('id'): str(category.get('name')) for category in content['categories']}
@@ -169,14 +172,17 @@ def coco_categories(path: Path, content: dict, classes: ClassTable) -> dict[int,
 def coco_ids(
     path: Path, image: CocoImage, categories: dict[int, int], ignore_crowd: bool = False
 ) -> np.ndarray:
-    """Label map ``(H, W)`` uint8 of one image; later annotations lie over earlier ones.
+    """Label map ``(H, W)`` uint8 of one image; later annotations overwrite earlier ones.
 
     Args:
-        ignore_crowd: Annotations with ``iscrowd`` become 255. CVAT sets it for everything painted with its
-            brush, so by default they are taken like others.
+        path: the COCO file, for messages.
+        image: the image and its annotations.
+        categories: category id to class id.
+        ignore_crowd: annotations with ``iscrowd`` become 255. CVAT sets it for everything painted with its brush, so
+            by default they are taken like others.
 
     Raises:
-        ConversionError: An annotation has no usable segmentation.
+        ConversionError: an annotation has no usable segmentation.
     """
     labels = np.zeros((image.height, image.width), np.uint8)
     for annotation in image.annotations:
@@ -186,14 +192,7 @@ def coco_ids(
         what = f'annotation {annotation.get("id")} of {image.name}'
         parts = annotation.get('segmentation')
         if isinstance(parts, dict):
-            try:
-                if parts['size'] != [image.height, image.width]:
-                    raise ValueError(f'size {parts["size"]}, expected {[image.height, image.width]}')
-                labels[decode_rle(parts['counts'], image.height, image.width)] = value
-            except (KeyError, TypeError, ValueError) as error:
-                raise ConversionError(
-                    f'{path}: run lengths of {what} are wrong: {error}. Export again.'
-                ) from None
+            labels[_run_length_mask(path, image, parts, what)] = value
         elif isinstance(parts, list) and parts:
             for polygon in parts:
                 fill_polygon(labels, _points(path, polygon, 3, what), value)
@@ -202,3 +201,13 @@ def coco_ids(
                 f'{path}: {what} has no segmentation (a box only?). Outline it, or delete it.'
             )
     return labels
+
+
+def _run_length_mask(path: Path, image: CocoImage, segmentation: dict, what: str) -> np.ndarray:
+    size = [image.height, image.width]
+    try:
+        if segmentation['size'] != size:
+            raise ValueError(f'size {segmentation["size"]}, expected {size}')
+        return decode_rle(segmentation['counts'], *size)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConversionError(f'{path}: run lengths of {what} are wrong: {error}. Export again.') from None

@@ -1,45 +1,45 @@
-"""Names and colours of the classes, and the ids they stand for."""
+"""Class names and colours, and the ids they stand for."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-#: What a user calls pixels that are not to be judged, and their id.
+#: Name and id of pixels that training and evaluation ignore.
 IGNORE, IGNORE_ID = 'ignore', 255
 
 
 class ConversionError(ValueError):
-    """A file can't be converted; the message names file, value and remedy."""
+    """A file can not be converted; the message names file, value and remedy."""
 
 
 def pairs(items: Iterable[str], option: str) -> dict[str, str]:
-    """``['a=b', …]`` as given on the command line, as a dict.
+    """``['a=b', …]`` of the command line as ``{'a': 'b', …}``.
 
     Raises:
-        ValueError: An item has no ``=``, or a name occurs twice.
+        ValueError: an item has no ``=``, or a name occurs twice; the message begins with ``option``.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for item in items:
-        # The last '=': names may hold one, ids and colours don't.
+        # split at the last '=': a name may contain one, an id or a colour does not
         name, mark, value = item.rpartition('=')
         if not mark or not name or not value:
             raise ValueError(f'{option} {item!r}: expected NAME=VALUE.')
-        if name in found:
+        if name in values:
             raise ValueError(f'{option}: {name!r} is given twice.')
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 class ClassTable:
     """The classes of a dataset in the order of their ids.
 
     Args:
-        names: Class names.
-        palette: One (R, G, B) per class.
-        renamed: Other names, ``{name in the file: class name, id, or 'ignore'}``.
+        names: class names.
+        palette: one (R, G, B) per class, 0..255.
+        renamed: names used in annotation files, ``{name: class name, id as text, or 'ignore'}``.
 
     Raises:
-        ValueError: A renamed class does not exist.
+        ValueError: ``renamed`` maps to a class that does not exist.
     """
 
     def __init__(self, names: Iterable[str], palette: Iterable = (), renamed: dict[str, str] | None = None):
@@ -48,7 +48,11 @@ class ClassTable:
         self.renamed = {name: self.id_of(target) for name, target in (renamed or {}).items()}
 
     def id_of(self, target: str) -> int:
-        """The id of a class name, of an id written as a number, or of ``'ignore'``."""
+        """The id of a class name, of an id as text, or of ``'ignore'``.
+
+        Raises:
+            ValueError: there is no such class.
+        """
         if target in self.names:
             return self.names.index(target)
         if target == IGNORE or target == str(IGNORE_ID):
@@ -61,10 +65,10 @@ class ClassTable:
         )
 
     def id_of_label(self, label: str, file: str) -> int:
-        """The id that a name in an annotation file stands for.
+        """The id of a class name in an annotation file.
 
         Raises:
-            ConversionError: The name is neither a class nor renamed to one.
+            ConversionError: the name is neither a class nor renamed to one; the message names ``file``.
         """
         if label in self.renamed:
             return self.renamed[label]
@@ -76,15 +80,18 @@ class ClassTable:
         )
 
     def colours(self, given: dict[str, str]) -> dict[int, int]:
-        """Colour, packed as R << 16 | G << 8 | B, to id; ``given`` adds ``{class: 'R,G,B'}``.
+        """Colour to id, the colour packed as R << 16 | G << 8 | B.
+
+        Args:
+            given: ``{class: 'R,G,B'}``, in place of the class's colour in the palette.
 
         Raises:
-            ValueError: A colour is malformed, or stands for two classes.
+            ValueError: a colour is malformed, or stands for two classes.
         """
-        wanted = [(i, colour) for i, colour in enumerate(self.palette) if self.names[i] not in given]
-        wanted += [(self.id_of(name), _colour(text)) for name, text in given.items()]
+        entries = [(i, colour) for i, colour in enumerate(self.palette) if self.names[i] not in given]
+        entries += [(self.id_of(name), _colour(text)) for name, text in given.items()]
         table: dict[int, int] = {}
-        for value, colour in wanted:
+        for value, colour in entries:
             packed = int(pack(np.array(colour)))
             if table.setdefault(packed, value) != value:
                 raise ValueError(f'colour {colour} stands for two classes; give each its own with --colour.')
@@ -92,7 +99,7 @@ class ClassTable:
 
 
 def pack(rgb: np.ndarray) -> np.ndarray:
-    """Colours ``(..., 3)`` as one number each."""
+    """Pack RGB colours ``(..., 3)`` into one number each, R << 16 | G << 8 | B."""
     rgb = rgb.astype(np.int32)
     return rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2]
 

@@ -1,5 +1,6 @@
-"""Mask images to label maps: by colour, by grey value, or one black and white mask per class."""
+"""Mask images to label maps: by colour, by grey value, or one black-and-white mask per class."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,29 +9,31 @@ from PIL import Image, UnidentifiedImageError
 from .classes import IGNORE, ClassTable, ConversionError, pack, unpack
 
 MASK_SUFFIXES = ('.png', '.bmp', '.tif', '.tiff', '.gif', '.jpg', '.jpeg')
-_SHOWN = 6
+_MAX_LISTED = 6
+# more unknown values than this come from smoothing or lossy compression
+_MANY = 20
 
 
 def find_masks(folder: Path) -> dict[str, Path]:
-    """Mask files below a folder by their path without suffix.
+    """Mask files below a folder, ``{path below the folder without suffix: file}``.
 
     Raises:
-        FileNotFoundError: No folder, or no mask in it.
-        ValueError: Two masks would become the same label file.
+        FileNotFoundError: the folder does not exist, or holds no mask.
+        ValueError: two masks would become the same label file.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f'{folder} is no folder; give the folder that holds the mask images.')
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted(folder.rglob('*')):
         if path.suffix.lower() not in MASK_SUFFIXES or path.name.startswith('.'):
             continue
         name = path.relative_to(folder).with_suffix('').as_posix()
-        if name in found:
-            raise ValueError(f'{found[name]} and {path} would both become {name}.png; remove one of them.')
-        found[name] = path
-    if not found:
+        if name in files:
+            raise ValueError(f'{files[name]} and {path} would both become {name}.png; remove one of them.')
+        files[name] = path
+    if not files:
         raise FileNotFoundError(f'{folder} holds no mask image ({", ".join(MASK_SUFFIXES)}).')
-    return found
+    return files
 
 
 def _open(path: Path, mode: str) -> np.ndarray:
@@ -55,43 +58,48 @@ def ids_by_colour(path: Path, table: dict[int, int]) -> np.ndarray:
     """Label map ``(H, W)`` uint8 of a colour or palette image; ``table`` maps packed colours to ids.
 
     Raises:
-        ConversionError: The image has a colour that is not in ``table``.
+        ConversionError: the image has a colour that is not in ``table``.
     """
     return _translate(path, pack(_open(path, 'RGB')), table, unpack, '--colour <class>={}')
 
 
 def ids_by_value(path: Path, table: dict[int, int]) -> np.ndarray:
-    """Label map of a grey image, or of the indices of a palette image.
+    """Label map ``(H, W)`` uint8 of a grey image, or of the indices of a palette image.
 
     Raises:
-        ConversionError: The image has a value that is not in ``table``.
+        ConversionError: the image has a value that is not in ``table``.
     """
     return _translate(path, _open(path, 'L'), table, str, '--map {}=<class>')
 
 
-def _translate(path: Path, values: np.ndarray, table: dict[int, int], show, option: str) -> np.ndarray:
+def _translate(
+    path: Path, values: np.ndarray, table: dict[int, int], show: Callable[[int], str], option: str
+) -> np.ndarray:
     present, where, counts = np.unique(values, return_inverse=True, return_counts=True)
     unknown = [(int(v), int(n)) for v, n in zip(present, counts) if int(v) not in table]
     if unknown:
         unknown.sort(key=lambda item: -item[1])
-        shown = ', '.join(f'{show(v)} ({n} px)' for v, n in unknown[:_SHOWN])
-        more = f' and {len(unknown) - _SHOWN} more' if len(unknown) > _SHOWN else ''
+        listed = ', '.join(f'{show(v)} ({n} px)' for v, n in unknown[:_MAX_LISTED])
+        more = f' and {len(unknown) - _MAX_LISTED} more' if len(unknown) > _MAX_LISTED else ''
         remedy = f'Say what it is: {option.format(show(unknown[0][0]))} (or {IGNORE}).'
-        if len(unknown) > 20:
+        if len(unknown) > _MANY:
             remedy = (
                 'So many values come from smoothing or JPEG: export the mask as PNG without anti-aliasing.'
             )
         known = ', '.join(show(v) for v in table)
-        raise ConversionError(f'{path}: unknown value {shown}{more}, expected {known}. {remedy}')
+        raise ConversionError(f'{path}: unknown value {listed}{more}, expected {known}. {remedy}')
     ids = np.array([table[int(v)] for v in present], np.uint8)
     return ids[where.reshape(values.shape)]
 
 
 def ids_of_binary(masks: list[tuple[Path, int]]) -> np.ndarray:
-    """Label map of masks of 0 and 255, each for one class; a later mask lies over an earlier one.
+    """Label map ``(H, W)`` uint8 of masks of 0 and 255, one for each class id.
+
+    Args:
+        masks: file and class id; a later mask overwrites an earlier one where both are 255.
 
     Raises:
-        ConversionError: A mask has other values, or its size differs from the first.
+        ConversionError: a mask has other values, or its size differs from the first.
     """
     labels = None
     for path, value in masks:
@@ -108,28 +116,28 @@ def ids_of_binary(masks: list[tuple[Path, int]]) -> np.ndarray:
 
 
 def ids_by_binary_values(path: Path) -> np.ndarray:
-    """Where a mask of 0 and 255 is 255, bool ``(H, W)``.
+    """A mask of 0 and 255 as bool ``(H, W)``.
 
     Raises:
-        ConversionError: The mask has other values.
+        ConversionError: the mask has other values.
     """
     pixels = _open(path, 'RGB')
     grey = pixels[..., 0]
     other = (pixels != grey[..., None]).any(-1) | ((grey != 0) & (grey != 255))
     if other.any():
-        shown = unpack(int(pack(pixels[other][0])))
+        example = unpack(int(pack(pixels[other][0])))
         raise ConversionError(
-            f'{path}: {int(other.sum())} pixels are neither 0 nor 255, for one {shown}. '
+            f'{path}: {int(other.sum())} pixels are neither 0 nor 255, for one {example}. '
             'For several grey values use the command values, for colours the command palette.'
         )
     return grey == 255
 
 
 def value_table(classes: ClassTable, given: dict[str, str]) -> dict[int, int]:
-    """Grey value to id, from ``{'128': 'attached'}``.
+    """Grey value to id, ``{'128': 'attached'}`` as ``{128: 1}``.
 
     Raises:
-        ValueError: A value is no number, or a class is unknown.
+        ValueError: a value is not a number, or a class is unknown.
     """
     table = {}
     for value, target in given.items():

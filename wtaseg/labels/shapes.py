@@ -1,18 +1,20 @@
-"""Outlines and run lengths to pixels."""
+"""Pixels of outlines, lines, discs and run lengths."""
 
 import cv2
 import numpy as np
 
 
 def fill_polygon(labels: np.ndarray, points: np.ndarray, value: int) -> None:
-    """Sets the pixels of ``labels`` ``(H, W)`` whose centres lie inside an outline.
+    """Set the pixels of ``labels`` ``(H, W)`` whose centres lie inside an outline.
 
-    Pixel (x, y) covers [x, x+1) x [y, y+1), as in COCO and LabelMe. OpenCV's and PIL's fills take every
-    pixel that the outline touches, which would make a speckle of four pixels one of nine. An outline too
-    thin to hold any centre is drawn as a line instead of getting lost.
+    Pixel (x, y) covers [x, x+1) x [y, y+1), as in COCO and LabelMe. The fills of OpenCV and PIL take every pixel
+    that the outline touches, which would turn a speckle of four pixels into one of nine. An outline that contains no
+    pixel centre is drawn as a line one pixel wide.
 
     Args:
-        points: Corners ``(N, 2)`` as (x, y); crossing outlines follow the even-odd rule.
+        labels: class ids, changed in place.
+        points: corners ``(N, 2)`` as (x, y); crossing outlines follow the even-odd rule.
+        value: class id to set.
     """
     points = np.asarray(points, float)
     height, width = labels.shape
@@ -28,7 +30,7 @@ def fill_polygon(labels: np.ndarray, points: np.ndarray, value: int) -> None:
             continue
         a, b = y0[crossing], y1[crossing]
         at = np.sort(x0[crossing] + (centre - a) / (b - a) * (x1[crossing] - x0[crossing]))
-        # Centres at column + 0.5 lie between two crossings.
+        # the centre of a column is at column + 0.5
         edges = np.clip(np.ceil(at - 0.5), 0, width).astype(int)
         for left, right in zip(edges[::2], edges[1::2]):
             if right > left:
@@ -39,26 +41,28 @@ def fill_polygon(labels: np.ndarray, points: np.ndarray, value: int) -> None:
 
 
 def draw_line(labels: np.ndarray, points: np.ndarray, width: int, value: int) -> None:
-    """Draws an open line of ``width`` pixels through ``points`` ``(N, 2)``."""
+    """Draw an open line of ``width`` pixels through ``points`` ``(N, 2)`` as (x, y)."""
     pixels = np.floor(np.asarray(points, float)).astype(np.int32)
     cv2.polylines(labels, [pixels], False, int(value), int(width), cv2.LINE_8)
 
 
 def fill_circle(labels: np.ndarray, centre: np.ndarray, radius: float, value: int) -> None:
-    """Sets the pixels whose centres lie in a disc."""
+    """Set the pixels whose centres lie in a disc; ``centre`` is (x, y), ``radius`` in pixels."""
     y, x = np.ogrid[: labels.shape[0], : labels.shape[1]]
     labels[(x + 0.5 - centre[0]) ** 2 + (y + 0.5 - centre[1]) ** 2 <= radius**2] = value
 
 
 def decode_rle(counts: list[int] | str | bytes, height: int, width: int) -> np.ndarray:
-    """COCO's run lengths as a mask bool ``(H, W)``; pixels run down the columns, starting with zeros.
+    """COCO's run lengths as a mask bool ``(H, W)``; runs go down the columns and start with zeros.
 
     Args:
-        counts: Run lengths, or their compressed form: six bits a character from '0', five of them data, the
-            sixth says that more follow; from the fourth run on the difference to the run before the last.
+        counts: run lengths, or their compressed form: characters from '0' on with six bits each, five of data and one
+            that is set if more characters follow; from the fourth run on the difference to the run two before.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
 
     Raises:
-        ValueError: The runs do not add up to the size of the image.
+        ValueError: the runs do not add up to the size of the image.
     """
     runs = list(counts) if isinstance(counts, list) else _uncompress(counts)
     if sum(runs) != height * width or any(run < 0 for run in runs):

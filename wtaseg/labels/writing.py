@@ -1,45 +1,58 @@
-"""Writes label maps one by one: whole or not at all, and everything that failed is reported."""
+"""Writes label maps one by one, each atomically, and reports every one that failed."""
 
-import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from wtaseg.io import draft
+
 from .classes import ConversionError
 
 
-def write_labels(
-    jobs: Iterable[tuple[str, Callable[[], np.ndarray]]], out: Path, overwrite: bool = False
-) -> tuple[int, list[str]]:
-    """Makes and writes label maps.
+@dataclass(frozen=True)
+class LabelJob:
+    """One label map to make.
+
+    Attributes:
+        name: path of the label file below the output folder, without suffix.
+        make: returns the class ids ``(H, W)`` uint8; raises :class:`ConversionError`.
+    """
+
+    name: str
+    make: Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Result of a conversion: the number of label maps written, and one message for each that failed."""
+
+    written: int
+    errors: tuple[str, ...]
+
+
+def write_labels(jobs: Iterable[LabelJob], out: Path, overwrite: bool = False) -> Conversion:
+    """Make and write label maps as 8-bit PNG.
 
     Args:
-        jobs: Name of each label file without suffix, and the function that makes its ``(H, W)`` uint8 ids.
-        out: Folder, usually ``ann_dir/<split>``.
-        overwrite: Replace files that exist.
-
-    Returns:
-        Number of files written, and the messages of those that could not be converted.
+        jobs: the label maps.
+        out: folder, usually ``ann_dir/<split>``.
+        overwrite: replace existing files.
     """
-    written, failed = 0, []
-    for name, make in jobs:
-        target = out / f'{name}.png'
+    written, errors = 0, []
+    for job in jobs:
+        target = out / f'{job.name}.png'
         if target.exists() and not overwrite:
-            failed.append(f'{target} exists. Choose another --out, or pass --overwrite.')
+            errors.append(f'{target} exists. Choose another --out, or pass --overwrite.')
             continue
         try:
-            labels = make()
+            labels = job.make()
         except ConversionError as error:
-            failed.append(str(error))
+            errors.append(str(error))
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f'.{target.name}.{os.getpid()}')
-        try:
-            Image.fromarray(labels).save(temporary, 'PNG')
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with draft(target) as part:
+            Image.fromarray(labels).save(part, 'PNG')
         written += 1
-    return written, failed
+    return Conversion(written, tuple(errors))

@@ -1,1 +1,1 @@
-"""Tables, plots, overlays and pages."""
+"""Tables, plots, overlays and pages of results."""

@@ -1,296 +1,258 @@
-"""One candidate of the batch job: train, pick the best checkpoint, test, each stage once.
+"""One experiment: train, select the best checkpoint, test; each stage once.
 
-What is done is read from ``<project>/job/<dir>/<model>/state.json`` and from the files themselves, so that a
-run that was killed at any point can be taken up again:
+What is done is read from ``job/<name>/state.json`` and from the results themselves, so that a run that was killed at
+any point can continue:
 
-======================================  ==============================================================
-found                                   what happens
-======================================  ==============================================================
-nothing                                 train, pick, test
-training begun, not ended               ``--resume`` from the last checkpoint, test
-training ended, no metrics of a test    test
-both ended                              skipped
-settings of the training have changed   refused, unless ``--restart`` (or no checkpoint was made with the old)
-settings of the test have changed       test
-======================================  ==============================================================
+===========================================  =========================================================
+state                                        what happens
+===========================================  =========================================================
+nothing                                      train, select, test
+training started, not ended                  ``--resume`` from the last checkpoint, test
+training ended, no metrics of a test         test
+both ended                                   skipped
+settings of the training have changed        refused, unless ``--restart`` (or no checkpoint exists yet)
+settings of the test have changed            test
+===========================================  =========================================================
+
+Training and test are processes of their own: ``tools/train.py`` and ``tools/test.py`` of the clone, or else
+``python -m wtaseg train`` and ``test``.
 """
 
-import contextlib
-import fcntl
-import json
 import os
 import shutil
-import subprocess
 import sys
 import time
-import zipfile
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from wtaseg.io import write
-from wtaseg.report.overlays import write_pairs
+from mmengine.config import Config
+
 from wtaseg.runs import settings
-from wtaseg.runs.processes import reason, run_logged
+from wtaseg.runs.checkpoints import last_checkpoint, select_checkpoint, tidy
+from wtaseg.runs.describe import describe_run
+from wtaseg.runs.job import Experiment, Job, Outcome
+from wtaseg.runs.layout import find_config
+from wtaseg.runs.processes import Context, Stopped, reason, run_logged
 from wtaseg.runs.records import read_run
+from wtaseg.runs.spec import write_spec
+from wtaseg.runs.state import ExperimentError, RunState
+
+# settings that differ are listed up to this number
+MOST_LISTED = 5
 
 
-class CandidateError(Exception):
-    """A candidate cannot be trained or tested; the message says why, ``log`` is where to read on."""
+def run_experiment(job: Job, experiment: Experiment, context: Context | None = None) -> Outcome:
+    """Run what is left of an experiment; its failure is part of the outcome.
 
-    def __init__(self, message: str, log: Path | None = None):
-        super().__init__(message)
-        self.log = log
-
-
-@dataclass(frozen=True)
-class Job:
-    """What all candidates of a batch job share; every path is absolute."""
-
-    root: Path
-    project_dir: Path
-    config_root: Path
-    find_best: Path
-    gpus: int = 1
-    options: tuple[str, ...] = ()
-    train_flags: tuple[str, ...] = ()
-    test_flags: tuple[str, ...] = ()
-    restart: bool = False
+    Raises:
+        Stopped: the job was stopped; the same call continues the run.
+    """
+    start = time.monotonic()
+    run = ExperimentRun(job, experiment, context or Context())
+    try:
+        status = run.run()
+    except Stopped:
+        raise
+    except Exception as error:  # one failure must not keep the other experiments from running
+        why = str(error) if isinstance(error, ExperimentError) else f'{type(error).__name__}: {error}'
+        run.fail(why)
+        return Outcome(experiment, 'failed', time.monotonic() - start, why, getattr(error, 'log', None))
+    return Outcome(experiment, status, time.monotonic() - start, checkpoint=run.state['checkpoint'])
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A config below the config root, the name of its results, and options of its own."""
+class ExperimentRun:
+    """The stages of one experiment."""
 
-    config: str
-    name: str
-    options: tuple[str, ...] = ()
-
-
-@dataclass
-class Run:
-    """The stages of one candidate, on the tree ``exp/<name>/{train,test}``."""
-
-    job: Job
-    candidate: Candidate
-    state: dict = field(default_factory=dict)
-    lock: int = -1
-
-    def __post_init__(self):
-        self.config_file = self.job.config_root / f'{self.candidate.config}.py'
-        self.exp_dir = self.job.project_dir / 'exp' / self.candidate.name
-        self.train_dir = self.exp_dir / 'train'
-        self.test_dir = self.exp_dir / 'test'
-        self.job_dir = self.job.project_dir / 'job' / self.candidate.name
-        self.train_log = self.job_dir / 'train_log.txt'
-        self.test_log = self.test_dir / 'test_log.txt'
-        self.options = (*self.job.options, *self.candidate.options)
+    def __init__(self, job: Job, experiment: Experiment, context: Context | None = None):
+        self.job = job
+        self.experiment = experiment
+        self.context = context or Context()
+        self.layout = job.project.run(experiment.name)
+        self.state = RunState(self.layout)
+        self.overrides = (*job.overrides, *experiment.overrides)
+        self.lock = -1
 
     def run(self) -> str:
-        """Do what is left to do.
+        """Run what is left.
 
         Returns:
             ``'done'``, or ``'skipped'`` where nothing was left.
 
         Raises:
-            CandidateError: a stage failed, or the settings have changed.
+            ExperimentError: a stage failed, or the settings have changed.
+            Stopped: the job was stopped.
         """
-        config = settings.load_config(self.config_file, self.options)
+        try:
+            self.config_file = find_config(self.experiment.config, self.job.config_root)
+        except FileNotFoundError as error:
+            raise ExperimentError(str(error)) from None
+        config = settings.load_config(self.config_file, self.overrides)
         now = settings.describe(config, self.job.train_flags, self.job.test_flags)
-        with self._locked():
-            self.state = self._read_state()
+        with self.state.locked() as self.lock:
+            self.state.load()
             self._accept(now)
-            if self._trained() and self._tested(now):
-                if self.state.get('error'):
-                    self._save(error=None)
+            if self.state.trained and self._tested(now):
+                if self.state['error']:
+                    self.state.save(error=None)
+                if not self.layout.spec.is_file():
+                    self._write_spec(config)
                 return 'skipped'
-            self._save(config=self.candidate.config, error=None)
-            if not self._trained():
-                self._train(config, now)
-            self._test(now)
+            self._write_spec(config)
+            self._run_stages(config, now)
         return 'done'
 
-    @contextlib.contextmanager
-    def _locked(self):
-        """Keep a second job off this candidate, even when this one is killed and its training lives on."""
-        self.job_dir.mkdir(parents=True, exist_ok=True)
-        self.lock = os.open(self.job_dir / 'lock', os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CandidateError('another job is at work on it; let it end, or end it, first') from None
-            yield
-        finally:
-            os.close(self.lock)
-
-    def _read_state(self) -> dict:
-        path = self.job_dir / 'state.json'
-        if not path.is_file():
-            return {}
-        try:
-            return json.loads(path.read_text(encoding='utf-8'))
-        except json.JSONDecodeError as error:
-            raise CandidateError(
-                f'{path} is not JSON ({error}); delete it and give --restart to train anew'
-            ) from error
-
-    def _save(self, **changed) -> None:
-        self.state.update(changed)
-        write(self.job_dir / 'state.json', json.dumps(self.state, indent=1))
-
     def fail(self, message: str) -> None:
-        """Write down why the candidate failed; its stages stay as they are."""
-        if self.state:
-            self._save(error=message)
+        """Record why the run failed; its stages stay as they are."""
+        if self.state.content:
+            self.state.save(error=message)
+
+    def _run_stages(self, config: Config, now: dict) -> None:
+        start, before = time.monotonic(), self._seconds_before()
+        repeats_test = self.state.trained and bool(self.state['metrics'])
+        self.state.save(config=self.experiment.config, error=None, started=time.time())
+        try:
+            if not self.state.trained:
+                self._train(config, now)
+            self._test(now)
+        finally:
+            seconds = before if repeats_test else round(before + time.monotonic() - start, 1)
+            self.state.save(seconds=seconds, started=None)
+
+    def _seconds_before(self) -> float:
+        """Duration of the earlier parts; one that was killed ended with its last output."""
+        seconds = self.state['seconds'] or 0.0
+        if self.state['started']:
+            logs = (self.layout.train_log, self.layout.test_log)
+            ends = [log.stat().st_mtime for log in logs if log.is_file()]
+            seconds += max(0.0, *(end - self.state['started'] for end in ends)) if ends else 0.0
+        return seconds
+
+    def _write_spec(self, config: Config) -> None:
+        content = config.to_dict()
+        write_spec(
+            describe_run(
+                content, self.experiment.name, self.experiment.config, self.overrides, self.job.base
+            ),
+            self.layout.spec,
+        )
+
+    def _print(self, text: str) -> None:
+        self.context.output.print(f'  {text}')
+
+    # ------------------------------------------------------------------ what is there
 
     def _accept(self, now: dict) -> None:
-        """Refuse results that belong to other settings, or set them aside where ``--restart`` says so."""
-        begun = self.state.get('checkpoint') or next(self.train_dir.glob('ckpt/*.pth'), None)
-        if not begun:
-            self.state = {}
+        """Refuse results that belong to other settings, or set them aside where the job restarts."""
+        if not self.state.trained and not any(self.layout.checkpoints.glob('*.pth')):
+            self.state.reset()
             return
-        before = self.state.get('settings')
+        before = self.state['settings']
         if before is None:
             problem = 'it holds results that this job did not make'
         elif changed := settings.changes(before['train'], now['train']):
-            shown = '; '.join(changed[:5]) + (f'; and {len(changed) - 5} more' if len(changed) > 5 else '')
-            problem = f'its settings have changed since it was trained: {shown}'
+            listed = '; '.join(changed[:MOST_LISTED])
+            if len(changed) > MOST_LISTED:
+                listed += f'; and {len(changed) - MOST_LISTED} more'
+            problem = f'its settings have changed since it was trained: {listed}'
         else:
             return
         if not self.job.restart:
-            raise CandidateError(
-                f'{problem}. Give --restart to set {self.exp_dir} aside and train anew, '
+            raise ExperimentError(
+                f'{problem}. Give --restart to set {self.layout.exp} aside and train again, '
                 'or another project name to keep both'
             )
-        aside = self.job.project_dir / 'replaced' / f'{self.candidate.name}-{time.strftime("%Y%m%d_%H%M%S")}'
+        aside = self.job.project.replaced / f'{self.experiment.name}-{time.strftime("%Y%m%d_%H%M%S")}'
         aside.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(self.exp_dir, aside)
-        print(f'  {problem}; the old results are now in {aside}', flush=True)
-        self.state = {}
-
-    def _trained(self) -> bool:
-        return bool(self.state.get('checkpoint'))
+        shutil.move(self.layout.exp, aside)
+        self._print(f'{problem}; the old results are now in {aside}')
+        self.state.reset()
 
     def _tested(self, now: dict) -> bool:
-        metrics = self.state.get('metrics')
-        if not metrics or not (self.exp_dir / metrics).is_file():
+        if not self.state.tested:
             return False
         changed = settings.changes(self.state['settings']['test'], now['test'])
         if changed:
-            print(f'  settings of the test have changed, testing again: {"; ".join(changed[:5])}', flush=True)
+            self._print(
+                f'settings of the test have changed, testing again: {"; ".join(changed[:MOST_LISTED])}'
+            )
         return not changed
 
-    def _train(self, config, now: dict) -> None:
-        """Train to the end, from the last checkpoint where there is one, and pick the best."""
+    # ------------------------------------------------------------------ stages
+
+    def _train(self, config: Config, now: dict) -> None:
+        """Train to the end, from the last checkpoint where there is one, and select the best."""
         options, notes, keep = settings.checkpoint_options(config, '--smoke' in self.job.train_flags)
         for note in notes:
-            print(f'  note: {note}', flush=True)
-        self._save(settings=now)
-        arguments = [str(self.config_file), '--work-dir', str(self.train_dir), *self.job.train_flags]
-        if self._last_checkpoint() is not None:
+            self._print(f'note: {note}')
+        self.state.save(settings=now)
+        arguments = [str(self.config_file), '--work-dir', str(self.layout.train), *self.job.train_flags]
+        resumes = last_checkpoint(self.layout) is not None
+        if resumes:
             arguments.append('--resume')
-        print(f'  {"resuming the training" if "--resume" in arguments else "training"}', flush=True)
-        self._launch('train', arguments, [*self.options, *options], self.train_log)
-        best = self._pick()
-        self._tidy(best, keep)
-        self._save(checkpoint=str(best.relative_to(self.exp_dir)))
-
-    def _last_checkpoint(self) -> Path | None:
-        """The checkpoint to resume from, with the note in which mmengine looks for it put right.
-
-        mmengine notes an absolute path, which is wrong once a project has been moved, and a run that was killed
-        while saving leaves half a file.
-        """
-        whole = [path for path in self.train_dir.glob('ckpt/*_*.pth') if zipfile.is_zipfile(path)]
-        numbered = [path for path in whole if path.stem.startswith(('iter_', 'epoch_'))]
-        note = self.train_dir / 'last_checkpoint'
-        noted = note.read_text(encoding='utf-8').strip() if note.is_file() else ''
-        if noted and Path(noted) in numbered:
-            return Path(noted)
-        last = max(numbered, key=lambda path: int(path.stem.rpartition('_')[2]), default=None)
-        if last is not None:
-            note.write_text(str(last), encoding='utf-8')
-        else:
-            note.unlink(missing_ok=True)
-        return last
-
-    def _pick(self) -> Path:
-        """The checkpoint of the best validation, over all logs of this training."""
-        logs = sorted(
-            path for path in self.train_dir.glob('*/vis_data/*.json') if path.stem == path.parents[1].name
-        )
-        command = [sys.executable, str(self.job.find_best), '--json_log_path', *map(str, logs)]
-        found = subprocess.run(command, capture_output=True, text=True)
-        if found.returncode or not logs:
-            raise CandidateError(
-                f'no best checkpoint: {found.stderr.strip().splitlines()[-1] if logs else "no log was written"}',
-                self.train_log,
-            )
-        step = found.stdout.strip()
-        best = [path for kind in ('iter', 'epoch') for path in self.train_dir.glob(f'ckpt/{kind}_{step}.pth')]
-        if not best:
-            raise CandidateError(
-                f'the best validation is at step {step}, but {self.train_dir}/ckpt has no checkpoint of it; '
-                'give --restart to train anew',
-                self.train_log,
-            )
-        print(f'  best checkpoint: {best[0].relative_to(self.exp_dir)}', flush=True)
-        return best[0]
-
-    def _tidy(self, best: Path, keep: int) -> None:
-        """Keep the best and the ``keep`` last checkpoints, all in ``train/ckpt``."""
-        for path in self.train_dir.glob('best_*.pth'):
-            # the folder in the file name template became part of the name that save_best gives
-            path.replace(best.parent / path.name.replace('_ckpt_', '_'))
-        saved = sorted(
-            (path for path in best.parent.glob('*.pth') if path.stem.startswith(('iter_', 'epoch_'))),
-            key=lambda path: int(path.stem.rpartition('_')[2]),
-        )
-        for path in saved[:-keep] if keep > 0 else []:
-            if path != best:
-                path.unlink()
+        self._print('resuming the training' if resumes else 'training')
+        self._launch('train', arguments, [*self.overrides, *options], self.layout.train_log)
+        best = select_checkpoint(self.layout, self.job.find_best, self.layout.train_log)
+        self._print(f'best checkpoint: {best.relative_to(self.layout.exp)}')
+        tidy(self.layout, best, keep)
+        self.state.save(checkpoint=str(best.relative_to(self.layout.exp)))
 
     def _test(self, now: dict) -> None:
-        """Test the best checkpoint; the log with the table, the metrics and a picture of each image stay."""
-        checkpoint = self.exp_dir / self.state['checkpoint']
+        """Test the best checkpoint; the log with the table, the metrics and an image of each result stay."""
+        checkpoint = self.layout.exp / self.state['checkpoint']
         if not checkpoint.is_file():
-            raise CandidateError(f'{checkpoint} is gone, and with it what was trained; give --restart')
-        print(f'  testing {self.state["checkpoint"]}', flush=True)
-        self._save(metrics=None)
-        before = set(self.test_dir.glob('*/*.json'))
-        arguments = [str(self.config_file), str(checkpoint), '--work-dir', str(self.test_dir)]
-        arguments += ['--out', str(self.test_dir / 'pred')]
-        self._launch('test', [*arguments, *self.job.test_flags], self.options, self.test_log)
-        written = sorted(set(self.test_dir.glob('*/*.json')) - before)
+            raise ExperimentError(f'{checkpoint} is gone, and with it what was trained; give --restart')
+        self._print(f'testing {self.state["checkpoint"]}')
+        self.state.save(metrics=None)
+        before = set(self.layout.test.glob('*/*.json'))
+        arguments = [str(self.config_file), str(checkpoint), '--work-dir', str(self.layout.test)]
+        arguments += ['--out', str(self.layout.predictions), *self.job.test_flags]
+        self._launch('test', arguments, self.overrides, self.layout.test_log)
+        written = sorted(set(self.layout.test.glob('*/*.json')) - before)
         if not written:
-            raise CandidateError('the test ended, but wrote no metrics', self.test_log)
-        state = self.state['settings'] | {'test': now['test']}
+            raise ExperimentError('the test ended, but wrote no metrics', self.layout.test_log)
         self._draw()
-        self._save(metrics=str(written[-1].relative_to(self.exp_dir)), settings=state)
+        self.state.save(
+            metrics=str(written[-1].relative_to(self.layout.exp)),
+            settings=self.state['settings'] | {'test': now['test']},
+        )
 
     def _draw(self) -> None:
-        """A picture of each test image; a dataset of another layout has results without them."""
+        """An image of each test result; a dataset of another layout has results without them."""
+        if self.job.draw is None:
+            return
         try:
-            count = write_pairs(read_run(self.exp_dir, self.candidate.name), self.job.root)
+            count = self.job.draw(read_run(self.layout.exp), self.job.base)
         except (OSError, ValueError) as error:
-            print(f'  no pictures of the test images: {error}', flush=True)
+            self._print(f'no images of the test results: {error}')
         else:
-            print(f'  {count} pictures in {self.test_dir}: ground truth left, prediction right', flush=True)
+            self._print(f'{count} images in {self.layout.test}: ground truth left, prediction right')
 
-    def _launch(self, tool: str, arguments: list[str], options: list[str], log: Path) -> None:
-        """Run ``tools/<tool>.py``, through torchrun where there is more than one GPU."""
-        if self.job.gpus > 1:
-            # the shell script takes the count after the positional arguments: config, and checkpoint for a test
-            place = 1 if tool == 'train' else 2
-            script = str(self.job.root / 'tools' / f'dist_{tool}.sh')
-            command = ['bash', script, *arguments[:place], str(self.job.gpus), *arguments[place:]]
-        else:
-            command = [sys.executable, str(self.job.root / 'tools' / f'{tool}.py'), *arguments]
+    def _launch(self, tool: str, arguments: list[str], options: Sequence[str], log: Path) -> None:
+        """Run ``train`` or ``test`` as a process of its own."""
+        command = tool_command(tool, arguments, self.job.root, self.job.gpus)
         if options:
             command += ['--cfg-options', *options]
-        # this interpreter in dist_*.sh too, and this project's mmseg, installed or not
-        search = os.pathsep.join(filter(None, [str(self.job.root), os.environ.get('PYTHONPATH')]))
-        env = os.environ | {'PYTHON': sys.executable, 'PYTHONPATH': search}
-        status = run_logged(command, log, self.job.root, env, keep_open=[self.lock])
+        env = self.context.env
+        # this interpreter in dist_*.sh too, and this project's packages, installed or not
+        search = os.pathsep.join(filter(None, [str(self.job.root or ''), env.get('PYTHONPATH')]))
+        context = replace(self.context, env=env | {'PYTHON': sys.executable, 'PYTHONPATH': search})
+        status = run_logged(command, log, self.job.base, context, keep_open=[self.lock])
         if status:
-            raise CandidateError(f'{tool}: {reason(status, log)}', log)
+            raise ExperimentError(f'{tool}: {reason(status, log)}', log)
+
+
+def tool_command(tool: str, arguments: list[str], root: Path | None, gpus: int) -> list[str]:
+    """The command that runs ``train`` or ``test``, through torchrun where there is more than one GPU."""
+    if root is None:
+        module = ['-m', 'wtaseg', tool, *arguments]
+        if gpus == 1:
+            return [sys.executable, *module]
+        torchrun = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={gpus}']
+        return [sys.executable, *torchrun, *module, '--launcher', 'pytorch']
+    if gpus == 1:
+        return [sys.executable, str(root / 'tools' / f'{tool}.py'), *arguments]
+    # the shell script takes the count after the positional arguments: config, and checkpoint for a test
+    place = 1 if tool == 'train' else 2
+    script = str(root / 'tools' / f'dist_{tool}.sh')
+    return ['bash', script, *arguments[:place], str(gpus), *arguments[place:]]

@@ -1,263 +1,231 @@
-"""What a batch job has left in ``work_dirs/<project>``, read back as figures.
+"""The results of runs, read from disk without executing anything.
 
-project/exp/<dir>/<model>/train/<time>/vis_data/{<time>.json, config.py}    validations, settings
-                         /test/<time>/<time>.json, test/test_log.txt        results of the test
+``read_project(path, trust=False)`` gives a :class:`RunRecord` for every run of
+
+* a project of the batch job, ``work_dirs/<project>`` (also one begun before runs had a ``run.json``), or
+* a plain work folder of mmsegmentation, ``<folder>/<time>/vis_data/{config.py, <time>.json}`` of trainings and
+  ``<folder>/<time>/<time>.json`` of tests; the path is such a folder or one that holds several.
+
+``read_run(folder, trust=False)`` reads one run. What a run is comes from its ``run.json``; without one from the
+recorded config, whose literals are read but never executed, unless ``trust`` is True. What neither says is unknown
+(``''``, ``()`` or None), and :attr:`RunRecord.unread` says why.
 """
 
 import json
 import math
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from mmengine.config import Config
+from wtaseg.runs.describe import augmentation_from_names, describe_run
+from wtaseg.runs.layout import SPEC_FILE, RunLayout
+from wtaseg.runs.outputs import (
+    ClassScore,
+    plain_work_folders,
+    read_scores,
+    recorded_configs,
+    to_number,
+    training_logs,
+)
+from wtaseg.runs.recorded import NotLiteral, read_config
+from wtaseg.runs.select import read_rows, validations_of
+from wtaseg.runs.spec import UNKNOWN, RunSpec, read_spec
 
-from wtaseg.runs.select import read_validations
-
-# Names of the published tables, by the type of the backbone, or else of the neck or the decode head
-BY_BACKBONE = {
-    'FastSCNN': 'Fast-SCNN',
-    'BiSeNetV1': 'BiSeNetV1',
-    'BiSeNetV2': 'BiSeNetV2',
-    'MobileNetV3': 'MobileNetV3',
-    'BEiT': 'BEiT',
-    'VisionTransformer': 'ViT',
-}
-BY_NECK = {'JPU': 'FastFCN'}
-BY_HEAD = {
-    'ANNHead': 'ANN',
-    'APCHead': 'APCNet',
-    'ASPPHead': 'DeepLabV3',
-    'CCHead': 'CCNet',
-    'DAHead': 'DANet',
-    'DepthwiseSeparableASPPHead': 'DeepLabV3+',
-    'GCHead': 'GCNet',
-    'PSPHead': 'PSPNet',
-    'UPerHead': 'UPerNet',
-}
-# `…_aug`, `…_aug_peeling`, `wta_aug-512x512`, but not `augustus`
-AUGMENTED = re.compile(r'(?:^|[_\-/.])aug(?:mented)?(?:[_\-/.]|$)(?:([a-z]+)(?=[_\-/.]|$))?')
-WORDS = ('blistering', 'corrosion', 'dent', 'peeling', 'rust', 'scratch')
-TABLE_ROW = re.compile(r'^\|\s*([^|]+?)\s*\|\s*([\d.]+|nan)\s*\|\s*([\d.]+|nan)\s*\|\s*$', re.MULTILINE)
+DONE, FAILED, UNFINISHED, MISSING = 'done', 'failed', 'unfinished', 'missing'
 
 
-@dataclass
-class ClassScore:
-    """IoU and accuracy of one class, in percent; NaN where the test set does not have the class."""
+@dataclass(frozen=True)
+class RunRecord:
+    """One run: what it is, and its results.
 
-    iou: float
-    acc: float
-
-
-@dataclass
-class RunResult:
-    """One candidate of a project: its settings, its validations, its test.
-
-    ``scores`` maps class names, in the order of their ids, to what the test gave; it is empty where there is
-    none yet.
+    Attributes:
+        path: its folder.
+        name: the folder below ``exp`` (or below the folder that was read), now.
+        spec: what the run is, as recorded when it started.
+        scores: results of the last test by class, in the order of the ids; empty before there are any.
+        validations: metrics of the validations by step, ascending; percent, NaN where a class is absent.
+        status: ``'done'`` (trained and tested), ``'failed'``, ``'unfinished'``, ``'missing'`` (no such folder).
+        error: why the last job on this run failed or was refused. Scores beside an error are those of the
+            settings in ``spec``, not of the settings that were refused.
+        seconds: duration of training and test, all parts of an interrupted run together.
+        iteration_seconds: median duration of a training iteration.
+        memory_mib: largest amount of GPU memory during the training.
+        checkpoint: the tested checkpoint, relative to ``path``.
+        unread: why the recorded config was not read; None where it was, or was not needed.
+        trust: whether a recorded config may be executed.
     """
 
     path: Path
     name: str
+    spec: RunSpec
     scores: dict[str, ClassScore] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
+    validations: dict[int, dict[str, float]] = field(default_factory=dict)
+    status: str = UNFINISHED
+    error: str | None = None
+    seconds: float | None = None
+    iteration_seconds: float | None = None
+    memory_mib: float | None = None
+    checkpoint: str | None = None
+    unread: str | None = None
+    trust: bool = False
 
     @property
     def finished(self) -> bool:
+        """Whether there are results of a test."""
         return bool(self.scores)
 
     @property
-    def defects(self) -> dict[str, ClassScore]:
-        """The scores without class 0, the background."""
-        return dict(list(self.scores.items())[1:])
+    def foreground(self) -> dict[str, ClassScore]:
+        """The scores without those of the normal class."""
+        return {name: score for name, score in self.scores.items() if name != self.spec.normal_class}
 
     @property
-    def defect_miou(self) -> float:
-        """Mean IoU over the defects, as the published tables count; a class without pixels is left out."""
-        return _mean(score.iou for score in self.defects.values())
+    def foreground_miou(self) -> float:
+        """Mean IoU without the normal class, as in the published tables; a class without pixels is left out."""
+        return _mean(score.iou for score in self.foreground.values())
 
     @property
-    def defect_macc(self) -> float:
-        return _mean(score.acc for score in self.defects.values())
+    def foreground_macc(self) -> float:
+        """Mean accuracy without the normal class; a class without pixels is left out."""
+        return _mean(score.acc for score in self.foreground.values())
 
     @cached_property
-    def config(self) -> Config | None:
-        """The settings that the last training of this run was started with."""
-        return self._last_config('train')
+    def test_config(self) -> dict[str, Any]:
+        """The recorded config of the last test, or else of the training; empty where there is none.
 
-    @cached_property
-    def test_config(self) -> Config | None:
-        """The settings of the last test, where they differ from those of the training."""
-        return self._last_config('test') or self.config
-
-    def _last_config(self, stage: str) -> Config | None:
-        files = sorted(self.path.glob(f'{stage}/*/vis_data/config.py'))
-        return Config.fromfile(files[-1], import_custom_modules=False) if files else None
-
-    @cached_property
-    def validations(self) -> dict[int, dict]:
-        """Records of the validations by iteration, over all logs of a resumed training."""
-        logs = sorted(p for p in self.path.glob('train/*/vis_data/*.json') if p.stem == p.parents[1].name)
-        return read_validations(logs)
-
-    @property
-    def model(self) -> str:
-        """The architecture, as the published tables name it."""
-        model = (self.config or {}).get('model') or {}
-        head = model.get('decode_head') or {}
-        head = head[-1] if isinstance(head, (list, tuple)) else head
-        types = [(model.get(part) or {}).get('type', '') for part in ('backbone', 'neck')]
-        backbone, neck, head = (str(name).rpartition('.')[2] for name in (*types, head.get('type', '')))
-        known = BY_BACKBONE.get(backbone) or BY_NECK.get(neck) or BY_HEAD.get(head)
-        return known or head.removesuffix('Head') or self.name.partition('/')[0]
-
-    @property
-    def augmentation(self) -> str | None:
-        """``'peeling'`` and the like; ``''`` for augmented images of no known word, None for the original."""
-        names = [*_paths((self.config or {}).get('train_dataloader', {})), self.name]
-        for name in names:
-            if match := AUGMENTED.search(name):
-                return match.group(1) if match.group(1) in WORDS else ''
-        return None
-
-    @property
-    def trained_on(self) -> str:
-        return 'Original' if self.augmentation is None else 'w/ Augmented'
-
-    def loss(self, parameters: bool = False) -> str:
-        """Name of the loss of the (last) decode head, ``A + B`` for several, with gamma where asked for."""
-        head = ((self.config or {}).get('model') or {}).get('decode_head') or {}
-        head = head[-1] if isinstance(head, (list, tuple)) else head
-        losses = head.get('loss_decode') or {'type': 'CrossEntropyLoss'}
-        losses = losses if isinstance(losses, (list, tuple)) else [losses]
-        return ' + '.join(_loss_name(loss, parameters) for loss in losses)
+        Raises:
+            NotLiteral: it is not made of literals alone, and the record was not read with ``trust``.
+        """
+        files = recorded_configs(self.path, 'test') or recorded_configs(self.path, 'train')
+        return read_config(files[-1], self.trust) if files else {}
 
 
-def _loss_name(loss: dict, parameters: bool) -> str:
-    name = str(loss.get('type')).rpartition('.')[2]
-    if parameters and 'gamma' in loss:
-        name += f' γ={loss["gamma"]:g}'
-    return name
+def read_project(project: str | Path, *, trust: bool = False) -> list[RunRecord]:
+    """All runs of a project or of plain work folders, in the order of the names they were started with.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: a ``run.json`` or a ``state.json`` cannot be read.
+    """
+    project = Path(project)
+    exp = project / 'exp'
+    if exp.is_dir():
+        parts = (SPEC_FILE, 'train', 'test')
+        folders = sorted({path.parent for part in parts for path in exp.rglob(part)} - {exp})
+        folders = [path for path in folders if not any(parent in folders for parent in path.parents)]
+        runs = [_read(path, RunLayout(project, path.relative_to(exp).as_posix()), trust) for path in folders]
+    else:
+        folders = plain_work_folders(project)
+        names = [path.relative_to(project).as_posix() if path != project else path.name for path in folders]
+        runs = [_read(path, name, trust) for path, name in zip(folders, names)]
+    if not runs:
+        raise FileNotFoundError(
+            f'{project}: no run found; expected {project}/exp/<dir>/<model>/train as bash/run_main.sh makes it, '
+            f'or {project}/<time>/vis_data as mmsegmentation does'
+        )
+    # in an order that does not depend on folders that were renamed
+    return sorted(runs, key=lambda run: (run.spec.name, run.name))
 
 
-def _paths(dataset) -> list[str]:
-    """Every path that a (nested, concatenated, repeated) dataset of a config reads from."""
-    if isinstance(dataset, dict):
-        return [
-            text
-            for key, value in dataset.items()
-            for text in (
-                [str(value)] if key in ('data_root', 'img_path', 'ann_file') and value else _paths(value)
-            )
-        ]
-    if isinstance(dataset, (list, tuple)):
-        return [text for item in dataset for text in _paths(item)]
-    return []
+def read_run(folder: str | Path, *, trust: bool = False) -> RunRecord:
+    """The run in ``<project>/exp/<name>``, or in a plain work folder; also one that does not exist yet.
+
+    Raises:
+        ValueError: its ``run.json`` or ``state.json`` cannot be read.
+    """
+    folder = Path(folder)
+    return _read(folder, RunLayout.of(folder) or folder.name, trust)
 
 
-def _mean(values) -> float:
+def _read(path: Path, place: RunLayout | str, trust: bool) -> RunRecord:
+    """One run; ``place`` is its place in a project, or the name of a plain work folder."""
+    name = place.name if isinstance(place, RunLayout) else place
+    spec, unread = _spec(path, name, trust)
+    state = _state(place, spec) if isinstance(place, RunLayout) else None
+    scores = read_scores(path, (state or {}).get('metrics'))
+    if not spec.classes:
+        # IoUMetric writes them in the order of their ids
+        spec = replace(spec, classes=tuple(scores))
+    rows = [row for log in training_logs(path) for row in read_rows(log)]
+    validations = {
+        step: {
+            key: to_number(value) for key, value in row.items() if key not in ('step', 'time', 'data_time')
+        }
+        for step, row in validations_of(rows).items()
+    }
+    error = (state or {}).get('error')
+    if error:
+        status = FAILED
+    elif scores and (state is None or state.get('metrics')):
+        status = DONE
+    else:
+        status = UNFINISHED if state is not None or path.is_dir() else MISSING
+    speed, memory = _speed(rows)
+    state = state or {}
+    return RunRecord(
+        path=path,
+        name=name,
+        spec=spec,
+        scores={key: scores[key] for key in (*spec.classes, *scores) if key in scores},
+        validations=validations,
+        status=status,
+        error=error,
+        seconds=state.get('seconds'),
+        iteration_seconds=speed,
+        memory_mib=memory,
+        checkpoint=state.get('checkpoint'),
+        unread=unread,
+        trust=trust,
+    )
+
+
+def _spec(path: Path, name: str, trust: bool) -> tuple[RunSpec, str | None]:
+    """What the run is; and why its config was not read, if it was not."""
+    if (path / SPEC_FILE).is_file():
+        return read_spec(path / SPEC_FILE), None
+    files = recorded_configs(path, 'train') or recorded_configs(path, 'test')
+    config: Mapping = {}
+    unread = f'{path}: no recorded config' if path.is_dir() and not files else None
+    try:
+        config = read_config(files[-1], trust) if files else {}
+    except NotLiteral as error:
+        unread = str(error)
+    spec = describe_run(config, name)
+    if spec.augmentation is None and 'augmentation' not in config:
+        by_name = augmentation_from_names([name])
+        spec = replace(spec, augmentation=UNKNOWN if unread and by_name is None else by_name)
+    return spec, unread
+
+
+def _state(layout: RunLayout, spec: RunSpec) -> dict | None:
+    """What the batch job recorded, also where the run's folder was renamed; None: nothing."""
+    for name in (layout.name, spec.name):
+        file = RunLayout(layout.project, name).state
+        if file.is_file():
+            try:
+                return json.loads(file.read_text(encoding='utf-8'))
+            except json.JSONDecodeError as error:
+                raise ValueError(f'{file}: not JSON ({error}); delete it') from None
+    return None
+
+
+def _speed(rows: Iterable[Mapping]) -> tuple[float | None, float | None]:
+    """Median seconds of an iteration and the largest GPU memory in MiB, of a training's log."""
+    rows = [row for row in rows if 'loss' in row]
+    times = [row['time'] for row in rows if isinstance(row.get('time'), (int, float))]
+    memory = [row['memory'] for row in rows if isinstance(row.get('memory'), (int, float))]
+    return round(statistics.median(times), 4) if times else None, max(memory) if memory else None
+
+
+def _mean(values: Iterable[float]) -> float:
     values = [value for value in values if not math.isnan(value)]
     return sum(values) / len(values) if values else math.nan
 
 
-def read_project(project: str | Path) -> list[RunResult]:
-    """All runs of a project, by name.
-
-    Raises:
-        FileNotFoundError: the folder holds no run.
-    """
-    project = Path(project)
-    found = sorted(
-        {path.parent for path in (project / 'exp').rglob('train') if path.is_dir()}
-        | {path.parent for path in (project / 'exp').rglob('test') if path.is_dir()}
-    )
-    runs = [read_run(path, path.relative_to(project / 'exp').as_posix()) for path in found]
-    if not runs:
-        raise FileNotFoundError(
-            f'{project}: no run found; expected {project}/exp/<dir>/<model>/train as bash/run_main.sh makes it'
-        )
-    return runs
-
-
-def read_run(path: Path, name: str) -> RunResult:
-    """One run; the JSON of the last test counts, or else the table in its log."""
-    files = sorted(file for file in path.glob('test/*/*.json') if file.stem == file.parent.name)
-    metrics = json.loads(files[-1].read_text(encoding='utf-8')) if files else {}
-    scores = {
-        key.removeprefix('IoU.'): ClassScore(_percent(value), _percent(metrics.get(f'Acc.{key[4:]}')))
-        for key, value in metrics.items()
-        if key.startswith('IoU.')
-    }
-    log = path / 'test' / 'test_log.txt'
-    if not scores and log.is_file():
-        scores = read_table(log.read_text(encoding='utf-8', errors='replace'))
-    return RunResult(path, name, scores, metrics)
-
-
-def read_table(text: str) -> dict[str, ClassScore]:
-    """The last ``| Class | IoU | Acc |`` table of a test log; empty where there is none."""
-    heads = list(re.finditer(r'^\|\s*Class\s*\|\s*IoU\s*\|\s*Acc\s*\|\s*$', text, re.MULTILINE))
-    if not heads:
-        return {}
-    rows = TABLE_ROW.findall(text[heads[-1].end() :])
-    return {name: ClassScore(float(iou), float(acc)) for name, iou, acc in rows}
-
-
-def _percent(value) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def label_runs(runs: Sequence[RunResult]) -> list[str]:
-    """What sets each run apart from the others of its model, as short as that can be.
-
-    The dataset, as in the table of the final results; where that is not enough the loss and the augmentation,
-    as in the loss study; then the loss with its gamma; at last the run's own name.
-    """
-    return _shortest(
-        runs,
-        lambda run: run.trained_on,
-        lambda run: f'{run.loss()} {_aug_text(run)}',
-        lambda run: f'{run.loss(parameters=True)} {_aug_text(run)}',
-    )
-
-
-def run_labels(runs: Sequence[RunResult]) -> list[str]:
-    """Labels for a legend: as in the table, but with neither model nor augmentation where all share it."""
-    if len({run.augmentation for run in runs}) > 1:
-        labels = label_runs(runs)
-    else:
-        labels = _shortest(
-            runs,
-            # without a rival of the same model, the model alone says which run it is
-            lambda run: run.loss() if len({r.model for r in runs}) == 1 else '',
-            lambda run: run.loss(),
-            lambda run: run.loss(parameters=True),
-        )
-    several = len({run.model for run in runs}) > 1
-    return [f'{run.model} {label}'.strip() if several else label for run, label in zip(runs, labels)]
-
-
-def _aug_text(run: RunResult) -> str:
-    if run.augmentation is None:
-        return 'w/o aug.'
-    return f'w/ {run.augmentation.capitalize()} aug.' if run.augmentation else 'w/ aug.'
-
-
-def _shortest(runs: Sequence[RunResult], *forms: Callable[[RunResult], str]) -> list[str]:
-    """Labels in the first form that tells all runs of a model apart; their names where none does."""
-    for form in forms:
-        labels = [form(run) for run in runs]
-        if len({(run.model, label) for run, label in zip(runs, labels)}) == len(runs):
-            return labels
-    return [run.name for run in runs]
-
-
-def choose_runs(runs: Sequence[RunResult], names: Sequence[str] | None) -> list[RunResult]:
+def choose_runs(runs: Sequence[RunRecord], names: Sequence[str] | None) -> list[RunRecord]:
     """The runs of these names, in this order; all where none is named.
 
     Raises:

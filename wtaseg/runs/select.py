@@ -1,25 +1,22 @@
-"""Print the training step whose checkpoint is to be tested.
+"""Select the training step whose checkpoint is tested.
 
 The score of a validation is the mean of aAcc, mIoU and mAcc; NaN and missing values count as zero, so that a
-model which never finds a class is not preferred for it. The highest score wins, the later step a tie.
-
-    python bash/find_best.py --json_log_path work_dirs/P/exp/D/M/train/TIME/vis_data/TIME.json
+model that never predicts a class is not preferred for it. The highest score wins; of equal ones the latest step.
 """
 
-import argparse
 import json
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 METRICS = ('aAcc', 'mIoU', 'mAcc')
 
 
 def read_rows(path: str | Path) -> list[dict]:
-    """All records of one mmengine log (a JSON object a line).
+    """All records of a JSON log of mmengine, one object a line.
 
-    A line that is cut off, as a killed run leaves it, is reported on stderr and passed over.
+    A truncated line, as a killed run leaves it, is skipped and reported on stderr.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -36,28 +33,27 @@ def read_rows(path: str | Path) -> list[dict]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError:
-            print(f'{path}:{number}: not a whole JSON object, passed over', file=sys.stderr)
+            print(f'{path}:{number}: not a complete JSON object, skipped', file=sys.stderr)
             continue
         if isinstance(row, dict):
             rows.append(row)
     return rows
 
 
-def read_validations(paths: Iterable[str | Path]) -> dict[int, dict]:
-    """Validation records by step, ascending.
+def validations_of(rows: Iterable[Mapping]) -> dict[int, Mapping]:
+    """The validation records among those of a training, by step, ascending.
 
-    A resumed training has several logs: given in order of time, the later record of a step replaces the
+    A resumed training has several logs: with their rows in order of time, the later record of a step replaces the
     earlier one, as its checkpoint did.
     """
-    found = {}
-    for path in paths:
-        for row in read_rows(path):
-            if 'step' in row and any(metric in row for metric in METRICS):
-                found[int(row['step'])] = row
-    return dict(sorted(found.items()))
+    validations = {}
+    for row in rows:
+        if 'step' in row and any(metric in row for metric in METRICS):
+            validations[int(row['step'])] = row
+    return dict(sorted(validations.items()))
 
 
-def score(row: dict) -> float:
+def score(row: Mapping) -> float:
     """Mean of the three metrics (0 to 100); the same three values give the same mean in any order."""
     values = (row.get(metric) for metric in METRICS)
     # fsum rounds once: a plain sum could decide a tie by the order in which it adds
@@ -80,7 +76,7 @@ def find_best(paths: Iterable[str | Path]) -> tuple[int, float]:
         ValueError: no log holds a validation.
     """
     paths = list(paths)
-    validations = read_validations(paths)
+    validations = validations_of(row for path in paths for row in read_rows(path))
     if not validations:
         names = ', '.join(str(path) for path in paths) or 'no log'
         raise ValueError(
@@ -88,27 +84,3 @@ def find_best(paths: Iterable[str | Path]) -> tuple[int, float]:
             'the training must reach train_cfg.val_interval at least once'
         )
     return max(((step, score(row)) for step, row in validations.items()), key=lambda pair: (pair[1], pair[0]))
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        '--json_log_path',
-        required=True,
-        nargs='+',
-        metavar='F',
-        help='log of the run; several in order of time where it was resumed',
-    )
-    try:
-        step, _ = find_best(parser.parse_args().json_log_path)
-    except (OSError, ValueError) as error:
-        print(f'find_best: {error}', file=sys.stderr)
-        return 1
-    print(step)
-    return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,23 +1,48 @@
-"""What a candidate is trained and tested with, and whether that has changed since an earlier run."""
+"""What an experiment is trained and tested with, and whether that has changed since an earlier run."""
 
 import json
+import threading
 from argparse import ArgumentParser
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
-# Parts of a config that only the test reads: a change in them asks for a new test, not for a new training.
+from wtaseg.runs.layout import CHECKPOINTS
+
+# Parts of a config that only the test reads: a change in them requires a new test, not a new training.
 TEST_ONLY = ('test_', 'tta_')
-# Parts that say where and how a run is logged, not what it computes.
-IGNORED = ('work_dir', 'log_level', 'launcher', 'resume', 'visualizer', 'vis_backends')
+# Parts that say where and how a run is logged and what it is called, not what it computes.
+IGNORED = (
+    'augmentation',
+    'launcher',
+    'log_level',
+    'model_name',
+    'resume',
+    'vis_backends',
+    'visualizer',
+    'work_dir',
+)
+# Names that the configs of the project build their parts from; their effect is in the parts. Names that end
+# with `_loss` are the same.
+HELPERS = (
+    'crop_size',
+    'data_root',
+    'dataset_type',
+    'img_ratios',
+    'norm_cfg',
+    'optimizer',
+    'train_pipeline',
+)
+# mmengine registers what it parses in global tables
+_PARSING = threading.Lock()
 
 
 def parse_options(options: Iterable[str]) -> dict:
     """``['model.decode_head.num_classes=3', …]`` as ``--cfg-options`` reads it.
 
     Raises:
-        ValueError: an option is not of the form KEY=VALUE, or its value would not survive.
+        ValueError: an option is not of the form KEY=VALUE, or mmengine would drop a part of its value.
     """
     options = list(options)
     for option in options:
@@ -40,17 +65,23 @@ def parse_options(options: Iterable[str]) -> dict:
 
 
 def load_config(path: Path, options: Iterable[str] = ()) -> Config:
-    """The config with the options merged in, as the tools see it; imports nothing the config names."""
-    config = Config.fromfile(path, import_custom_modules=False)
-    config.merge_from_dict(parse_options(options))
+    """The config with the options merged in, as the tools read it; imports nothing that the config names."""
+    with _PARSING:
+        config = Config.fromfile(path, import_custom_modules=False)
+        config.merge_from_dict(parse_options(options))
     return config
+
+
+def is_helper(key: str) -> bool:
+    """Whether a top-level key of a config only serves to build others."""
+    return key in HELPERS or key.endswith('_loss')
 
 
 def describe(config: Config, train_flags: Iterable[str] = (), test_flags: Iterable[str] = ()) -> dict:
     """Settings as ``{'train': {dotted key: value}, 'test': {…}}``, made of JSON's types alone."""
     parts = {'train': {}, 'test': {}}
     for key, value in config.to_dict().items():
-        if key not in IGNORED:
+        if key not in IGNORED and not is_helper(key):
             part = 'test' if key.startswith(TEST_ONLY) else 'train'
             parts[part].update(_flatten(key, value))
     parts['train'].update(dict.fromkeys(train_flags, True))
@@ -73,10 +104,16 @@ def _flatten(prefix: str, value) -> dict:
     return flat
 
 
-def changes(before: dict, now: dict) -> list[str]:
-    """One readable line for each key that differs between two descriptions of the same part."""
+def changes(before: Mapping, now: Mapping) -> list[str]:
+    """One readable line for each key that differs between two descriptions of the same part.
+
+    Keys without an effect are left out; descriptions of older versions have them.
+    """
     lines = []
     for key in sorted(before.keys() | now.keys()):
+        top = key.partition('.')[0]
+        if top in IGNORED or is_helper(top):
+            continue
         if key not in before:
             lines.append(f'{key}: {now[key]!r} is new')
         elif key not in now:
@@ -87,14 +124,11 @@ def changes(before: dict, now: dict) -> list[str]:
 
 
 def checkpoint_options(config: Config, smoke: bool = False) -> tuple[list[str], list[str], int]:
-    """Options that put the checkpoints where the job expects them, one for each validation.
-
-    mmengine's hook joins its ``out_dir`` with the last part of the work directory, so ``train/ckpt`` cannot be
-    had by ``out_dir``; the file name template may hold a folder.
+    """Options that put the checkpoints into ``train/ckpt``, one for each validation.
 
     Returns:
         The options, a note for each setting of the config that they overrule, and how many of the last
-        checkpoints the config wants to keep (-1: all), which is to be done after the best one is known.
+        checkpoints the config wants to keep (-1: all), which is done after the best one is known.
     """
     train_cfg = config.get('train_cfg') or {}
     # a smoke run counts iterations, whatever the config counts
@@ -103,9 +137,12 @@ def checkpoint_options(config: Config, smoke: bool = False) -> tuple[list[str], 
     hooks = config.get('default_hooks') or {}
     hook = hooks.get('checkpoint') or {}
     prefix = 'default_hooks.checkpoint.'
-    options = [f'{prefix}filename_tmpl=ckpt/{"epoch" if by_epoch else "iter"}_{{}}.pth']
-    if 'type' not in hook:
-        options.append(f'{prefix}type=CheckpointHook')
+    options, notes = [f'{prefix}subfolder={CHECKPOINTS}'], []
+    names = ('CheckpointHook', 'mmseg.CheckpointHook')
+    if hook.get('type') not in (names if config.get('default_scope', 'mmseg') == 'mmseg' else names[1:]):
+        options.append(f'{prefix}type={names[1]}')
+        if hook.get('type') not in (None, *names, 'mmengine.CheckpointHook'):
+            notes.append(f'default_hooks.checkpoint.type={hook["type"]!r} is overruled: {names[1]!r}')
     if hook.get('by_epoch', True) != by_epoch:
         options.append(f'{prefix}by_epoch={by_epoch}')
     if (hooks.get('logger') or {}).get('log_metric_by_epoch', True) != by_epoch:
@@ -114,9 +151,14 @@ def checkpoint_options(config: Config, smoke: bool = False) -> tuple[list[str], 
         if 'type' not in (hooks.get('logger') or {}):
             options.append('default_hooks.logger.type=LoggerHook')
 
-    notes = []
-    # mmengine's own defaults, with which every validated step has its checkpoint when the best is picked
-    needed = {'out_dir': None, 'save_begin': 0, 'save_last': True, 'max_keep_ckpts': -1}
+    # mmengine's own defaults, with which every validated step has its checkpoint when the best is selected
+    needed = {
+        'out_dir': None,
+        'filename_tmpl': None,
+        'save_begin': 0,
+        'save_last': True,
+        'max_keep_ckpts': -1,
+    }
     for key, value in needed.items():
         if hook.get(key, value) != value:
             options.append(f'{prefix}{key}={value}')

@@ -1,1 +1,1 @@
-"""The studies behind the published tables: what is compared, how it is run, and how it is reported."""
+"""Studies: experiments of a published table, run and reported by one command."""

@@ -1,4 +1,4 @@
-"""The data sets of the studies: where augmented ones are, and which of their images a ratio takes."""
+"""The datasets of the studies: where augmented ones are, and which of their images the study ratio takes."""
 
 import hashlib
 import math
@@ -12,17 +12,26 @@ SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp')
 def image_names(root: Path, split: str = 'train') -> list[str]:
     """Names of a split's images, below its folder and without suffix, sorted."""
     folder = root / 'img_dir' / split
-    found = (path for path in folder.rglob('*') if path.suffix.lower() in SUFFIXES)
-    return sorted(path.relative_to(folder).with_suffix('').as_posix() for path in found)
+    images = (path for path in folder.rglob('*') if path.suffix.lower() in SUFFIXES)
+    return sorted(path.relative_to(folder).with_suffix('').as_posix() for path in images)
 
 
-def check_set(root: Path, why: str, remedy: str = '') -> None:
-    """Raises ``FileNotFoundError`` unless ``root`` has training images and their labels."""
+def check_dataset(root: Path, description: str, remedy: str = '') -> None:
+    """Check that a dataset has training images and their labels.
+
+    Args:
+        root: the dataset.
+        description: of the dataset, for the message.
+        remedy: last sentence of the message.
+
+    Raises:
+        FileNotFoundError: a folder is missing or empty.
+    """
     for kind in ('img_dir', 'ann_dir'):
         folder = root / kind / 'train'
         if not folder.is_dir() or not next(folder.rglob('*.*'), None):
             raise FileNotFoundError(
-                f'{folder} {"is empty" if folder.is_dir() else "does not exist"}: expected the data set {why}, '
+                f'{folder} {"is empty" if folder.is_dir() else "does not exist"}: expected the dataset {description}, '
                 f'in the layout img_dir/train, ann_dir/train. {remedy}'.rstrip()
             )
 
@@ -31,10 +40,10 @@ def augmented_root(data: Path, word: str) -> Path:
     """``<data>_aug_<word>``, where ``augment/run.py`` writes the images edited with a word.
 
     Raises:
-        FileNotFoundError: it is not there; the message has the command that makes it.
+        FileNotFoundError: it does not exist; the message has the command that makes it.
     """
     root = data.with_name(f'{data.name}_aug_{word}')
-    check_set(
+    check_dataset(
         root,
         f'edited with the word "{word}"',
         f'Make it with: python augment/run.py --data {data} --word {word}',
@@ -43,16 +52,22 @@ def augmented_root(data: Path, word: str) -> Path:
 
 
 def write_ratio_list(data: Path, augmented: Path, percent: int, folder: Path) -> Path:
-    """A list of all original images and of a share of the edited ones.
+    """Write a list of all original images and of a share of the edited ones.
 
-    The edited images stand in the order of a hash of their names, so a larger share holds every smaller one,
-    and the choice depends on nothing but the names.
+    The edited images are taken in the order of a hash of their names: the choice depends on the names alone, and
+    a larger share contains every smaller one.
+
+    Args:
+        data: the original dataset.
+        augmented: the originals and their edited copies.
+        percent: share of the edited images, 0 to 100.
+        folder: where the list goes.
 
     Returns:
         ``<folder>/<augmented>-<percent>.txt``, one name a line as ``ann_file`` reads it.
 
     Raises:
-        ValueError: the augmented set lacks original images, or has no others.
+        ValueError: ``augmented`` lacks original images, or has no others.
     """
     originals = set(image_names(data))
     names = image_names(augmented)

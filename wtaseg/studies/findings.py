@@ -1,105 +1,102 @@
-"""What a table shows, in sentences that follow from its figures alone."""
+"""Sentences that follow from the values of a study's table alone."""
 
 import math
 
-from wtaseg.report.study_table import Line, StudyTable
+from wtaseg.report.summary import Marking, Row, Summary, Table
+from wtaseg.studies.results import StudyRecord, StudyResults
+from wtaseg.studies.selection import Selection, select_word
 
-from .definitions import BEST_IN_GROUP
-from .selection import Selection, select_word
+# with three seeds each, Welch's two-sided 5 % bound lies between 2.8 and 4.3
+CLEAR_RATIO = 4.3
 
 
-def findings(name: str, results: dict, study: dict, table: StudyTable) -> list[str]:
-    """Sentences on a study; for the words, the selection with its reasons."""
-    missing = sum(line.wanted - line.runs for line in table.lines)
-    wanted = sum(line.wanted for line in table.lines)
-    said = []
+def findings(name: str, results: StudyResults, study: StudyRecord, table: Table) -> list[str]:
+    """What a study's table shows; for the study words, the selection with its reasons."""
+    expected = sum(row.expected_runs for row in table.rows)
+    missing = expected - sum(row.runs for row in table.rows)
+    sentences = []
     if missing:
-        said.append(
-            f'{missing} of {wanted} runs have no test results yet; the means are over those that have.'
+        sentences.append(
+            f'{missing} of {expected} runs have no test results yet; the means are over those that have.'
         )
     if name == 'words':
-        return [*said, *word_selection(table)[1]]
-    if study['marks'] == BEST_IN_GROUP:
-        return [*said, *_within_groups(table)]
-    ranked = [*_ranking(table, 'mIoU'), *_ranking(table, 'mAcc')]
-    return [*said, *ranked, *_place_of_default(results, study, table)]
+        return [*sentences, *word_selection(table)[1]]
+    if table.marking is Marking.BEST_IN_GROUP:
+        return [*sentences, *_best_in_groups(table)]
+    ranking = [*_ranking(table, 'mIoU'), *_ranking(table, 'mAcc')]
+    return [*sentences, *ranking, *_place_of_unchanged_config(results, study, table)]
 
 
-def word_selection(table: StudyTable) -> tuple[Selection | None, list[str]]:
-    """The selection rule on the words measured so far, and what it says."""
-    original, *words = table.lines
-    measured = {line.label: table.means(line) for line in words if line.runs}
-    if not original.runs or not measured:
+def word_selection(table: Table) -> tuple[Selection | None, list[str]]:
+    """The selection rule on the words measured so far, and its reasons.
+
+    Args:
+        table: the original images in the first row, a word in each other row.
+    """
+    original, *words = table.rows
+    means = {row.label: [summary.mean for summary in row.summaries] for row in words if row.runs}
+    if not original.runs or not means:
         return None, ['The selection rule needs the original images and one word at least.']
-    selection = select_word(table.metrics, table.means(original), measured)
-    unmeasured = [line.label for line in words if not line.runs]
-    said = list(selection.reasons)
-    if unmeasured:
-        said.append(f'Not measured, and so not compared: {", ".join(unmeasured)}.')
-    return selection, said
+    selection = select_word(table.metrics, [summary.mean for summary in original.summaries], means)
+    reasons = list(selection.reasons)
+    if unmeasured := [row.label for row in words if not row.runs]:
+        reasons.append(f'Not measured, and so not compared: {", ".join(unmeasured)}.')
+    return selection, reasons
 
 
-def _ranking(table: StudyTable, metric: str) -> list[str]:
-    i = table.metrics.index(metric)
-    ranked = sorted(
-        (line for line in table.measured if not math.isnan(line.figures[i].mean)),
-        key=lambda line: -line.figures[i].mean,
-    )
+def _ranked(table: Table, metric: str) -> list[tuple[Row, Summary]]:
+    """The rows that have a metric, the highest mean first."""
+    pairs = [(row, table.summary(row, metric)) for row in table.measured]
+    return sorted((pair for pair in pairs if not math.isnan(pair[1].mean)), key=lambda pair: -pair[1].mean)
+
+
+def _ranking(table: Table, metric: str) -> list[str]:
+    ranked = _ranked(table, metric)
     if len(ranked) < 2:
         return []
-    first, second = ranked[:2]
-    lead = first.figures[i].mean - second.figures[i].mean
+    (first, best), (second, next_best) = ranked[:2]
+    lead = best.mean - next_best.mean
     if lead == 0:
-        level = [line.label for line in ranked if line.figures[i].mean == first.figures[i].mean]
-        return [f'Highest {metric}: {table.cell(first, i)}, at which {", ".join(level)} are level.']
+        equal = [row.label for row, summary in ranked if summary.mean == best.mean]
+        return [f'Highest {metric}: {table.text(first, metric)}, equal for {", ".join(equal)}.']
     return [
-        f'Highest {metric}: {first.label} with {table.cell(first, i)}, {lead:.2f} points before {second.label} '
-        f'({table.cell(second, i)}).{_weight(first, second, i, lead)}'
+        f'Highest {metric}: {first.label} with {table.text(first, metric)}, {lead:.2f} points before {second.label} '
+        f'({table.text(second, metric)}).{_significance(best, next_best, lead)}'
     ]
 
 
-def _weight(first: Line, second: Line, i: int, lead: float) -> str:
+def _significance(first: Summary, second: Summary, lead: float) -> str:
     """How the lead compares with the spread between seeds: Welch's t, as a plain ratio."""
-    a, b = first.figures[i], second.figures[i]
-    if a.count < 2 or b.count < 2:
+    if first.count < 2 or second.count < 2:
         return ' One run each: the spread between seeds is not known.'
-    error = math.sqrt(a.deviation**2 / a.count + b.deviation**2 / b.count)
+    error = math.sqrt(first.std**2 / first.count + second.std**2 / second.count)
     if error == 0:
         return ''
     ratio = lead / error
-    # with three seeds each, Welch's two-sided 5 % bound lies between 2.8 and 4.3
-    verdict = 'more than seeds explain' if ratio > 4.3 else 'not clearly more than seeds alone make'
+    clear = ratio > CLEAR_RATIO
+    verdict = 'more than seeds explain' if clear else 'not clearly more than the spread between seeds'
     return f' That is {ratio:.1f} standard errors of the difference: {verdict}.'
 
 
-def _place_of_default(results: dict, study: dict, table: StudyTable) -> list[str]:
-    """Where the final method stands, the row that changes nothing."""
-    i = table.metrics.index('mIoU')
-    ranked = [line for line in table.measured if not math.isnan(line.figures[i].mean)]
-    for line, row in zip(table.lines, study['rows']):
-        if line in ranked and not results['variants'][row['variant']]['changes'] and len(ranked) > 1:
-            place = 1 + sum(other.figures[i].mean > line.figures[i].mean for other in ranked)
-            return [f'{line.label}, the config as it stands, is number {place} of {len(ranked)} by mIoU.']
+def _place_of_unchanged_config(results: StudyResults, study: StudyRecord, table: Table) -> list[str]:
+    """The rank of the final method, the row that changes nothing in its config."""
+    means = {id(row): summary.mean for row, summary in _ranked(table, 'mIoU')}
+    for row, record in zip(table.rows, study.rows):
+        if id(row) in means and len(means) > 1 and not results.experiments[record.experiment].changes:
+            place = 1 + sum(mean > means[id(row)] for mean in means.values())
+            return [f'{row.label}, the config without changes, is number {place} of {len(means)} by mIoU.']
     return []
 
 
-def _within_groups(table: StudyTable) -> list[str]:
-    said = []
+def _best_in_groups(table: Table) -> list[str]:
+    """How often each label has the highest mean of its group."""
+    sentences = []
     for metric in ('mIoU', 'mAcc'):
-        i = table.metrics.index(metric)
-        best = {}
-        for group in dict.fromkeys(line.group for line in table.lines):
-            lines = [
-                line
-                for line in table.measured
-                if line.group == group and not math.isnan(line.figures[i].mean)
-            ]
-            if len(lines) > 1:
-                best[group] = max(lines, key=lambda line: line.figures[i].mean)
-        labels = [line.label for line in best.values()]
-        counted = ', '.join(
-            f'{label} for {labels.count(label)} of {len(best)}' for label in dict.fromkeys(labels)
-        )
-        if counted:
-            said.append(f'Highest {metric}: {counted} models.')
-    return said
+        groups: dict[str, list[Row]] = {}
+        for row, _ in _ranked(table, metric):
+            groups.setdefault(row.group, []).append(row)
+        best = [rows[0].label for rows in groups.values() if len(rows) > 1]
+        counts = ', '.join(f'{label} for {best.count(label)} of {len(best)}' for label in dict.fromkeys(best))
+        if counts:
+            sentences.append(f'Highest {metric}: {counts} models.')
+    return sentences

@@ -1,161 +1,289 @@
-"""What the runs of a study gave, collected in one JSON file from which every report can be made again.
+"""The results of a project's studies, from which every report can be made again.
 
-``results.json``::
+Inside the program they are the dataclasses of this module; ``results.json`` is read and written here alone::
 
     format      1
-    studies     by name: title, question, columns, marks, rows [{group, label, variant, runs}], provenance
-    variants    by name: base config, what all runs change in it, what this one changes beyond
-    runs        by name: seed, scores {class: [IoU, Acc]}, means, validations, seconds of all its parts, error
+    studies     by name: title, question, columns, marks, rows [{group, label, variant, runs}], settings, provenance
+    variants    by name of the experiment: base config, what all experiments change in it, what this one changes
+    runs        by name: seed, status, scores {class: [IoU, Acc]}, validations, seconds of all its parts, error
 """
 
 import json
 import math
-import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from mmseg.evaluation.metric_names import with_current_names
 from wtaseg.io import read_json, write
-from wtaseg.runs.records import read_run
-from wtaseg.runs.select import read_rows
-
-from .definitions import Study
+from wtaseg.report.summary import Marking, Summary
+from wtaseg.runs.records import DONE, MISSING, ClassScore, RunRecord
+from wtaseg.studies.provenance import Provenance
 
 FORMAT = 1
-# values over 1 % of a class are of interest in the curves; all else of a validation is left out
-KEPT = ('IoU.', 'Acc.', 'defect_')
-
-
-def run_name(variant: str, seed: int) -> str:
-    return f'{variant}-seed{seed}'
-
-
-def collect_run(project: Path, name: str, seed: int, old: dict | None = None) -> dict:
-    """One run as it stands on disk; ``old`` knows how long it took."""
-    path = project / 'exp' / name
-    run = read_run(path, name)
-    found = {'seed': seed, 'scores': {}, 'validations': {}, 'seconds': (old or {}).get('seconds')}
-    state = project / 'job' / name / 'state.json'
-    job = json.loads(state.read_text(encoding='utf-8')) if state.is_file() else {}
-    found['error'] = job.get('error')
-    found['status'] = 'missing' if not job else 'failed' if job.get('error') else 'unfinished'
-    # an error beside metrics: they are there, but of other settings than the last that were asked for
-    if run.finished and job.get('metrics') and not job.get('error'):
-        found['status'] = 'done'
-        found['scores'] = {key: [_finite(s.iou), _finite(s.acc)] for key, s in run.defects.items()}
-        found['checkpoint'] = job.get('checkpoint')
-    classes = set(run.defects)
-    for step, row in run.validations.items():
-        found['validations'][str(step)] = {
-            key: _finite(value)
-            for key, value in row.items()
-            if key.startswith(KEPT) and (not classes or '.' not in key or key.partition('.')[2] in classes)
-        }
-    return found | _speed(path)
-
-
-def _speed(path: Path) -> dict:
-    """Median seconds of an iteration and the GPU's memory at most, in MiB, from the training's logs."""
-    logs = [p for p in path.glob('train/*/vis_data/*.json') if p.stem == p.parents[1].name]
-    rows = [row for log in logs for row in read_rows(log) if 'loss' in row]
-    times = [row['time'] for row in rows if isinstance(row.get('time'), (int, float))]
-    memory = [row['memory'] for row in rows if isinstance(row.get('memory'), (int, float))]
-    return {
-        'iteration_seconds': round(statistics.median(times), 4) if times else None,
-        'memory_mib': max(memory) if memory else None,
-    }
-
-
-def _finite(value) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
-
-
-def describe_study(study: Study, seeds: Sequence[int], provenance: dict, settings: dict) -> dict:
-    """A study as it stands in the JSON file."""
-    return {
-        'title': study.title,
-        'question': study.question,
-        'columns': list(study.columns),
-        'marks': study.marks,
-        'rows': [
-            {
-                'group': row.group,
-                'label': row.label,
-                'variant': row.variant.name,
-                'runs': [run_name(row.variant.name, seed) for seed in seeds],
-            }
-            for row in study.rows
-        ],
-        'settings': settings,
-        'provenance': provenance,
-    }
-
-
-def load(path: Path) -> dict:
-    """The content of a ``results.json``.
-
-    Raises:
-        FileNotFoundError, ValueError: there is none, or of another format.
-    """
-    found = read_json(path)
-    if found.get('format') != FORMAT:
-        raise ValueError(f'{path}: format {found.get("format")!r}, expected {FORMAT}')
-    return found
-
-
-def save(results: dict, path: Path) -> None:
-    write(path, json.dumps(results, indent=1, allow_nan=False))
+# metrics of a validation that results.json keeps
+KEPT = ('IoU.', 'Acc.', 'foreground_')
 
 
 @dataclass(frozen=True)
-class Figure:
-    """Mean and sample standard deviation over the seeds; NaN: not measured, or one seed only."""
+class StudyRun:
+    """One run of an experiment.
 
-    mean: float
-    deviation: float
-    values: tuple[float, ...]
+    Attributes:
+        seed: of its training.
+        status: whether it has results.
+        scores: test results of the foreground classes, in the order of their ids.
+        validations: metrics in percent by iteration; None: not measured.
+        seconds: duration of the job, all its parts together; None: unknown.
+        error: what made it fail.
+        checkpoint: file that was tested.
+        iteration_seconds: median of the training.
+        memory_mib: peak memory of the GPU in the training.
+    """
+
+    seed: int
+    status: str = MISSING
+    scores: dict[str, ClassScore] = field(default_factory=dict)
+    validations: dict[int, dict[str, float | None]] = field(default_factory=dict)
+    seconds: float | None = None
+    error: str | None = None
+    checkpoint: str | None = None
+    iteration_seconds: float | None = None
+    memory_mib: float | None = None
+
+    @classmethod
+    def of(cls, record: RunRecord, seed: int, seconds: float | None = None) -> 'StudyRun':
+        """What a run has on disk; ``seconds`` is its duration where the record does not know it."""
+        done = record.status == DONE
+        return cls(
+            seed=seed,
+            status=record.status,
+            # scores beside an error are those of other settings than the ones that were asked for
+            scores=dict(record.foreground) if done else {},
+            validations={
+                step: _kept(metrics, record.spec.foreground) for step, metrics in record.validations.items()
+            },
+            seconds=seconds if record.seconds is None else record.seconds,
+            error=record.error,
+            checkpoint=record.checkpoint if done else None,
+            iteration_seconds=record.iteration_seconds,
+            memory_mib=record.memory_mib,
+        )
+
+    def metrics(self, classes: Sequence[str]) -> list[float]:
+        """IoU and accuracy of each class, then their means over the classes that the test set has; NaN: none."""
+        pairs = [self.scores.get(name, ClassScore(math.nan, math.nan)) for name in classes]
+        means = [Summary.of(getattr(pair, kind) for pair in pairs).mean for kind in ('iou', 'acc')]
+        return [*(value for pair in pairs for value in (pair.iou, pair.acc)), *means]
+
+    def to_json(self) -> dict:
+        """As JSON's types; NaN is None."""
+        scores = {name: [_finite(score.iou), _finite(score.acc)] for name, score in self.scores.items()}
+        validations = {str(step): values for step, values in self.validations.items()}
+        return asdict(self) | {'scores': scores, 'validations': validations}
+
+    @classmethod
+    def from_json(cls, content: dict) -> 'StudyRun':
+        """The inverse of :meth:`to_json`."""
+        scores = {
+            name: ClassScore(*(math.nan if value is None else value for value in pair))
+            for name, pair in content['scores'].items()
+        }
+        validations = {
+            int(step): with_current_names(metrics) for step, metrics in content['validations'].items()
+        }
+        texts = ('seconds', 'error', 'checkpoint', 'iteration_seconds', 'memory_mib')
+        return cls(
+            seed=content['seed'],
+            status=content['status'],
+            scores=scores,
+            validations=validations,
+            **{name: content.get(name) for name in texts},
+        )
+
+
+@dataclass(frozen=True)
+class ExperimentRecord:
+    """What an experiment was trained with: a base config, and changes to it, a line each.
+
+    Attributes:
+        base: name of the config.
+        shared: what all experiments of the project change in it.
+        changes: what this experiment changes beyond that.
+    """
+
+    base: str
+    shared: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RowRecord:
+    """A line of the table, with the names of its experiment and of its runs."""
+
+    group: str
+    label: str
+    experiment: str
+    runs: tuple[str, ...]
 
     @property
-    def count(self) -> int:
-        return len(self.values)
+    def title(self) -> str:
+        """Group and label."""
+        return ' · '.join(filter(None, (self.group, self.label)))
 
 
-def figure(values: Sequence[float | None]) -> Figure:
-    """Mean and sample standard deviation of what was measured."""
-    values = tuple(value for value in values if value is not None and not math.isnan(value))
-    mean = statistics.fmean(values) if values else math.nan
-    return Figure(mean, statistics.stdev(values) if len(values) > 1 else math.nan, values)
+@dataclass(frozen=True)
+class StudySettings:
+    """How the runs of a study were started."""
+
+    project: str = 'PROJECT'
+    smoke: bool = False
+    iters: int | None = None
+    cfg_options: tuple[str, ...] = ()
 
 
-def run_metrics(run: dict, classes: Sequence[str]) -> list[float | None]:
-    """IoU and accuracy of each class, then their means over the classes that the test set has."""
-    pairs = [run['scores'].get(name, [None, None]) for name in classes]
-    means = [_mean([pair[i] for pair in pairs]) for i in (0, 1)]
-    return [*(value for pair in pairs for value in pair), *means]
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study as it was run."""
+
+    title: str
+    question: str
+    columns: tuple[str, str]
+    marking: Marking
+    rows: tuple[RowRecord, ...]
+    settings: StudySettings
+    provenance: Provenance
+
+    @property
+    def run_names(self) -> list[str]:
+        """Every run of the study once."""
+        return list(dict.fromkeys(name for row in self.rows for name in row.runs))
+
+    @property
+    def seeds(self) -> int:
+        """Runs of a row."""
+        return max((len(row.runs) for row in self.rows), default=0)
+
+    def to_json(self) -> dict:
+        """As JSON's types."""
+        content = asdict(self)
+        content['marks'] = content.pop('marking')
+        for row in content['rows']:
+            row['variant'] = row.pop('experiment')
+        return content
+
+    @classmethod
+    def from_json(cls, content: dict) -> 'StudyRecord':
+        """The inverse of :meth:`to_json`."""
+        rows = [
+            RowRecord(row['group'], row['label'], row['variant'], tuple(row['runs']))
+            for row in content['rows']
+        ]
+        settings = dict(content['settings'])
+        settings['cfg_options'] = tuple(settings.get('cfg_options') or ())
+        return cls(
+            title=content['title'],
+            question=content['question'],
+            columns=tuple(content['columns']),
+            marking=Marking(content['marks']),
+            rows=tuple(rows),
+            settings=StudySettings(**settings),
+            provenance=Provenance.from_json(content['provenance']),
+        )
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    values = [value for value in values if value is not None]
-    return sum(values) / len(values) if values else None
+@dataclass
+class StudyResults:
+    """All studies of a project, the experiments they compare and the runs of these."""
+
+    studies: dict[str, StudyRecord] = field(default_factory=dict)
+    experiments: dict[str, ExperimentRecord] = field(default_factory=dict)
+    runs: dict[str, StudyRun] = field(default_factory=dict)
+
+    def done_runs(self, row: RowRecord) -> list[StudyRun]:
+        """The runs of a row that have test results."""
+        runs = [self.runs.get(name) for name in row.runs]
+        return [run for run in runs if run and run.status == DONE]
+
+    def classes(self, study: StudyRecord) -> tuple[str, ...]:
+        """Names of the foreground classes that any run of the study was tested on."""
+        runs = [run for row in study.rows for run in self.done_runs(row)]
+        return tuple(dict.fromkeys(name for run in runs for name in run.scores))
+
+    def curve(self, row: RowRecord, key: str) -> dict[int, Summary]:
+        """A metric of the validations, ``'IoU.broken'``, over the seeds that have it, by iteration."""
+        values: dict[int, list[float]] = {}
+        for run in (self.runs[name] for name in row.runs if name in self.runs):
+            for step, metrics in run.validations.items():
+                if metrics.get(key) is not None:
+                    values.setdefault(step, []).append(metrics[key])
+        return {step: Summary.of(values[step]) for step in sorted(values)}
+
+    def unfinished(self, names: Iterable[str]) -> list[str]:
+        """Those of these runs that have no results."""
+        return [name for name in names if self.runs[name].status != DONE]
+
+    def to_json(self) -> dict:
+        """As JSON's types."""
+        return {
+            'format': FORMAT,
+            'studies': {name: study.to_json() for name, study in self.studies.items()},
+            'variants': {name: asdict(record) for name, record in self.experiments.items()},
+            'runs': {name: run.to_json() for name, run in self.runs.items()},
+        }
+
+    @classmethod
+    def from_json(cls, content: dict) -> 'StudyResults':
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            ValueError: another format, or an unknown status or marking.
+            KeyError, TypeError: a field is missing, or of a wrong type.
+        """
+        if (number := content.get('format')) != FORMAT:
+            raise ValueError(f'format {number!r}, expected {FORMAT}')
+        experiments = {
+            name: ExperimentRecord(record['base'], tuple(record['shared']), tuple(record['changes']))
+            for name, record in content['variants'].items()
+        }
+        return cls(
+            studies={name: StudyRecord.from_json(study) for name, study in content['studies'].items()},
+            experiments=experiments,
+            runs={name: StudyRun.from_json(run) for name, run in content['runs'].items()},
+        )
 
 
-def done_runs(results: dict, row: dict) -> list[dict]:
-    """The runs of a row that have test results."""
-    found = [results['runs'].get(name) for name in row['runs']]
-    return [run for run in found if run and run['status'] == 'done']
+def load(path: Path) -> StudyResults:
+    """Read a ``results.json``.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is no JSON, of another format, or lacks a field.
+    """
+    content = read_json(path)
+    try:
+        return StudyResults.from_json(content)
+    except KeyError as error:
+        raise ValueError(
+            f'{path}: the field {error} is missing; expected the results.json of a study'
+        ) from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f'{path}: {error}; expected the results.json of a study') from None
 
 
-def defect_classes(results: dict, study: dict) -> list[str]:
-    """Names of the defect classes that any run of the study was tested on."""
-    runs = [run for row in study['rows'] for run in done_runs(results, row)]
-    return list(dict.fromkeys(name for run in runs for name in run['scores']))
+def save(results: StudyResults, path: Path) -> None:
+    """Write a ``results.json``, atomically."""
+    write(path, json.dumps(results.to_json(), indent=1, allow_nan=False))
 
 
-def mean_validations(results: dict, row: dict, key: str) -> dict[int, Figure]:
-    """A validated metric over the iterations, over the seeds that have it."""
-    values: dict[int, list] = {}
-    for name in row['runs']:
-        for step, record in results['runs'].get(name, {}).get('validations', {}).items():
-            if record.get(key) is not None:
-                values.setdefault(int(step), []).append(record[key])
-    return {step: figure(values[step]) for step in sorted(values)}
+def _kept(metrics: dict[str, float], classes: Sequence[str]) -> dict[str, float | None]:
+    """The metrics of the foreground classes and their means; of all classes where they are not known yet."""
+    return {
+        key: _finite(value)
+        for key, value in with_current_names(metrics).items()
+        if key.startswith(KEPT) and (not classes or '.' not in key or key.partition('.')[2] in classes)
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None

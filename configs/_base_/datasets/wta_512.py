@@ -15,7 +15,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=crop_size, keep_ratio=True),
-    # After Resize: the label map stays at its own size, which the prediction is scaled back to.
+    # After Resize, so that the label map keeps its size; the prediction is scaled back to it.
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs'),
 ]

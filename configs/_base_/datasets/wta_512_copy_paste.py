@@ -1,4 +1,4 @@
-# wta_512 with copy-paste: defects of other training images are pasted into half of the images.
+# wta_512 with copy-paste: half of the training images get defects of others pasted into them.
 _base_ = './wta_512.py'
 
 train_dataloader = dict(

@@ -1,5 +1,5 @@
-# wta_512 with rare-class sampling: half of the images are drawn by the classes they hold, and cropped
-# around them.
+# wta_512 with rare-class sampling: half of the training images are drawn by class, rare classes more often,
+# and cropped around a pixel of that class.
 _base_ = './wta_512.py'
 
 train_pipeline = [

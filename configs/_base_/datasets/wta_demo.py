@@ -1,6 +1,6 @@
-"""The dataset that ``make demo`` renders, so that two CPU cores learn from it in minutes.
+"""The dataset that ``make demo`` renders, with a pipeline that trains in minutes on two CPU cores.
 
-Small crops around defects, and everything enlarged: single speckles are smaller than one of Fast-SCNN's output cells.
+Small crops around defects of enlarged images: a single speckle is smaller than one of Fast-SCNN's output cells.
 """
 
 _base_ = './wta_512.py'

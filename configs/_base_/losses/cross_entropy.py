@@ -1,3 +1,3 @@
-"""Plain cross entropy, the reference that every remedy for class imbalance is measured against."""
+"""Plain cross entropy, the baseline for losses against class imbalance."""
 
 cross_entropy_loss = dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)

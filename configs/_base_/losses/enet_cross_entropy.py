@@ -1,6 +1,6 @@
 """Cross entropy with ENet's class weights 1 / ln(1.02 + f), f the share of the class in the training labels.
 
-The weights are counted by a hook: ``custom_hooks = [dict(type='ClassWeightHook')]``.
+A hook computes the weights: ``custom_hooks = [dict(type='ClassWeightHook')]``.
 """
 
 enet_cross_entropy_loss = dict(

@@ -1,6 +1,8 @@
-"""Sum of the final method's focal loss and the Tversky loss."""
+"""Sum of the published method's focal loss and the Tversky loss.
 
-focal_and_tversky_loss = [
-    dict(type='FocalLoss', use_sigmoid=False, gamma=2.0, alpha=[0.1, 0.3, 0.6], loss_weight=1.0),
-    dict(type='TverskyLoss', alpha=0.3, beta=0.7, loss_weight=1.0),
-]
+On top of a model that has the focal loss already: ``with_loss(_base_.model, [_base_.focal_loss, _base_.tversky_loss])``.
+"""
+
+_base_ = ['./focal.py', './tversky.py']
+
+focal_and_tversky_loss = [_base_.focal_loss, _base_.tversky_loss]

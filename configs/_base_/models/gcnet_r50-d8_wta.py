@@ -2,6 +2,8 @@
 
 _base_ = ['./gcnet_r50-d8.py', '../losses/focal.py']
 
+model_name = 'GCNet'
+
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
     decode_head=dict(num_classes=3, loss_decode=_base_.focal_loss),

@@ -2,6 +2,8 @@
 
 _base_ = ['./lraspp_m-v3-d8.py', '../losses/focal.py']
 
+model_name = 'MobileNetV3'
+
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
     pretrained='open-mmlab://contrib/mobilenet_v3_large',

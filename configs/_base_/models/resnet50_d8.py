@@ -1,4 +1,4 @@
-"""What the eight systems on a ResNet-50 of output stride 8 share: backbone and auxiliary head."""
+"""Backbone and auxiliary head of the eight models on a ResNet-50 with output stride 8."""
 
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 data_preprocessor = dict(

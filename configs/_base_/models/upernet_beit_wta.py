@@ -1,10 +1,12 @@
 """UPerNet on BEiT-B for the three WTA classes, FocalLoss on every head.
 
 ``tools/model_converters/beit2mmseg.py`` makes the checkpoint from BEiT's released file of the same name.
-Its relative positions need images of 512 x 512: others are padded to multiples and tested window by window.
+Its relative positions need images of 512 x 512; others are padded to multiples of that and tested with a sliding window.
 """
 
 _base_ = ['./upernet_beit.py', '../losses/focal.py']
+
+model_name = 'BEiT'
 
 model = dict(
     data_preprocessor=dict(size=(512, 512), test_cfg=dict(size_divisor=512)),

@@ -6,6 +6,8 @@ deit_base_patch16_224-b5f2ef4d.pth.
 
 _base_ = ['./upernet_vit-b16_ln_mln.py', '../losses/focal.py']
 
+model_name = 'ViT'
+
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
     pretrained='pretrain/deit_base_patch16_224-b5f2ef4d.pth',

@@ -1,4 +1,4 @@
-# 40,000 iterations; the rate warms up over the first 1,000 and falls to a tenth over all 40,000.
+# 40,000 iterations; the learning rate warms up over the first 1,000 and decays to a tenth at the last.
 optimizer = dict(type='AdamW', lr=0.001, betas=(0.9, 0.999), weight_decay=0.05)
 optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer, clip_grad=None)
 param_scheduler = [

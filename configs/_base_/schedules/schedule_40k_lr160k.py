@@ -1,4 +1,4 @@
-# 40,000 iterations of a rate that would reach its end after 160,000: it ends at 0.8e-3.
+# 40,000 iterations of a learning rate schedule that is 160,000 long: training ends at a rate of 0.8e-3.
 _base_ = './schedule_40k.py'
 
 param_scheduler = [

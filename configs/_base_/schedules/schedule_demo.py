@@ -1,4 +1,4 @@
-"""1000 iterations: schedule_40k.py, everything in proportion."""
+"""1000 iterations: schedule_40k.py, scaled."""
 
 _base_ = './schedule_40k.py'
 

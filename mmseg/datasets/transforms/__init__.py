@@ -1,4 +1,4 @@
-"""What a pipeline is made of: this package's transforms, and mmcv's under the same roof."""
+"""Transforms of pipelines: this package's, and those of mmcv that it re-exports."""
 
 from mmcv.transforms import (
     CenterCrop,

@@ -1,5 +1,5 @@
 # ruff: noqa: NPY002 - numpy's global state is what a worker seeds and a resumed run restores
-"""Transforms of the albumentations package, which is imported only where a config names ``Albu``."""
+"""Transforms of the albumentations package, which is imported only if a config uses ``Albu``."""
 
 import numpy as np
 from mmcv.transforms.base import BaseTransform
@@ -11,8 +11,8 @@ from mmseg.registry import TRANSFORMS
 class Albu(BaseTransform):
     """Run albumentations' transforms on the image and its maps.
 
-    Newer versions of that package draw from a generator of their own; it is seeded from numpy's global
-    state at each call, so that runs stay reproducible.
+    Newer versions of that package have their own random generator; it is seeded from numpy's global state at
+    each call, so that runs are reproducible.
 
     Args:
         transforms: Configs, ``dict(type='HorizontalFlip', p=0.5)``; nested ones as
@@ -61,11 +61,11 @@ class Albu(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Change the keys of ``keymap`` that the results hold."""
-        left_out = [key for key in results.get('seg_fields', []) if key not in self.keymap]
-        if left_out:
+        unmapped = [key for key in results.get('seg_fields', []) if key not in self.keymap]
+        if unmapped:
             raise ValueError(
-                f'Albu would leave {left_out} behind: name them in keymap, for example '
-                f'{dict(self.keymap, **{key: key for key in left_out})}.'
+                f'Albu would not change {unmapped}: add them to keymap, for example '
+                f'{dict(self.keymap, **{key: key for key in unmapped})}.'
             )
         if hasattr(self.aug, 'set_random_seed'):
             self.aug.set_random_seed(np.random.randint(2**31))

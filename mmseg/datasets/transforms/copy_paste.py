@@ -1,5 +1,5 @@
 # ruff: noqa: NPY002 - numpy's global state is what a worker seeds and a resumed run restores
-"""Copy-paste of labelled defects, the baseline that any generated training image has to beat."""
+"""Copy-paste of labelled defects, the baseline for generated training images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,12 @@ from mmcv.transforms.base import BaseTransform
 
 from mmseg.registry import TRANSFORMS
 
-#: Pixels around a component that are compared with its new place, and copied along in part.
+from ..label_counts import class_counts
+
+#: Width of the surroundings of a component, which are compared with its new position and partly copied.
 _MARGIN = 4
-#: Places tried for a component before it is given up.
-_PLACES = 10
+#: Positions tried for a component before it is skipped.
+_POSITIONS = 10
 
 
 @dataclass
@@ -29,21 +31,21 @@ class _Patch:
 class CopyPasteDefects(BaseTransform):
     """Paste connected components of the defect classes of other training images into this one.
 
-    After Ghiasi et al. 2021 (Simple Copy-Paste), with components in place of instances. A component is
-    flipped, scaled, put where only class 0 lies and where the surface is about as bright as its old
-    surroundings, shifted by what difference remains, and blended over a soft edge. Labels are set exactly
-    where the component's own pixels come to lie. Use it in ``MultiImageMixDataset`` after loading.
+    After Ghiasi et al. 2021 (Simple Copy-Paste), with components instead of instances. A component is
+    flipped, scaled, and pasted where all pixels are of class 0 and about as bright as its old surroundings; its
+    brightness is shifted by the remaining difference, and its edge is blended. Labels are set exactly at the
+    component's pixels. Use it in ``MultiImageMixDataset`` after loading.
 
     Args:
-        prob: Share of the images that get something pasted.
-        classes: Ids of the defect classes; each is drawn equally often as long as a source holds it.
+        prob: Probability that components are pasted into an image.
+        classes: Ids of the defect classes; each is drawn equally often if a source contains it.
         max_components: Between one and this many components are pasted.
-        num_sources: Images that the components are taken from.
+        num_sources: Number of images that components are taken from.
         scale_range: Bounds of the random scale of a component.
         max_difference: Largest difference of mean brightness, of 255, between old and new surroundings.
 
     Raises:
-        ValueError: No image of the dataset holds one of the classes, or an argument is out of range.
+        ValueError: No image of the dataset contains one of the classes, or an argument is out of range.
     """
 
     def __init__(
@@ -72,20 +74,18 @@ class CopyPasteDefects(BaseTransform):
         self._holders: list[np.ndarray] | None = None
 
     def prepare(self, dataset) -> None:
-        """Find the images that hold each class; called once, before workers start."""
-        from ..dataset_wrappers import class_counts
-
+        """Find the images that contain each class; called once, before workers start."""
         counts = class_counts(dataset)
         holders = [np.flatnonzero(counts[:, label]) for label in self.classes]
-        self._holders = [found for found in holders if len(found)]
+        self._holders = [images for images in holders if len(images)]
         if not self._holders:
             raise ValueError(
-                f'CopyPasteDefects: no image of the dataset holds one of the classes {self.classes}. '
+                f'CopyPasteDefects: no image of the dataset contains one of the classes {self.classes}. '
                 'Correct classes, or leave the transform out.'
             )
 
     def get_indices(self, dataset) -> list[int]:
-        """Draw the source images, none where nothing is to be pasted."""
+        """Draw the source images; none if nothing is pasted."""
         if self._holders is None:
             self.prepare(dataset)
         if np.random.random() >= self.prob:
@@ -96,7 +96,7 @@ class CopyPasteDefects(BaseTransform):
         ]
 
     def transform(self, results: dict) -> dict:
-        """Change ``img`` and ``gt_seg_map`` in place; the other maps must be made later in the pipeline."""
+        """Change ``img`` and ``gt_seg_map``; other maps must be generated later in the pipeline."""
         sources = results.get('mix_results', [])
         if not sources:
             return results
@@ -116,11 +116,11 @@ class CopyPasteDefects(BaseTransform):
             return None
         label = present[np.random.randint(len(present))]
         count, components, stats, _ = cv2.connectedComponentsWithStats((labels == label).astype(np.uint8))
-        chosen = np.random.randint(1, count)
-        left, top, width, height = stats[chosen, :4]
+        component = np.random.randint(1, count)
+        left, top, width, height = stats[component, :4]
         rows = slice(max(top - _MARGIN, 0), top + height + _MARGIN)
         columns = slice(max(left - _MARGIN, 0), left + width + _MARGIN)
-        patch, mask = img[rows, columns], (components[rows, columns] == chosen).astype(np.uint8)
+        patch, mask = img[rows, columns], (components[rows, columns] == component).astype(np.uint8)
 
         flip = np.random.randint(4)
         if flip < 3:
@@ -129,7 +129,7 @@ class CopyPasteDefects(BaseTransform):
         size = tuple(max(1, round(side * scale)) for side in mask.shape[::-1])
         patch = cv2.resize(patch, size, interpolation=cv2.INTER_LINEAR)
         mask = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST).astype(bool)
-        # A thin line can vanish when it is made smaller.
+        # a thin line can vanish when it is scaled down
         return _Patch(patch, mask, label) if mask.any() else None
 
     def __repr__(self) -> str:
@@ -141,15 +141,15 @@ class CopyPasteDefects(BaseTransform):
 
 
 def _paste(patch: _Patch, img: np.ndarray, labels: np.ndarray, max_difference: float) -> bool:
-    """Blend the patch into a random fitting place; False where none was found."""
+    """Blend the patch into a random suitable position; False if there is none."""
     height, width = patch.mask.shape
     if height > img.shape[0] or width > img.shape[1]:
         return False
     around = ~cv2.dilate(patch.mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-    if not around.any():  # the component fills its box, as one that was cut at all borders does
+    if not around.any():  # the component fills its box, for example one that touches all image borders
         around = ~patch.mask if not patch.mask.all() else patch.mask
     old = patch.img[around].mean(0)
-    for _ in range(_PLACES):
+    for _ in range(_POSITIONS):
         top = np.random.randint(0, img.shape[0] - height + 1)
         left = np.random.randint(0, img.shape[1] - width + 1)
         window = slice(top, top + height), slice(left, left + width)

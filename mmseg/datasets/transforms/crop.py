@@ -1,5 +1,5 @@
 # ruff: noqa: NPY002 - numpy's global state is what a worker seeds and a resumed run restores
-"""Cutting a window out of an image and its maps, or out of its content."""
+"""Crop a random window of an image and its maps."""
 
 from collections.abc import Sequence
 
@@ -10,18 +10,18 @@ from mmcv.transforms.utils import cache_randomness
 
 from mmseg.registry import TRANSFORMS
 
-#: How many windows are examined for ``cat_max_ratio`` before the next one is taken as it is.
+#: Number of windows that are checked for ``cat_max_ratio`` before the next one is taken unchecked.
 MAX_TRIES = 10
 _GUESS_STRIDE = 16
 
 
 @TRANSFORMS.register_module()
 class RandomCrop(BaseTransform):
-    """Cut a random window out of ``img`` and every map in ``seg_fields``.
+    """Crop a random window of ``img`` and of every map in ``seg_fields``.
 
-    With ``cat_max_ratio`` < 1 a window is drawn anew, up to 10 times, while one class covers that share
-    of its pixels that are not ignored (or there is only one class); the last draw is taken unseen. An
-    image smaller than the window stays as it is on that side.
+    With ``cat_max_ratio`` < 1 another window is drawn, up to 10 times, while one class covers that share of the
+    pixels that are not ignored (or there is only one class); the last one is taken unchecked. A side of the
+    image that is smaller than the window is not cropped.
 
     Args:
         crop_size: (height, width), or one number for both.
@@ -47,9 +47,9 @@ class RandomCrop(BaseTransform):
         box = self._draw(img)
         if self.cat_max_ratio < 1.0:
             labels = results['gt_seg_map']
-            hopeless = self._is_dominated_everywhere(labels)
+            always = self._is_dominated_everywhere(labels)
             for _ in range(MAX_TRIES):
-                if not hopeless and not self._is_dominated(self.crop(labels, box)):
+                if not always and not self._is_dominated(self.crop(labels, box)):
                     break
                 box = self._draw(img)
         return box
@@ -62,20 +62,20 @@ class RandomCrop(BaseTransform):
         return top, top + self.crop_size[0], left, left + self.crop_size[1]
 
     def _is_dominated_everywhere(self, labels: np.ndarray) -> bool:
-        """Whether no window can pass, because one class leaves too few pixels to all others.
+        """Whether one class dominates every possible window, because all others have too few pixels.
 
-        Histograms of eleven windows would be the dearest step of a pipeline. Where background is nearly
-        everything, one count of the whole map settles them all. False means: look at each window.
+        Histograms of eleven windows would be the most expensive step of a pipeline. Where the background covers
+        nearly everything, one count of the whole map replaces them. False means that each window is checked.
         """
         if labels.dtype != np.uint8:
             return False
-        # Every 16th row and column are enough to guess the most frequent label; the count is exact.
+        # every 16th row and column suffice to guess the most frequent label; the count is exact
         guess = int(np.bincount(labels[::_GUESS_STRIDE, ::_GUESS_STRIDE].ravel()).argmax())
         if guess == self.ignore_index:
             return False
         others = labels.size - np.count_nonzero(labels == guess)
         window = min(labels.shape[0], self.crop_size[0]) * min(labels.shape[1], self.crop_size[1])
-        # A window holds at most all of the others. If they are ignored ones the class's share only grows.
+        # A window contains at most all of the others. Where they are ignored, the share of the class is larger.
         return window - others >= self.cat_max_ratio * window
 
     def _is_dominated(self, labels: np.ndarray) -> bool:
@@ -113,18 +113,18 @@ class RandomCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RareClassCrop(RandomCrop):
-    """A ``RandomCrop`` that places its window around a pixel of a rare class.
+    """A ``RandomCrop`` whose window contains a pixel of a rare class.
 
     The class is ``results['rare_class']`` where ``RareClassDataset`` has drawn one. Without that key, one of
-    the ``classes`` present in the label map is drawn with probability ``prob``. The window is uniform among
-    those that hold a random pixel of the class; otherwise, it is ``RandomCrop``'s.
+    the ``classes`` in the label map is drawn with probability ``prob``. The window is uniform among those that
+    contain a random pixel of the class; without a class it is ``RandomCrop``'s.
 
     Args:
         crop_size: (height, width), or one number for both.
-        cat_max_ratio: As in ``RandomCrop``, for the windows that are not placed.
+        cat_max_ratio: As in ``RandomCrop``, for windows without a class.
         ignore_index: Label that does not count.
-        classes: Ids to choose from; None is every class but 0.
-        prob: Share of the windows placed so where no dataset has drawn a class.
+        classes: Ids to draw from; None: every class but 0.
+        prob: Probability that a class is drawn if no dataset has drawn one.
     """
 
     def __init__(
@@ -147,25 +147,25 @@ class RareClassCrop(RandomCrop):
         labels = results['gt_seg_map']
         rare = results['rare_class'] if 'rare_class' in results else self._draw_class(labels)
         rows, columns = np.nonzero(labels == rare) if rare is not None else ((), ())
-        if not len(rows):  # none drawn, or lost when the image was made smaller
+        if not len(rows):  # no class drawn, or lost when the image was scaled down
             return super().crop_bbox(results)
         pixel = np.random.randint(len(rows))
-        top = self._place(rows[pixel], labels.shape[0], self.crop_size[0])
-        left = self._place(columns[pixel], labels.shape[1], self.crop_size[1])
+        top = self._start(rows[pixel], labels.shape[0], self.crop_size[0])
+        left = self._start(columns[pixel], labels.shape[1], self.crop_size[1])
         return top, top + self.crop_size[0], left, left + self.crop_size[1]
 
     def _draw_class(self, labels: np.ndarray) -> int | None:
         if np.random.random() >= self.prob:
             return None
         present = [label for label in np.unique(labels).tolist() if label != self.ignore_index]
-        wanted = [
+        candidates = [
             label for label in present if (label != 0 if self.classes is None else label in self.classes)
         ]
-        return wanted[np.random.randint(len(wanted))] if wanted else None
+        return candidates[np.random.randint(len(candidates))] if candidates else None
 
     @staticmethod
-    def _place(position: int, side: int, window: int) -> int:
-        """A random start of a window inside ``side`` that holds ``position``."""
+    def _start(position: int, side: int, window: int) -> int:
+        """A random start of a window inside ``side`` that contains ``position``."""
         first = max(0, position - window + 1)
         last = max(0, min(position, side - window))
         return int(np.random.randint(min(first, last), last + 1))

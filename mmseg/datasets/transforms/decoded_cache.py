@@ -1,4 +1,4 @@
-"""Keep decoded files in memory, since training reads each of them dozens of times."""
+"""Keep decoded files in memory, since training reads each of them many times."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +11,13 @@ _MB = 1 << 20
 class DecodedCache:
     """Decoded arrays by file, up to a bound, for one process.
 
-    A file is kept at its second reading: a single pass over a dataset, as in testing, keeps nothing. A
-    full cache takes no more, instead of evicting: under random or cyclic reading every eviction would
-    throw away what is as likely to be read next. A file that changes on disk is decoded anew. Copies
-    start empty, so that a pipeline stays cheap to copy and to send to a worker.
+    A file is cached when it is read for the second time, so that a single pass over a dataset, as in testing,
+    caches nothing. A full cache adds nothing and evicts nothing: under random or cyclic reading an evicted file
+    would be as likely to be read next as the new one. A file that changes on disk is decoded again. Copies of
+    the cache are empty, so that a pipeline is cheap to copy and to send to a worker.
 
     Args:
-        limit_mb: Bound of the arrays together, in MiB; 0 keeps nothing.
+        limit_mb: Bound of the total size of the arrays, in MiB; 0 caches nothing.
     """
 
     def __init__(self, limit_mb: int) -> None:
@@ -29,24 +29,24 @@ class DecodedCache:
         self._seen: set[str] = set()
 
     def read(self, path: str, decode: Callable[[str], np.ndarray]) -> np.ndarray:
-        """``decode(path)``, from memory where it is known; the array belongs to the caller."""
+        """``decode(path)``, from memory where it is cached; the caller may modify the array."""
         if not self.limit_mb:
             return decode(path)
         try:
             stat = Path(path).stat()
-        except OSError:  # not a local file: the decoder knows what to do or to say
+        except OSError:  # not a local file; the decoder reads it or raises
             return decode(path)
         version = stat.st_mtime_ns, stat.st_size
-        known = self._arrays.get(path)
-        if known is not None and known[0] == version:
-            return known[1].copy()
+        cached = self._arrays.get(path)
+        if cached is not None and cached[0] == version:
+            return cached[1].copy()
         array = decode(path)
         if path in self._seen:
-            self._keep(path, version, array)
+            self._store(path, version, array)
         self._seen.add(path)
         return array
 
-    def _keep(self, path: str, version: tuple[int, int], array: np.ndarray) -> None:
+    def _store(self, path: str, version: tuple[int, int], array: np.ndarray) -> None:
         old = self._arrays.pop(path, None)
         if old is not None:
             self.nbytes -= old[1].nbytes

@@ -1,4 +1,4 @@
-"""Class boundaries as a further map."""
+"""Edge maps from label maps."""
 
 import cv2
 import numpy as np
@@ -11,11 +11,11 @@ from mmseg.registry import TRANSFORMS
 class GenerateEdge(BaseTransform):
     """Mark class boundaries of ``gt_seg_map`` in ``gt_edge_map`` (H, W), 1 on an edge and 0 elsewhere.
 
-    Neighbours in eight directions are compared; pixels next to an ignored one are no edge.
+    Neighbours in eight directions are compared; a pixel next to an ignored one is not marked for it.
 
     Args:
-        edge_width: Width of the marks in pixels.
-        ignore_index: Label that makes no boundary.
+        edge_width: Width of the edges in pixels.
+        ignore_index: Label without a boundary.
     """
 
     def __init__(self, edge_width: int = 3, ignore_index: int = 255) -> None:
@@ -28,7 +28,7 @@ class GenerateEdge(BaseTransform):
         counted = labels != self.ignore_index
         edge = np.zeros(labels.shape, np.uint8)
         low, high, all_ = slice(None, -1), slice(1, None), slice(None)
-        # (marked pixel, compared neighbour): above, right, below right, below left.
+        # (marked pixel, compared neighbour), one pair for each direction and its opposite
         pairs = (
             ((high, all_), (low, all_)),
             ((all_, low), (all_, high)),

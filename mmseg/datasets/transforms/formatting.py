@@ -1,4 +1,4 @@
-"""From a results dict to what the model takes."""
+"""Pack a results dict into the model's input."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ class PackSegInputs(BaseTransform):
     ``gt_edge_map`` likewise, ``gt_depth_map`` keeps its dtype.
 
     Args:
-        meta_keys: Keys of the results that go to the sample's meta information, where present.
+        meta_keys: Keys of the results that are stored in the sample's meta information, where present.
 
     Raises:
         ValueError: The label map is not (H, W).
@@ -76,7 +76,7 @@ def _channels_first(img: np.ndarray) -> np.ndarray:
     if img.ndim < 3:
         return img[None].copy()
     if img.dtype in (np.uint8, np.float32) and img.shape[2] == 3:
-        # cv2.split de-interleaves with vector instructions, five times as fast as a strided copy.
+        # cv2.split uses vector instructions and is five times as fast as a strided copy
         out = np.empty((3, *img.shape[:2]), img.dtype)
         cv2.split(img, list(out))
         return out

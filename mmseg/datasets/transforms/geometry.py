@@ -1,5 +1,5 @@
 # ruff: noqa: NPY002 - numpy's global state is what a worker seeds and a resumed run restores
-"""Resizing, flipping and rotating an image together with all of its maps (``results['seg_fields']``)."""
+"""Resize, flip and rotate an image together with all of its maps (``results['seg_fields']``)."""
 
 import cv2
 import mmcv
@@ -80,10 +80,10 @@ class ResizeToMultiple(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ResizeShortestEdge(BaseTransform):
-    """Scale, keeping the ratio, so that the shorter side is ``scale`` unless the longer would pass ``max_size``.
+    """Scale, keeping the ratio, so that the shorter side is ``scale`` unless the longer would exceed ``max_size``.
 
     Args:
-        scale: Target of the shorter side; of a tuple the smallest entry counts.
+        scale: Target of the shorter side; of a tuple the smallest entry is used.
         max_size: Bound of the longer side.
     """
 
@@ -130,7 +130,7 @@ class SegRescale(BaseTransform):
 class RandomFlip(mmcv_transforms.RandomFlip):
     """mmcv's ``RandomFlip`` for the image and every map in ``seg_fields``, contiguous afterwards.
 
-    ``swap_seg_labels`` exchanges pairs of ids in flipped label maps (left and right parts).
+    ``swap_seg_labels`` exchanges pairs of ids in flipped label maps, such as left and right parts.
     """
 
     def _flip(self, results: dict) -> None:
@@ -221,7 +221,7 @@ class RandomRotate(BaseTransform):
 class RandomRotFlip(BaseTransform):
     """Rotation by an angle with ``rotate_prob``; otherwise, with ``flip_prob``, quarter turns and a flip.
 
-    Maps are rotated by nearest neighbour; upstream interpolates them, which makes up labels.
+    Maps are rotated with nearest neighbour; upstream interpolates them, which creates wrong labels.
 
     Args:
         rotate_prob: Probability of the rotation about the centre; corners are filled with 0.

@@ -1,10 +1,10 @@
-"""From files or arrays to ``img`` and ``gt_seg_map``.
+"""Load files or arrays into ``img`` and ``gt_seg_map``.
 
-Label maps stay 8-bit from here to ``PackSegInputs``, which makes the int64 tensor: every transform in
-between moves an eighth of the memory.
+Label maps stay 8-bit up to ``PackSegInputs``, which makes the int64 tensor: every transform in between moves an
+eighth of the memory.
 
-Decoding is half of a training pipeline's time, so the loaders of local files keep what they decoded, see
-:class:`.decoded_cache.DecodedCache`. Set ``cache_mb=0`` where memory is scarcer than time.
+Decoding takes half of a training pipeline's time, so the loaders of local files cache decoded files, see
+:class:`.decoded_cache.DecodedCache`. Set ``cache_mb=0`` if memory is short.
 """
 
 import mmcv
@@ -23,11 +23,11 @@ _SHIFT_ZERO = np.concatenate([[255], np.arange(254), [255]]).astype(np.uint8)  #
 
 @TRANSFORMS.register_module()
 class LoadImageFromFile(MMCV_LoadImageFromFile):
-    """mmcv's ``LoadImageFromFile`` that decodes a local file once or twice, not in every epoch.
+    """mmcv's ``LoadImageFromFile``, which decodes a local file once or twice instead of in every epoch.
 
     Args:
-        cache_mb: Bound of the decoded images kept per process, in MiB; the default holds 341 images of
-            512 x 512. Images on other file backends are never kept.
+        cache_mb: Bound of the decoded images cached per process, in MiB; the default is 341 images of
+            512 x 512. Images on other file backends are never cached.
         **kwargs: mmcv's arguments.
 
     Raises:
@@ -56,13 +56,13 @@ class LoadImageFromFile(MMCV_LoadImageFromFile):
         content = fileio.get(path, backend_args=self.backend_args)
         try:
             img = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
-        except Exception as error:  # each backend has its own; which file it was is what matters
+        except Exception as error:  # each decoder has its own type; the message needs the file's name
             raise ValueError(
                 f'image {path!r} cannot be decoded: {error}. Replace or remove the file.'
             ) from error
         if img is None:
             raise ValueError(
-                f'image {path!r} cannot be decoded: the file is damaged or no image. Replace it.'
+                f'image {path!r} cannot be decoded: the file is damaged or not an image. Replace it.'
             )
         return img.astype(np.float32) if self.to_float32 else img
 
@@ -75,10 +75,10 @@ class LoadAnnotations(MMCV_LoadAnnotations):
     ``results['label_map']`` re-numbers them. ``'gt_seg_map'`` is appended to ``results['seg_fields']``.
 
     Args:
-        reduce_zero_label: None takes the dataset's setting; a value must agree with it.
+        reduce_zero_label: None uses the dataset's setting; a value must agree with it.
         backend_args: File backend of mmengine, None for the local disk.
         imdecode_backend: ``'pillow'`` reads the indices of a palette PNG; ``'cv2'`` would read its colours.
-        cache_mb: Bound of the decoded label maps kept per process, in MiB.
+        cache_mb: Bound of the decoded label maps cached per process, in MiB.
 
     Raises:
         FileNotFoundError: The label file is missing.
@@ -116,7 +116,9 @@ class LoadAnnotations(MMCV_LoadAnnotations):
             ) from None
         labels = mmcv.imfrombytes(content, flag='unchanged', backend=self.imdecode_backend)
         if labels is None:
-            raise ValueError(f'label map {path!r} cannot be decoded: the file is damaged or no image.')
+            raise ValueError(
+                f'label map {path!r} cannot be decoded: the file is damaged or not an image. Replace it.'
+            )
         labels = labels.squeeze()
         if labels.ndim != 2:
             raise ValueError(
@@ -141,12 +143,12 @@ class LoadAnnotations(MMCV_LoadAnnotations):
         return self.imdecode_backend != 'pillow'
 
     def _table(self, results: dict) -> np.ndarray | None:
-        """The 256 new ids as one lookup table, None when they are the old ones."""
-        of_dataset = results.get('reduce_zero_label')
-        shift = of_dataset if self.reduce_zero_label is None else self.reduce_zero_label
-        if of_dataset is not None and bool(shift) != bool(of_dataset):
+        """The 256 new ids as one lookup table, None if they equal the old ones."""
+        dataset_setting = results.get('reduce_zero_label')
+        shift = dataset_setting if self.reduce_zero_label is None else self.reduce_zero_label
+        if dataset_setting is not None and bool(shift) != bool(dataset_setting):
             raise ValueError(
-                f'LoadAnnotations has reduce_zero_label={shift}, the dataset {of_dataset}. '
+                f'LoadAnnotations has reduce_zero_label={shift}, the dataset {dataset_setting}. '
                 'Set it in the dataset only.'
             )
         label_map = results.get('label_map')
@@ -166,7 +168,7 @@ class LoadAnnotations(MMCV_LoadAnnotations):
 
 @TRANSFORMS.register_module()
 class LoadImageFromNDArray(MMCV_LoadImageFromFile):
-    """Take an image array (H, W, C) in ``results['img']`` as if it had been loaded from a file."""
+    """Use an image array (H, W, C) in ``results['img']`` as if it had been loaded from a file."""
 
     def transform(self, results: dict) -> dict:
         """Fill ``img_path`` (None), ``img_shape`` and ``ori_shape``."""
@@ -179,9 +181,9 @@ class LoadImageFromNDArray(MMCV_LoadImageFromFile):
 
 @TRANSFORMS.register_module()
 class InferencerLoader(BaseTransform):
-    """Load what an inferencer is given: a path, an array (H, W, C), or a results dict with either.
+    """Load an inferencer's input: a path, an array (H, W, C), or a results dict with either.
 
-    Keyword arguments go to ``LoadImageFromFile`` and ``LoadImageFromNDArray``.
+    Keyword arguments are passed to ``LoadImageFromFile`` and ``LoadImageFromNDArray``.
     """
 
     def __init__(self, **kwargs) -> None:

@@ -1,5 +1,5 @@
 # ruff: noqa: NPY002 - numpy's global state is what a worker seeds and a resumed run restores
-"""Covering parts of an image, or joining several images to one."""
+"""Cover parts of an image, or combine several images to one."""
 
 import mmcv
 import numpy as np
@@ -16,10 +16,10 @@ class RandomCutOut(BaseTransform):
     Args:
         prob: Probability, 0..1.
         n_holes: Number of rectangles, or bounds (min, max) of it.
-        cutout_shape: (width, height) of a rectangle, or a list of them to choose from.
+        cutout_shape: (width, height) of a rectangle, or a list of them to draw from.
         cutout_ratio: The same as shares of the image; one of the two is given.
         fill_in: Colour of the rectangles, in the image's channel order.
-        seg_fill_in: Label of the rectangles, 0..255; None leaves the maps alone.
+        seg_fill_in: Label of the rectangles, 0..255; None does not change the maps.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class RandomCutOut(BaseTransform):
 
     @cache_randomness
     def do_cutout(self) -> bool:
-        """Draw whether to do anything."""
+        """Draw whether to apply the transform."""
         return np.random.rand() < self.prob
 
     @cache_randomness
@@ -93,7 +93,7 @@ class RandomCutOut(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomMosaic(BaseTransform):
-    """Join four images around a random point of a canvas twice as large (YOLOv4, section 3.3).
+    """Combine four images around a random point of a canvas twice as large (YOLOv4, section 3.3).
 
     Needs ``MultiImageMixDataset``, which puts the other three into ``results['mix_results']``.
 
@@ -101,7 +101,7 @@ class RandomMosaic(BaseTransform):
         prob: Probability, 0..1.
         img_scale: (height, width) that each image is fitted into; the canvas is twice that.
         center_ratio_range: Bounds of the point, as multiples of ``img_scale``.
-        pad_val: Fill of the image where no picture lies.
+        pad_val: Fill of the canvas that no image covers.
         seg_pad_val: Fill of the maps there.
     """
 
@@ -120,7 +120,7 @@ class RandomMosaic(BaseTransform):
 
     @cache_randomness
     def do_mosaic(self) -> bool:
-        """Draw whether to do anything."""
+        """Draw whether to apply the transform."""
         return np.random.rand() < self.prob
 
     def get_indices(self, dataset) -> list[int]:
@@ -155,7 +155,7 @@ class RandomMosaic(BaseTransform):
     def _combine(
         self, parts: list[np.ndarray], center: tuple[int, int], fill, interpolation: str
     ) -> np.ndarray:
-        """Lay the parts top left, top right, bottom left, bottom right of ``center``."""
+        """Place the parts top left, top right, bottom left and bottom right of ``center``."""
         height, width = self.img_scale
         canvas = np.full((2 * height, 2 * width, *parts[0].shape[2:]), fill, parts[0].dtype)
         x, y = center
@@ -166,7 +166,7 @@ class RandomMosaic(BaseTransform):
             h, w = part.shape[:2]
             right, below = position % 2 == 1, position >= 2
             left, top = (x if right else x - w), (y if below else y - h)
-            # What of the part lies on the canvas.
+            # the section of the part that lies on the canvas
             x1, y1 = max(left, 0), max(top, 0)
             x2, y2 = min(left + w, 2 * width), min(top + h, 2 * height)
             canvas[y1:y2, x1:x2] = part[y1 - top : y2 - top, x1 - left : x2 - left]

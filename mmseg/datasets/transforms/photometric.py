@@ -1,5 +1,5 @@
 # ruff: noqa: NPY002 - numpy's global state is what a worker seeds and a resumed run restores
-"""Changing the pixel values of an image, never its geometry."""
+"""Change the pixel values of an image, not its geometry."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _IDENTITY = np.arange(256, dtype=np.uint8)
 
 
 def _linear_table(alpha: float = 1, beta: float = 0) -> np.ndarray:
-    """What ``alpha * x + beta``, clipped and truncated, makes of each of the 256 levels."""
+    """``alpha * x + beta``, clipped and truncated, for each of the 256 levels x."""
     return np.clip(_LEVELS * alpha + beta, 0, 255).astype(np.uint8)
 
 
@@ -191,7 +191,7 @@ class CLAHE(BaseTransform):
 
 @TRANSFORMS.register_module()
 class Rerange(BaseTransform):
-    """Stretch the image's values linearly to ``[min_value, max_value]``; a flat image is an error."""
+    """Scale the image's values linearly to ``[min_value, max_value]``; an image of one value is an error."""
 
     def __init__(self, min_value=0, max_value=255) -> None:
         if min_value >= max_value:
@@ -205,9 +205,9 @@ class Rerange(BaseTransform):
         low, high = np.min(img), np.max(img)
         if low == high:
             raise ValueError(
-                f'Rerange: every value of {results.get("img_path")} is {low}; a flat image cannot be stretched.'
+                f'Rerange: every value of {results.get("img_path")} is {low}; an image of one value cannot be scaled. Remove it.'
             )
-        # The cast prevents 8-bit overflow of the difference.
+        # float(), since the difference would overflow 8 bits
         scaled = (img - low) / (float(high) - float(low))
         results['img'] = scaled * (self.max_value - self.min_value) + self.min_value
         return results

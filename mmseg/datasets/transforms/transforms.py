@@ -1,4 +1,4 @@
-"""The transforms under upstream's module path."""
+"""All transforms, under upstream's module path."""
 
 from .albu import Albu
 from .copy_paste import CopyPasteDefects

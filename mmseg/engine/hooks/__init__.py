@@ -3,6 +3,7 @@
 from .check_dataset_hook import DatasetCheckHook
 from .checkpoint_hook import CheckpointHook
 from .class_weight_hook import ClassWeightHook
+from .logger_hook import LoggerHook
 from .runtime_info_hook import NonFiniteLossError, RuntimeInfoHook
 from .visualization_hook import SegVisualizationHook
 
@@ -10,6 +11,7 @@ __all__ = [
     'CheckpointHook',
     'ClassWeightHook',
     'DatasetCheckHook',
+    'LoggerHook',
     'NonFiniteLossError',
     'RuntimeInfoHook',
     'SegVisualizationHook',

@@ -1,4 +1,4 @@
-"""A look at the training files before the first iteration."""
+"""Check the training files before the first iteration."""
 
 import time
 
@@ -10,18 +10,19 @@ from torch.utils.data import Dataset
 
 from mmseg.datasets.check import check_files
 from mmseg.registry import HOOKS
+from mmseg.utils.walk import leaf_datasets
 
 
 @HOOKS.register_module()
 class DatasetCheckHook(Hook):
-    """Refuses to train on files that would fail, or be learned wrongly, later.
+    """Raises an error before training for files that would fail later, or be learned wrongly.
 
-    Sizes, colour modes and completeness of all training files, and the ids of up to ``limit`` label maps.
-    The first process looks; all of them stop when something is wrong. Data sets that do not lie on the
-    local disk, and those that are no ``BaseSegDataset``, are left out.
+    Checked are sizes, colour modes and completeness of all training files, and the ids of up to ``limit``
+    label maps. The first process checks; all of them stop when something is wrong. Datasets that are not on
+    the local disk, or are no ``BaseSegDataset``, are skipped.
 
     Args:
-        limit: Label maps whose ids are looked at (about 2 ms each for 512 x 512), None: all.
+        limit: Label maps whose ids are checked (about 2 ms each for 512 x 512), None: all.
     """
 
     priority = 'HIGH'
@@ -34,27 +35,29 @@ class DatasetCheckHook(Hook):
         self.limit = limit
 
     def before_train(self, runner: Runner) -> None:
-        """Looks at the files.
+        """Check the files.
 
         Raises:
-            ValueError: A file is not fit for training, or labels have more classes than the model.
+            ValueError: A file can't be trained on, or the dataset has more classes than the model.
         """
         outcome: list = [None]
         if is_main_process():
             start = time.perf_counter()
             try:
-                looked = sum(self._check(part, runner) for part in parts_of(runner.train_dataloader.dataset))
+                checked = sum(
+                    self._check(part, runner) for part in leaf_datasets(runner.train_dataloader.dataset)
+                )
                 seconds = time.perf_counter() - start
-                runner.logger.info(f'looked at {looked} training images and their labels in {seconds:.1f} s')
+                runner.logger.info(f'checked {checked} training images and their labels in {seconds:.1f} s')
             except ValueError as error:
                 outcome = [str(error)]
-        # Told to all: a process that stopped alone would leave the others waiting for it.
+        # Broadcast: if one process stopped alone, the others would wait for it forever.
         broadcast_object_list(outcome)
         if outcome[0] is not None:
             raise ValueError(outcome[0])
 
     def _check(self, dataset: Dataset, runner: Runner) -> int:
-        """Number of images looked at."""
+        """Check one dataset; returns the number of images."""
         if not hasattr(dataset, 'get_data_info') or getattr(dataset, 'backend_args', None):
             return 0
         items = [dataset.get_data_info(index) for index in range(len(dataset))]
@@ -72,25 +75,18 @@ class DatasetCheckHook(Hook):
         return len(pairs)
 
 
-def parts_of(dataset: Dataset) -> list[Dataset]:
-    """The data sets inside wrappers that concatenate or repeat, each once."""
-    if hasattr(dataset, 'datasets'):
-        return [part for inner in dataset.datasets for part in parts_of(inner)]
-    return parts_of(dataset.dataset) if hasattr(dataset, 'dataset') else [dataset]
-
-
 def _ids_in_files(dataset: Dataset, runner: Runner) -> int | None:
-    """How many class ids the label files may hold; None if neither data set nor model tells."""
+    """How many class ids the label files may hold; None if neither dataset nor model defines it."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    of_model = getattr(model, 'num_classes', None)
+    model_classes = getattr(model, 'num_classes', None)
     classes = getattr(dataset, 'metainfo', {}).get('classes')
-    if classes and of_model and len(classes) > of_model:
+    if classes and model_classes and len(classes) > model_classes:
         raise ValueError(
-            f'the training set has {len(classes)} classes {tuple(classes)}, the model num_classes={of_model}; '
+            f'the training set has {len(classes)} classes {tuple(classes)}, the model num_classes={model_classes}; '
             f'set num_classes={len(classes)} in decode_head and auxiliary_head'
         )
     # The files hold the ids from before label_map re-numbers them.
     label_map = getattr(dataset, 'label_map', None)
     if label_map:
         return max(label_map) + 1
-    return len(classes) if classes else of_model
+    return len(classes) if classes else model_classes

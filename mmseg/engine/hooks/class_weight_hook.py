@@ -13,11 +13,12 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
+from mmseg.datasets.label_counts import class_counts
 from mmseg.models.losses import ClassWeightedLoss, enet_class_weight
-from mmseg.models.losses.utils import ENET
+from mmseg.models.losses.class_weight import ENET
 from mmseg.registry import HOOKS
-
-from .check_dataset_hook import parts_of
+from mmseg.utils.files import write_atomically
+from mmseg.utils.walk import leaf_datasets
 
 CACHE_NAME = 'class_frequencies.json'
 
@@ -26,9 +27,9 @@ CACHE_NAME = 'class_frequencies.json'
 class ClassWeightHook(Hook):
     """Gives every loss with ``class_weight='enet'`` its weights before training begins.
 
-    The labels of the training set are counted once, as the data set reads them and before any
-    augmentation; the counts lie in ``class_frequencies.json`` in the work folder and are used again while
-    names, sizes and times of the label files and the way they are read stay the same.
+    The labels of the training set are counted once, as the dataset reads them and before any
+    augmentation. The counts are written to ``class_frequencies.json`` in the work folder and used again as
+    long as names, sizes and times of the label files and the way they are read stay the same.
 
     Args:
         c: the bound in 1 / ln(c + f), above 1 (see ``enet_class_weight``).
@@ -37,18 +38,18 @@ class ClassWeightHook(Hook):
     priority = 'HIGH'
 
     def __init__(self, c: float = 1.02) -> None:
-        enet_class_weight([1.0], c)  # refuses a c that bounds nothing before the first image is read
+        enet_class_weight([1.0], c)  # raises for a wrong c before the first image is read
         self.c = c
 
     def before_train(self, runner: Runner) -> None:
-        """Counts, or reads the counts, and assigns the weights on every process."""
+        """Count the labels, or read the counts of an earlier run, and assign the weights in every process."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        waiting = {
+        unset = {
             name: module
             for name, module in model.named_modules()
             if isinstance(module, ClassWeightedLoss) and module.class_weight == ENET
         }
-        if not waiting:
+        if not unset:
             warnings.warn(
                 "ClassWeightHook has no effect: no loss has class_weight='enet'. Set it in loss_decode, or "
                 'take the hook out of custom_hooks',
@@ -59,23 +60,23 @@ class ClassWeightHook(Hook):
         classes = dataset.metainfo.get('classes')
         if not classes:
             raise ValueError(
-                'ClassWeightHook: the training set names no classes; set metainfo=dict(classes=...)'
+                'ClassWeightHook: the training set has no class names; set metainfo=dict(classes=...)'
             )
         counts = torch.zeros(len(classes), dtype=torch.int64)
         if is_main_process():
             counts = torch.from_numpy(cached_class_counts(dataset, Path(runner.work_dir, CACHE_NAME)))
         broadcast(counts)
         weights = enet_class_weight(counts.tolist(), self.c)
-        for module in waiting.values():
+        for module in unset.values():
             device = next(model.parameters()).device
             module.class_weight = weights
             module.to(device)
-        shown = ', '.join(f'{c} {n} px -> {w:.3f}' for c, n, w in zip(classes, counts.tolist(), weights))
-        runner.logger.info(f'class weights of {", ".join(waiting)}: {shown}')
+        listed = ', '.join(f'{c} {n} px -> {w:.3f}' for c, n, w in zip(classes, counts.tolist(), weights))
+        runner.logger.info(f'class weights of {", ".join(unset)}: {listed}')
 
 
 def cached_class_counts(dataset: Dataset, cache: Path) -> np.ndarray:
-    """``class_counts`` of a data set, read from the file ``cache`` if it holds those of the same labels."""
+    """:func:`total_class_counts`, from the file ``cache`` if it was written for the same labels."""
     key = _key(dataset)
     if cache.is_file():
         try:
@@ -83,35 +84,32 @@ def cached_class_counts(dataset: Dataset, cache: Path) -> np.ndarray:
             if stored['key'] == key:
                 return np.asarray(stored['counts'], dtype=np.int64)
         except (ValueError, KeyError, TypeError):
-            pass  # a file of another origin is replaced
-    counts = class_counts(dataset)
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = cache.with_suffix('.tmp')
+            pass  # another file of that name is replaced
+    counts = total_class_counts(dataset)
     stored = dict(key=key, classes=list(dataset.metainfo['classes']), counts=counts.tolist())
-    unfinished.write_text(json.dumps(stored, indent=1), encoding='utf-8')
-    unfinished.replace(cache)
+    write_atomically(cache, json.dumps(stored, indent=1))
     return counts
 
 
-def class_counts(dataset: Dataset) -> np.ndarray:
-    """Pixels of each class in the labels of a data set, int64 (C,).
+def total_class_counts(dataset: Dataset) -> np.ndarray:
+    """Pixels of each class in the labels of a dataset, int64 (C,); a dataset that is repeated counts once.
 
     Raises:
-        ValueError: if an item has no label file, a label is out of range, or none names a class.
+        ValueError: an item has no label file, a label is out of range, or no label is a class.
     """
-    counts = sum(part.class_counts().sum(axis=0) for part in parts_of(dataset))
+    counts = sum(class_counts(part).sum(axis=0) for part in leaf_datasets(dataset))
     if not counts.sum():
         raise ValueError(
             f'no pixel of the training labels has an id in 0..{len(counts) - 1}; run '
-            'tools/dataset_tools/check_dataset.py on the data set'
+            'tools/dataset_tools/check_dataset.py on the dataset'
         )
     return counts
 
 
 def _key(dataset: Dataset) -> str:
-    """A digest of all that the counts depend on."""
+    """A digest of everything that the counts depend on."""
     digest = hashlib.sha256(repr(list(dataset.metainfo['classes'])).encode())
-    for part in parts_of(dataset):
+    for part in leaf_datasets(dataset):
         digest.update(repr((repr(part.label_loader()), part.ignore_index)).encode())
         for item in (part.get_data_info(index) for index in range(len(part))):
             path = Path(item.get('seg_map_path', ''))

@@ -1,4 +1,4 @@
-"""Losses on their way to the log: read rarely, checked for NaN, saved plainly."""
+"""Log the losses: read from the GPU rarely, checked for NaN, saved as plain values."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class NonFiniteLossError(FloatingPointError):
 
 
 def _files_of(data_batch: Any) -> list[str]:
-    """Paths of a batch's images, as far as its samples know them."""
+    """Paths of a batch's images; ? where a sample has none."""
     samples = data_batch.get('data_samples', ()) if isinstance(data_batch, dict) else ()
     return [str(getattr(sample, 'img_path', '?')) for sample in samples]
 
@@ -42,18 +42,17 @@ def _plain(value: Any) -> Any:
 class RuntimeInfoHook(_RuntimeInfoHook):
     """mmengine's hook of this name (it is always among the default hooks), with three differences.
 
-    Losses stay on the GPU until the logger asks for them, at most ``interval`` steps; reading one
-    makes the host wait for the device, and mmengine reads each in every step. On the CPU they are read at
-    once.
+    Losses stay on the GPU for up to ``interval`` steps, until the logger needs them: reading one makes the host
+    wait for the device, and mmengine reads each in every step. On the CPU they are read at once.
 
     The first loss that is not finite stops the run before anything is validated or saved, with an error that
-    names the iteration, the loss and the files of the batch. It costs nothing: the values were read for the log.
+    names the iteration, the loss and the files of the batch. The values are those read for the log.
 
     Log histories are saved as tensors, so that a checkpoint holds no pickled object.
 
     Args:
         interval: steps between two readings; by default the shortest interval of the logger hooks.
-        stop_on_nonfinite: False lets a run go on with a loss that is NaN or infinite.
+        stop_on_nonfinite: False continues with a loss that is NaN or infinite.
     """
 
     def __init__(self, interval: int | None = None, stop_on_nonfinite: bool = True) -> None:
@@ -66,7 +65,7 @@ class RuntimeInfoHook(_RuntimeInfoHook):
         self._pending: list[tuple[int, tuple[str, ...], torch.Tensor, list[str]]] = []
 
     def before_train(self, runner) -> None:
-        """Also settle how often losses are read."""
+        """As mmengine's; also determine how often losses are read."""
         super().before_train(runner)
         self._pending.clear()
         intervals = [hook.interval for hook in runner.hooks if isinstance(hook, LoggerHook)]
@@ -75,14 +74,14 @@ class RuntimeInfoHook(_RuntimeInfoHook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: Any = None, outputs: dict[str, torch.Tensor] | None = None
     ) -> None:
-        """Take the losses of a step; hand over to the log what has gathered, when it is due."""
+        """Store the losses of a step, and pass the stored ones to the log when it is due."""
         if not outputs:
             return
         values = [torch.as_tensor(value).detach().float().reshape(()) for value in outputs.values()]
-        # a copy of its own: it holds no graph, and no buffer that a replayed CUDA graph writes over
+        # a copy: it keeps no autograd graph alive, and a replayed CUDA graph can't overwrite it
         self._pending.append((runner.iter, tuple(outputs), torch.stack(values), _files_of(data_batch)))
         if (
-            self._reads_at_once(self._pending[-1][2])
+            self._on_cpu(self._pending[-1][2])
             or self.every_n_inner_iters(batch_idx, self._interval)
             or self.end_of_epoch(runner.train_dataloader, batch_idx)
             or self.is_last_train_iter(runner)
@@ -90,16 +89,16 @@ class RuntimeInfoHook(_RuntimeInfoHook):
             self._flush(runner)
 
     def before_val(self, runner) -> None:
-        """Don't validate a model that has diverged."""
+        """Check the losses, so that a model that has diverged is not validated."""
         self._flush(runner)
         super().before_val(runner)
 
     def after_train_epoch(self, runner) -> None:
-        """Leave nothing unread."""
+        """Read the losses that are left."""
         self._flush(runner)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Don't save a model that has diverged, and write plain values only."""
+        """Check the losses, so that a model that has diverged is not saved; make the checkpoint's values plain."""
         if self._pending:
             self._flush(runner)
             checkpoint['message_hub'] = runner.message_hub.state_dict()
@@ -109,7 +108,7 @@ class RuntimeInfoHook(_RuntimeInfoHook):
         checkpoint['meta'] = _plain(checkpoint['meta'])
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Turn saved log histories back into mmengine's objects."""
+        """Convert saved log histories to mmengine's objects."""
         scalars = checkpoint.get('message_hub', {})
         scalars = scalars.get('log_scalars', {}) if isinstance(scalars, dict) else {}
         for name, history in scalars.items():
@@ -119,8 +118,8 @@ class RuntimeInfoHook(_RuntimeInfoHook):
                 )
 
     @staticmethod
-    def _reads_at_once(values: torch.Tensor) -> bool:
-        return values.device.type == 'cpu'  # nothing to wait for
+    def _on_cpu(values: torch.Tensor) -> bool:
+        return values.device.type == 'cpu'  # reading them waits for nothing
 
     def _flush(self, runner) -> None:
         if not self._pending:

@@ -1,4 +1,4 @@
-"""Pictures of predictions during validation and test."""
+"""Draw predictions during validation and test."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +55,7 @@ class SegVisualizationHook(Hook):
     ) -> None:
         if not self.draw or mode == 'train' or not self.every_n_inner_iters(batch_idx, self.interval):
             return
-        # runner.iter would build the training loop, and with it ask a test for the training data
+        # runner.iter would build the training loop and with it the training dataset, also in a test
         loop = runner._train_loop
         step = loop.iter if isinstance(loop, BaseLoop) else 0
         for output in outputs:

@@ -14,9 +14,9 @@ def _has_accelerator() -> bool:
 
 @OPTIM_WRAPPERS.register_module()
 class AmpOptimWrapper(_AmpOptimWrapper):
-    """mmengine's ``AmpOptimWrapper``; where there is no accelerator it computes in bfloat16 on the CPU.
+    """mmengine's ``AmpOptimWrapper``; without an accelerator it uses bfloat16 on the CPU.
 
-    bfloat16 has the range of float32, so that losses are not scaled there.
+    bfloat16 has the range of float32, so losses are not scaled there.
 
     Args:
         loss_scale: as mmengine's: ``'dynamic'``, a float, or arguments of ``GradScaler``. GPU only.
@@ -48,7 +48,7 @@ class AmpOptimWrapper(_AmpOptimWrapper):
         self.cast_dtype = torch.bfloat16
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Load optimizer and loss scaler; a run on the CPU has saved no scale, then it begins anew."""
+        """Load optimizer and loss scaler; if the checkpoint is of a CPU run and has no scale, the initial one is used."""
         if not state_dict.get('loss_scaler', True):
             state_dict = {key: value for key, value in state_dict.items() if key != 'loss_scaler'}
         super().load_state_dict(state_dict)

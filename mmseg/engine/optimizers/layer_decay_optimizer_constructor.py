@@ -1,7 +1,7 @@
-"""Learning rates that fall from the last layer of a pretrained backbone to the first.
+"""Learning rates that decrease from the last layer of a pretrained backbone to the first.
 
-Layer-wise decay as in BEiT (Bao et al., 2022, section 3.2 and appendix) and MAE; stage-wise, and with layers in
-groups of three, as in ConvNeXt (Liu et al., 2022, appendix A).
+Decay by layer as in BEiT (Bao et al., 2022, section 3.2 and appendix) and MAE; by stage, or by groups of three
+layers, as in ConvNeXt (Liu et al., 2022, appendix A).
 """
 
 import warnings
@@ -13,13 +13,13 @@ from torch import nn
 
 from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
-# Backbones whose blocks are ``backbone.layers``; upstream knows the first two.
+# Backbones whose blocks are ``backbone.layers``; upstream supports the first two.
 _TRANSFORMERS = ('BEiT', 'MAE', 'VisionTransformer')
 _TOKENS = ('backbone.cls_token', 'backbone.mask_token', 'backbone.pos_embed')
 
 
 def _vit_layer(name: str, max_layer: int) -> int:
-    """Of BEiT, MAE and ViT: 0 for the embedding, i + 1 for block i, ``max_layer - 1`` for what lies behind."""
+    """Of BEiT, MAE and ViT: 0 for the embedding, i + 1 for block i, ``max_layer - 1`` for everything after."""
     if name in _TOKENS or name.startswith('backbone.patch_embed'):
         return 0
     if name.startswith('backbone.layers'):
@@ -38,7 +38,7 @@ def _convnext_layer(name: str, max_layer: int) -> int:
 
 
 def _convnext_stage(name: str, max_stage: int) -> int:
-    """Of ConvNeXt: 0 for the stem, i + 1 for stage i, ``max_stage - 1`` for what lies behind."""
+    """Of ConvNeXt: 0 for the stem, i + 1 for stage i, ``max_stage - 1`` for everything after."""
     if name.startswith('backbone.downsample_layers'):
         return 0
     if name.startswith('backbone.stages'):
@@ -48,7 +48,7 @@ def _convnext_stage(name: str, max_stage: int) -> int:
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LearningRateDecayOptimizerConstructor(DefaultOptimWrapperConstructor):
-    """One parameter group per layer, with rate ``lr · decay_rate ** (layers behind it)``.
+    """One parameter group per layer, with rate ``lr · decay_rate ** (number of layers after it)``.
 
     ``paramwise_cfg`` has ``num_layers`` (blocks of the backbone), ``decay_rate`` and ``decay_type``:
     ``layer_wise`` (BEiT, MAE, VisionTransformer, ConvNeXt) or ``stage_wise`` (ConvNeXt). Biases and one-dimensional weights get
@@ -59,7 +59,7 @@ class LearningRateDecayOptimizerConstructor(DefaultOptimWrapperConstructor):
         """Append the groups of ``module``, a segmentor with a ``backbone``, to ``params``.
 
         Raises:
-            NotImplementedError: a backbone whose layers are not known.
+            NotImplementedError: the layers of this backbone are unknown.
         """
         settings = self.paramwise_cfg
         decay_type = settings.get('decay_type', 'layer_wise')

@@ -13,6 +13,7 @@ from mmengine.logging import MMLogger, print_log
 from PIL import Image
 
 from mmseg.registry import METRICS
+from mmseg.utils.files import atomic_path
 
 #: What each entry of ``iou_metrics`` computes, in the order of the table's columns.
 COLUMNS = {
@@ -24,22 +25,22 @@ COLUMNS = {
 
 @METRICS.register_module()
 class IoUMetric(BaseMetric):
-    """Areas per class, summed over the data set, and what follows from them, in percent.
+    """Areas per class, summed over the dataset, and the metrics computed from them, in percent.
 
-    It returns ``aAcc`` (share of right pixels), the means over classes ``mIoU``, ``mAcc``, ``mDice``,
-    ``mFscore``, ``mPrecision``, ``mRecall`` as far as asked for, each of them per class as
-    ``IoU.<class>``, ``Acc.<class>``, … and ``defect_mIoU``, ``defect_mAcc``: the means without class 0,
-    the normal one.
+    It returns ``aAcc`` (share of correct pixels); the means over classes ``mIoU``, ``mAcc``, ``mDice``,
+    ``mFscore``, ``mPrecision``, ``mRecall``, those that ``iou_metrics`` asks for; each of them per class as
+    ``IoU.<class>``, ``Acc.<class>``, …; and ``foreground_mIoU``, ``foreground_mAcc``: the means without class
+    0, the normal one.
 
-    A class without a pixel in the ground truth is named in a warning. Its values per class are nan and
-    it has no part in ``defect_mIoU`` and ``defect_mAcc``. ``mIoU`` and its kin are mmsegmentation's: they
-    leave out what is 0/0, but an absent class that was predicted somewhere has IoU 0 there.
+    A class without a pixel in the ground truth is named in a warning. Its values per class are nan, and
+    ``foreground_mIoU`` and ``foreground_mAcc`` leave it out. The other means are computed as in
+    mmsegmentation: they leave out 0/0, but an absent class that was predicted somewhere counts with IoU 0.
 
     Args:
         ignore_index: label of pixels that do not count.
         iou_metrics: any of 'mIoU', 'mDice', 'mFscore'.
-        nan_to_num: stands for nan in the values per class and in their means, as a share (1 is 100 %). It
-            does not bring absent classes into ``defect_mIoU`` and ``defect_mAcc``.
+        nan_to_num: replaces nan in the values per class and in their means, as a share (1 is 100 %);
+            ``foreground_mIoU`` and ``foreground_mAcc`` leave absent classes out all the same.
         beta: weight of recall in the F-score, above 0.
         collect_device: where results of several processes are gathered, 'cpu' or 'gpu'.
         output_dir: a folder for the predictions, 8-bit PNGs of ids named like their images.
@@ -82,10 +83,10 @@ class IoUMetric(BaseMetric):
     # ----------------------------------------------------------------------- one batch
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keeps the areas of each sample, four vectors of C counts on the CPU, and writes its PNG.
+        """Store the areas of each sample, four vectors of C counts on the CPU, and write its prediction.
 
         Args:
-            data_batch: not read.
+            data_batch: unused.
             data_samples: with ``pred_sem_seg`` and ``gt_sem_seg``, each ``data`` of ids (1, H, W), and
                 ``img_path`` if predictions are written.
         """
@@ -109,9 +110,8 @@ class IoUMetric(BaseMetric):
         if sample.get('reduce_zero_label', False):  # back to the ids of the label files
             ids = ids + 1
         path = Path(self.output_dir, Path(sample['img_path']).stem + '.png')
-        unfinished = path.with_name(path.name + '.tmp')
-        Image.fromarray(ids.astype(np.uint8)).save(unfinished, format='PNG')
-        unfinished.replace(path)
+        with atomic_path(path, sync=False) as temporary:
+            Image.fromarray(ids.astype(np.uint8)).save(temporary, format='PNG')
 
     @staticmethod
     def intersect_and_union(
@@ -120,18 +120,18 @@ class IoUMetric(BaseMetric):
         """Pixel counts per class, from one confusion matrix on the tensors' device.
 
         Args:
-            pred_label, label: ids of the same shape; ids outside [0, num_classes) are of no class.
+            pred_label, label: ids of the same shape; ids outside [0, num_classes) belong to no class.
             num_classes: C.
             ignore_index: pixels of this label do not count.
 
         Returns:
             Intersection, union, prediction and label, each (C,), int64, on the CPU.
         """
-        size = num_classes + 1  # the last row and column take what is of no class
+        size = num_classes + 1  # the last row and column count what belongs to no class
         pred_label, label = pred_label.flatten().long(), label.flatten().long()
         row = torch.where((label >= 0) & (label < num_classes), label, num_classes)
         column = torch.where((pred_label >= 0) & (pred_label < num_classes), pred_label, num_classes)
-        # Ignored pixels go to one cell behind the matrix.
+        # Ignored pixels are counted in one cell after the matrix.
         cell = (row * size + column).masked_fill(label == ignore_index, size * size)
         confusion = torch.bincount(cell, minlength=size * size + 1)[:-1].view(size, size)
         intersect = confusion.diagonal()[:-1]
@@ -139,42 +139,42 @@ class IoUMetric(BaseMetric):
         of_label = confusion.sum(1)[:-1]
         return torch.stack([intersect, of_pred + of_label - intersect, of_pred, of_label]).cpu().unbind()
 
-    # ----------------------------------------------------------------------- the data set
+    # ----------------------------------------------------------------------- the dataset
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Scalars of the whole data set from the areas of all samples; prints the table per class."""
+        """Scalars of the whole dataset from the areas of all samples; prints the table per class."""
         logger: MMLogger = MMLogger.get_current_instance()
         if self.format_only:
             logger.info(f'results are saved to {self.output_dir}')
             return {}
         classes = self.dataset_meta['classes']
         areas = [sum(part).numpy() for part in zip(*results)]
-        found = self.total_area_to_metrics(*areas, self.metrics, self.nan_to_num, self.beta)
-        overall = found.pop('aAcc')
+        shares = self.total_area_to_metrics(*areas, self.metrics, self.nan_to_num, self.beta)
+        overall = shares.pop('aAcc')
         scalars = {'aAcc': _percent(overall)}
-        scalars.update({f'm{name}': _percent(_nanmean(values)) for name, values in found.items()})
+        scalars.update({f'm{name}': _percent(_nanmean(values)) for name, values in shares.items()})
         print_log('per class results:', logger)
-        print_log('\n' + _table(classes, found), logger=logger)
+        print_log('\n' + _table(classes, shares), logger=logger)
 
         absent = areas[3] == 0
         self._warn_of(absent, logger)
-        for name, values in found.items():
-            shown = values if self.nan_to_num is not None else np.where(absent, np.nan, values)
-            scalars.update({f'{name}.{c}': _percent(v) for c, v in zip(classes, shown)})
+        for name, values in shares.items():
+            per_class = values if self.nan_to_num is not None else np.where(absent, np.nan, values)
+            scalars.update({f'{name}.{c}': _percent(v) for c, v in zip(classes, per_class)})
             if name in ('IoU', 'Acc') and len(classes) > 1:
-                scalars[f'defect_m{name}'] = _percent(_nanmean(values[1:][~absent[1:]]))
+                scalars[f'foreground_m{name}'] = _percent(_nanmean(values[1:][~absent[1:]]))
         return scalars
 
     def _warn_of(self, absent: np.ndarray, logger: MMLogger) -> None:
         if not absent.any():
             return
-        names = ', '.join(c for c, gone in zip(self.dataset_meta['classes'], absent) if gone)
-        shown = 'nan' if self.nan_to_num is None else f'nan_to_num={self.nan_to_num} where they are 0/0'
+        names = ', '.join(c for c, is_absent in zip(self.dataset_meta['classes'], absent) if is_absent)
+        value = 'nan' if self.nan_to_num is None else f'nan_to_num={self.nan_to_num} where they are 0/0'
         text = (
-            f'IoUMetric: no pixel of class {names} in the ground truth. Values of it are {shown}, and it has no '
-            'part in defect_mIoU and defect_mAcc; mIoU counts it as 0 if it was predicted anywhere.'
+            f'IoUMetric: no pixel of class {names} in the ground truth. Its values are {value}, and foreground_mIoU '
+            'and foreground_mAcc leave it out; mIoU counts it as 0 if it was predicted anywhere.'
         )
-        # The log file belongs to the run, the warning to whoever calls.
+        # into the log file of the run, and to the caller
         print_log(text, logger, level=WARNING)
         warnings.warn(text, stacklevel=3)
 
@@ -188,7 +188,7 @@ class IoUMetric(BaseMetric):
         nan_to_num: int | None = None,
         beta: int = 1,
     ) -> dict[str, np.ndarray]:
-        """Shares in [0, 1] from areas (C,): 'aAcc' (a scalar), and (C,) of what ``metrics`` ask for.
+        """Shares in [0, 1] from areas (C,): 'aAcc' (a scalar), and (C,) for everything that ``metrics`` ask for.
 
         Raises:
             ValueError: if a name in ``metrics`` is unknown.
@@ -209,11 +209,11 @@ class IoUMetric(BaseMetric):
                 'Precision': precision,
                 'Recall': recall,
             }
-            found = {'aAcc': intersect.sum() / label.sum()}
-        found.update({name: values[name] for metric in metrics for name in COLUMNS[metric]})
+            shares = {'aAcc': intersect.sum() / label.sum()}
+        shares.update({name: values[name] for metric in metrics for name in COLUMNS[metric]})
         if nan_to_num is not None:
-            found = {name: np.nan_to_num(value, nan=nan_to_num) for name, value in found.items()}
-        return found
+            shares = {name: np.nan_to_num(value, nan=nan_to_num) for name, value in shares.items()}
+        return shares
 
 
 def _check_names(metrics: Sequence[str]) -> None:
@@ -237,10 +237,10 @@ def _percent(share: float) -> float:
     return round(float(share) * 100, 2)
 
 
-def _table(classes: Sequence[str], found: dict[str, np.ndarray]) -> str:
+def _table(classes: Sequence[str], shares: dict[str, np.ndarray]) -> str:
     """Values per class in percent, framed and centred as mmsegmentation prints them."""
     columns = [['Class', *classes]]
-    columns += [[name, *(str(_percent(v)) for v in values)] for name, values in found.items()]
+    columns += [[name, *(str(_percent(v)) for v in values)] for name, values in shares.items()]
     widths = [max(map(len, column)) for column in columns]
     frame = '+' + '+'.join('-' * (width + 2) for width in widths) + '+'
     rows = ['| ' + ' | '.join(_centred(c, w) for c, w in zip(row, widths)) + ' |' for row in zip(*columns)]

@@ -78,7 +78,7 @@ class BEiTAttention(BaseModule):
             dropout_p=self.attn_drop_rate if self.training else 0.0,
             scale=self.scale,
         )
-        # Copied, since the layout of ``x`` is the kernel's choice, which the ONNX exporter may make otherwise.
+        # A copy: the attention kernel chooses the layout of ``x``, and the ONNX exporter may choose another.
         x = x.transpose(1, 2).clone(memory_format=torch.contiguous_format)
         return self.proj_drop(self.proj(x.view(n, length, channels)))
 
@@ -129,8 +129,8 @@ class BEiTTransformerEncoderLayer(BaseModule):
 class BEiT(PlainTransformer):
     """BEiT as a backbone: feature maps of stride ``patch_size`` from chosen layers.
 
-    The relative positions fix the size: images are padded to whole patches and then have the patch grid of
-    ``img_size``. For larger ones use slide inference.
+    The relative positions fix the image size: padded to whole patches, images have the patch grid of
+    ``img_size``. For larger images use slide inference.
 
     Args:
         img_size: (height, width) of the images.
@@ -213,11 +213,15 @@ class BEiT(PlainTransformer):
 
     def convert_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Interpolate a checkpoint's relative position tables to this model's window."""
-        own = self.state_dict()
-        # constants of the window, which a checkpoint may lack or have of another one
-        state |= {key: value for key, value in own.items() if key.endswith('relative_position_index')}
+        current = self.state_dict()
+        # constants of the window, which a checkpoint may lack or have for another window
+        state |= {key: value for key, value in current.items() if key.endswith('relative_position_index')}
         for key, table in state.items():
-            if key.endswith('relative_position_bias_table') and key in own and table.shape != own[key].shape:
+            if (
+                key.endswith('relative_position_bias_table')
+                and key in current
+                and table.shape != current[key].shape
+            ):
                 state[key] = resize_relative_position_table(table, self.window_size)
         return state
 

@@ -15,7 +15,7 @@ from ..utils.wrappers import resize
 
 
 def _pooled(layers: nn.Sequential, x: Tensor, name: str) -> Tensor:
-    """``layers`` (pooling, ``ConvModule``, …) applied to ``x``, checking what BatchNorm gets to see."""
+    """``layers`` (pooling, ``ConvModule``, …) applied to ``x``, with a check of BatchNorm's input."""
     pool, conv, *rest = layers
     x = conv(check_pooled_batch(pool(x), conv, name))
     for layer in rest:
@@ -50,7 +50,7 @@ class SpatialPath(BaseModule):
 
 
 class AttentionRefinementModule(BaseModule):
-    """A convolution whose channels are gated by their own means (section 3.2)."""
+    """A convolution whose channels are gated by their means (section 3.2)."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class BiSeNetV1(BaseBackbone):
         spatial_channels: of the spatial path's four layers.
         context_channels: width of the context path, then channels of its backbone's last two outputs.
         out_indices: which of (fused, context at 1/8, context at 1/16) ``forward`` returns.
-        align_corners: kept for configs; every resize in here is nearest-neighbour.
+        align_corners: kept for configs; every resize in this backbone is nearest-neighbour.
         out_channels: of the fused features; equals ``spatial_channels[-1] + context_channels[0]``.
         conv_cfg, norm_cfg, act_cfg: as everywhere in mmcv, of all but the backbone. (In mmsegmentation 1.2.2
             they have no effect: it always builds BN and ReLU.)

@@ -180,7 +180,7 @@ class SemanticBranch(BaseModule):
 
 
 class BGALayer(BaseModule):
-    """Bilateral guided aggregation: each branch gates the other at its own size (figure 6)."""
+    """Bilateral guided aggregation: each branch gates the other (figure 6)."""
 
     def __init__(
         self,

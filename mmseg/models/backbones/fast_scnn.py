@@ -152,6 +152,13 @@ class FeatureFusionModule(nn.Module):
         return self.relu(self.conv_higher_res(higher_res_feature) + lower)
 
 
+def _check_equal(**channels: int) -> None:
+    """Raise unless two arguments that describe the same tensor are equal."""
+    if len(set(channels.values())) > 1:
+        text = ' and '.join(f'{name} ({value})' for name, value in channels.items())
+        raise ValueError(f'FastSCNN: {text} describe the same tensor and must be equal')
+
+
 @MODELS.register_module()
 class FastSCNN(BaseBackbone):
     """Fast-SCNN's three modules up to the fused features; the classifier is ``DepthwiseSeparableFCNHead``.
@@ -195,16 +202,8 @@ class FastSCNN(BaseBackbone):
                 dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
             ]
         super().__init__(init_cfg)
-        if global_in_channels != higher_in_channels:
-            raise ValueError(
-                f'FastSCNN: global_in_channels ({global_in_channels}) and higher_in_channels '
-                f'({higher_in_channels}) name the same tensor and must be equal'
-            )
-        if global_out_channels != lower_in_channels:
-            raise ValueError(
-                f'FastSCNN: global_out_channels ({global_out_channels}) and lower_in_channels '
-                f'({lower_in_channels}) name the same tensor and must be equal'
-            )
+        _check_equal(global_in_channels=global_in_channels, higher_in_channels=higher_in_channels)
+        _check_equal(global_out_channels=global_out_channels, lower_in_channels=lower_in_channels)
         if not set(out_indices) <= {0, 1, 2}:
             raise ValueError(
                 f'FastSCNN: out_indices are among 0, 1, 2 (higher, lower, fused), got {out_indices}'

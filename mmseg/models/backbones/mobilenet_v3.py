@@ -61,7 +61,7 @@ class MobileNetV3(BaseBackbone):
             (5, 960, 160, True, 'HSwish', 1),
         ),
     }
-    # first layer of dilation 2, first layer of dilation 4, first layer of reduced width, last channels
+    # first layer with dilation 2, first with dilation 4, first of reduced width; channels of the last layer
     _segmentation = {'small': (4, 9, 9, 576), 'large': (7, 13, 13, 960)}
 
     def __init__(
@@ -142,7 +142,7 @@ class MobileNetV3(BaseBackbone):
                 with_cp=self.with_cp,
             )
             if i >= dilated_2:
-                # the block's shortcut was decided by the stride of the classification network
+                # the block has a shortcut or not according to its stride in the classification network
                 _dilate(block.depthwise_conv.conv, dilation=4 if i >= dilated_4 else 2)
             layers.append(block)
             channels = out
@@ -177,9 +177,9 @@ class MobileNetV3(BaseBackbone):
 
 
 def _dilate(conv: nn.Conv2d, dilation: int) -> None:
-    """Keep a depthwise convolution's resolution and widen its view instead."""
+    """Replace the stride of a depthwise convolution by a dilation, which keeps the resolution."""
     conv.stride = (1, 1)
     conv.dilation = (dilation, dilation)
-    if not isinstance(conv, SamePadConv2d):  # which pads by its dilation on its own
+    if not isinstance(conv, SamePadConv2d):  # it computes its padding itself
         padding = dilation * (conv.kernel_size[0] - 1) // 2
         conv.padding = (padding, padding)

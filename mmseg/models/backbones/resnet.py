@@ -31,18 +31,18 @@ class ResNet(BaseBackbone):
         strides, dilations: of each stage.
         out_indices: stages whose output ``forward`` returns.
         style: ``'pytorch'`` strides in the 3x3 convolution of a bottleneck, ``'caffe'`` in the first 1x1.
-        deep_stem: three 3x3 convolutions in place of one 7x7.
+        deep_stem: three 3x3 convolutions instead of one 7x7.
         avg_down: average-pool instead of striding in the shortcuts.
         frozen_stages: stages without training, counted from the stem: 0 the stem alone, -1 none.
         conv_cfg, norm_cfg: as everywhere in mmcv.
-        norm_eval: keep BatchNorm's running statistics as they are.
+        norm_eval: keep BatchNorm's running statistics fixed in training.
         dcn: config of a deformable convolution for the 3x3 of bottlenecks; needs the compiled ops of full mmcv.
         stage_with_dcn: which stages have it.
         plugins: ``dict(cfg=…, stages=(bool, …), position='after_conv1' | 'after_conv2' | 'after_conv3')`` each.
         multi_grid: dilation of each block of the last stage.
         contract_dilation: halve the dilation of each dilated stage's first block.
         with_cp: recompute activations in the backward pass to save memory.
-        zero_init_residual: begin with blocks that are the identity.
+        zero_init_residual: initialise the last norm of each block to 0, so that blocks start as identity.
         pretrained: checkpoint, see ``mmseg.models.utils.pretrained``; short for an ``init_cfg`` of ``Pretrained``.
         init_cfg: weight initialisation; Kaiming for convolutions if neither is given.
 
@@ -88,16 +88,7 @@ class ResNet(BaseBackbone):
         self._check(depth, num_stages, strides, dilations, out_indices, frozen_stages, dcn, stage_with_dcn)
         super().__init__(init_cfg, pretrained)
         self.block, stage_blocks = self.arch_settings[depth]
-        block_init_cfg = None
-        if self.init_cfg is None:
-            self.init_cfg = [
-                dict(type='Kaiming', layer='Conv2d'),
-                dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
-            ]
-            if zero_init_residual:
-                last_norm = 'norm2' if self.block is BasicBlock else 'norm3'
-                block_init_cfg = dict(type='Constant', val=0, override=dict(name=last_norm))
-
+        block_init_cfg = self._default_init(zero_init_residual)
         self.depth = depth
         self.num_stages = num_stages
         self.out_indices = tuple(out_indices)
@@ -108,32 +99,46 @@ class ResNet(BaseBackbone):
         self._make_stem_layer(in_channels, stem_channels)
 
         self.res_layers = []
-        inplanes = stem_channels
+        self.feat_dim = stem_channels
         for i, num_blocks in enumerate(stage_blocks[:num_stages]):
-            planes = base_channels * 2**i
-            layer = self.make_res_layer(
-                block=self.block,
-                inplanes=inplanes,
-                planes=planes,
+            self._add_stage(
+                planes=base_channels * 2**i,
                 num_blocks=num_blocks,
                 stride=strides[i],
                 dilation=dilations[i],
                 style=style,
                 avg_down=avg_down,
-                with_cp=with_cp,
-                conv_cfg=conv_cfg,
-                norm_cfg=norm_cfg,
                 dcn=dcn if stage_with_dcn[i] else None,
                 plugins=self.make_stage_plugins(plugins, i),
                 multi_grid=multi_grid if i == num_stages - 1 else None,
                 contract_dilation=contract_dilation,
                 init_cfg=block_init_cfg,
             )
-            inplanes = planes * self.block.expansion
-            self.add_module(f'layer{i + 1}', layer)
-            self.res_layers.append(f'layer{i + 1}')
-        self.feat_dim = inplanes
         self._freeze_stages()
+
+    def _add_stage(self, planes: int, **kwargs) -> None:
+        """Append a stage on top of ``feat_dim`` channels, and set these to its output's."""
+        common = dict(with_cp=self.with_cp, conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg)
+        layer = self.make_res_layer(
+            block=self.block, inplanes=self.feat_dim, planes=planes, **common, **kwargs
+        )
+        name = f'layer{len(self.res_layers) + 1}'
+        self.add_module(name, layer)
+        self.res_layers.append(name)
+        self.feat_dim = planes * self.block.expansion
+
+    def _default_init(self, zero_init_residual: bool) -> dict | None:
+        """Set ``init_cfg`` where the config has none; returns that of the blocks."""
+        if self.init_cfg is not None:
+            return None
+        self.init_cfg = [
+            dict(type='Kaiming', layer='Conv2d'),
+            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
+        ]
+        if not zero_init_residual:
+            return None
+        last_norm = 'norm2' if self.block is BasicBlock else 'norm3'
+        return dict(type='Constant', val=0, override=dict(name=last_norm))
 
     def _check(
         self, depth, num_stages, strides, dilations, out_indices, frozen_stages, dcn, stage_with_dcn
@@ -160,14 +165,14 @@ class ResNet(BaseBackbone):
         """The ``cfg`` and ``position`` of those plugins that stage ``stage_idx`` (from 0) has."""
         if plugins is None:
             return None
-        chosen = []
+        selected = []
         for plugin in plugins:
             stages = plugin.get('stages')
             if stages is not None and len(stages) != self.num_stages:
                 raise ValueError(f'plugin {plugin}: stages needs {self.num_stages} entries, one per stage')
             if stages is None or stages[stage_idx]:
-                chosen.append(dict(cfg=plugin['cfg'], position=plugin['position']))
-        return chosen
+                selected.append(dict(cfg=plugin['cfg'], position=plugin['position']))
+        return selected
 
     def make_res_layer(self, **kwargs) -> ResLayer:
         """One stage; subclasses with stages of another kind override it."""

@@ -11,7 +11,7 @@ from mmseg.registry import MODELS
 
 
 class _Block(BaseModule):
-    """What both blocks share: shortcut, last activation and recomputation."""
+    """Common parts of both blocks: shortcut, last activation and recomputation."""
 
     expansion: int
 
@@ -24,7 +24,7 @@ class _Block(BaseModule):
     def _build(
         self, convs: Sequence[nn.Module], widths: Sequence[int], norm_cfg: dict, downsample: nn.Module | None
     ) -> None:
-        """Register convolutions, norms and shortcut in upstream's order, which optimizer states count by."""
+        """Register convolutions, norms and shortcut in upstream's order, by which optimizer states are indexed."""
         for i, (conv, width) in enumerate(zip(convs, widths), start=1):
             name, norm = build_norm_layer(norm_cfg, width, postfix=i)
             setattr(self, f'norm{i}_name', name)
@@ -35,12 +35,12 @@ class _Block(BaseModule):
 
     @property
     def norm1(self) -> nn.Module:
-        """Norm behind the first convolution."""
+        """Norm after the first convolution."""
         return getattr(self, self.norm1_name)
 
     @property
     def norm2(self) -> nn.Module:
-        """Norm behind the second convolution."""
+        """Norm after the second convolution."""
         return getattr(self, self.norm2_name)
 
     def _residual(self, x: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ class _Block(BaseModule):
 
 
 class BasicBlock(_Block):
-    """Two 3x3 convolutions, of ResNet-18 and -34. ``dcn`` and ``plugins`` are for bottlenecks."""
+    """Two 3x3 convolutions, of ResNet-18 and -34. ``dcn`` and ``plugins`` need bottlenecks."""
 
     expansion = 1
 
@@ -100,7 +100,7 @@ class Bottleneck(_Block):
         style: ``'pytorch'`` strides in the 3x3 convolution, ``'caffe'`` in the first 1x1.
         dcn: config of the 3x3 convolution; its ``fallback_on_stride`` keeps the plain one.
         plugins: ``dict(cfg=…, position='after_conv1' | 'after_conv2' | 'after_conv3')`` each, where ``cfg`` may
-            hold a ``postfix`` that tells plugins of one type apart.
+            hold a ``postfix`` that distinguishes plugins of one type.
     """
 
     expansion = 4
@@ -137,7 +137,7 @@ class Bottleneck(_Block):
 
     @property
     def norm3(self) -> nn.Module:
-        """Norm behind the third convolution."""
+        """Norm after the third convolution."""
         return getattr(self, self.norm3_name)
 
     @staticmethod

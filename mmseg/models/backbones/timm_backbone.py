@@ -1,4 +1,4 @@
-"""Any model of timm that gives features: https://github.com/huggingface/pytorch-image-models."""
+"""Any model of timm that returns features: https://github.com/huggingface/pytorch-image-models."""
 
 import difflib
 
@@ -10,7 +10,7 @@ from ..utils.pretrained import BaseBackbone, read_state_dict
 
 
 def _import_timm():
-    # Here, not above: timm needs torchvision, and neither is needed for all else.
+    # imported here, since timm and torchvision are optional
     try:
         import timm
     except Exception as error:  # a torchvision built for another torch raises RuntimeError or OSError
@@ -22,7 +22,7 @@ def _import_timm():
 
 
 def _check_layout(checkpoint_path: str, model: nn.Module) -> None:
-    """Raise if a file has none of the model's tensors, which timm itself would pass over."""
+    """Raise if a file has none of the model's tensors, which timm itself would ignore."""
     state = read_state_dict(checkpoint_path)
     if not set(state) & set(model.state_dict()):
         raise ValueError(
@@ -33,12 +33,12 @@ def _check_layout(checkpoint_path: str, model: nn.Module) -> None:
 
 @MODELS.register_module()
 class TIMMBackbone(BaseBackbone):
-    """A timm model as a backbone; its outputs are the feature maps that timm names.
+    """A timm model as a backbone; its outputs are timm's feature maps.
 
     Args:
         model_name: of ``timm.list_models()``.
-        features_only: return feature maps, at the strides that ``out_indices`` picks. False returns timm's
-            unpooled last features alone.
+        features_only: return feature maps at the strides that ``out_indices`` selects. False returns only timm's
+            unpooled last features.
         pretrained: download timm's weights.
         checkpoint_path: file in timm's layout to load instead.
         in_channels: of the image.
@@ -48,7 +48,7 @@ class TIMMBackbone(BaseBackbone):
     Raises:
         ImportError: timm or its torchvision can't be imported.
         FileNotFoundError: ``checkpoint_path`` is no file.
-        RuntimeError: weights can't be had.
+        RuntimeError: weights can't be loaded or downloaded.
         ValueError: timm has no such model, it has no feature maps, or the file is of another model.
     """
 
@@ -75,7 +75,7 @@ class TIMMBackbone(BaseBackbone):
             kwargs['norm_layer'] = MODELS.get(kwargs['norm_layer'])
         if checkpoint_path:
             _check_layout(checkpoint_path, timm.create_model(model_name))
-            # in the place of timm's download: read before the classifier is cut off
+            # replaces timm's download; timm reads it before it removes the classifier
             kwargs['pretrained_cfg_overlay'] = dict(file=str(checkpoint_path))
         from_weights = pretrained or bool(checkpoint_path)
         try:

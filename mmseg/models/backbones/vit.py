@@ -45,7 +45,7 @@ class TransformerEncoderLayer(BaseModule):
         embed_dims: channels of a token.
         num_heads: attention heads.
         feedforward_channels: hidden channels.
-        drop_rate, attn_drop_rate, drop_path_rate: probabilities of dropout behind layers, of attention
+        drop_rate, attn_drop_rate, drop_path_rate: probabilities of dropout after layers, of attention
             weights, and of whole residual branches.
         num_fcs: linear layers of the feed-forward network.
         qkv_bias: whether query, key and value have a bias.
@@ -102,7 +102,7 @@ class VisionTransformer(PlainTransformer):
     interpolated to their grid.
 
     Args:
-        img_size: (height, width) whose patch grid the position embedding holds.
+        img_size: (height, width); the position embedding has its patch grid.
         patch_size: side of a patch in pixels.
         patch_pad: ``'corner'`` or ``'same'``: where images are padded to whole patches.
         in_channels: of the image.
@@ -119,8 +119,8 @@ class VisionTransformer(PlainTransformer):
         interpolate_mode: how position embeddings are resized.
         norm_eval: leave LayerNorm in eval mode in training.
         with_cp: recompute activations in backward to save memory.
-        frozen_exclude: parts of parameter names that train while all else is frozen; ``'all'`` freezes
-            nothing.
+        frozen_exclude: parameters whose names contain one of these are trained and all others frozen;
+            ``'all'`` freezes nothing.
         pretrained: checkpoint, short for an ``init_cfg`` of ``Pretrained``.
         init_cfg: weight initialisation.
     """
@@ -163,49 +163,43 @@ class VisionTransformer(PlainTransformer):
         self.img_size = as_pair(img_size, 'VisionTransformer')
         self.patch_size = patch_size
         self.interpolate_mode = interpolate_mode
-        self.norm_eval = norm_eval
-        self.with_cp = with_cp
+        self.norm_eval, self.with_cp = norm_eval, with_cp
         self.out_origin = out_origin
         self.with_cls_token = with_cls_token
         self.output_cls_token = output_cls_token
         self.frozen_exclude = tuple(frozen_exclude)
-        self.patch_embed = PatchEmbed(
-            in_channels=in_channels,
-            embed_dims=embed_dims,
-            conv_type='Conv2d',
-            kernel_size=patch_size,
-            stride=patch_size,
-            padding=patch_pad,
-            bias=patch_bias,
-            norm_cfg=norm_cfg if patch_norm else None,
-        )
-        self.grid = (self.img_size[0] // patch_size, self.img_size[1] // patch_size)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims))
-        self.pos_embed = nn.Parameter(torch.zeros(1, self.grid[0] * self.grid[1] + 1, embed_dims))
-        self.drop_after_pos = nn.Dropout(p=drop_rate)
+        patch = dict(padding=patch_pad, bias=patch_bias, norm_cfg=norm_cfg if patch_norm else None)
+        self._add_embedding(in_channels, embed_dims, drop_rate, **patch)
         self._set_out_indices(out_indices, num_layers)
         self.pre_norm = pre_norm
         if pre_norm:
             self.pre_ln_name, norm = build_norm_layer(norm_cfg, embed_dims, postfix='_pre')
             self.add_module(self.pre_ln_name, norm)
+        common = dict(num_fcs=num_fcs, qkv_bias=qkv_bias, act_cfg=act_cfg, norm_cfg=norm_cfg, with_cp=with_cp)
+        width = int(mlp_ratio * embed_dims)
         self.layers = nn.ModuleList(
             TransformerEncoderLayer(
-                embed_dims,
-                num_heads,
-                int(mlp_ratio * embed_dims),
-                drop_rate,
-                attn_drop_rate,
-                float(path_rate),
-                num_fcs,
-                qkv_bias,
-                act_cfg,
-                norm_cfg,
-                with_cp,
+                embed_dims, num_heads, width, drop_rate, attn_drop_rate, float(path_rate), **common
             )
             for path_rate in np.linspace(0, drop_path_rate, num_layers)
         )
         self._add_final_norm(final_norm, norm_cfg, embed_dims)
         self._freeze()
+
+    def _add_embedding(self, in_channels: int, embed_dims: int, drop_rate: float, **kwargs) -> None:
+        """Patch embedding (``kwargs`` are its), class token and position embedding."""
+        self.patch_embed = PatchEmbed(
+            in_channels=in_channels,
+            embed_dims=embed_dims,
+            conv_type='Conv2d',
+            kernel_size=self.patch_size,
+            stride=self.patch_size,
+            **kwargs,
+        )
+        self.grid = (self.img_size[0] // self.patch_size, self.img_size[1] // self.patch_size)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims))
+        self.pos_embed = nn.Parameter(torch.zeros(1, self.grid[0] * self.grid[1] + 1, embed_dims))
+        self.drop_after_pos = nn.Dropout(p=drop_rate)
 
     @property
     def pre_ln(self) -> nn.Module:
@@ -246,7 +240,7 @@ class VisionTransformer(PlainTransformer):
         return state
 
     def _pos_embeding(self, patched_img: Tensor, hw_shape: tuple[int, int], pos_embed: Tensor) -> Tensor:
-        # The size of an export is open and must not be compared; interpolating to the own size changes nothing.
+        # An export leaves the size open, so it can't be compared; interpolating to the same size changes nothing.
         if torch.compiler.is_compiling() or tuple(hw_shape) != self.grid:
             pos_embed = self.resize_pos_embed(pos_embed, hw_shape, self.grid, self.interpolate_mode)
         return self.drop_after_pos(patched_img + pos_embed)

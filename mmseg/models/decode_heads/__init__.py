@@ -1,4 +1,4 @@
-"""From features to logits and losses."""
+"""Decode heads: from features to logits and losses."""
 
 from .ann_head import ANNHead
 from .apc_head import APCHead

@@ -24,7 +24,7 @@ class PPMConcat(nn.ModuleList):
 
 
 class SelfAttentionBlock(_SelfAttentionBlock):
-    """Attention whose keys and values are pooled, hence linear in the number of positions.
+    """Attention with pooled keys and values, whose cost is linear in the number of positions.
 
     Args:
         low_in_channels: of the key map.
@@ -75,7 +75,7 @@ class AFNB(nn.Module):
 
     Args:
         low_in_channels, high_in_channels: of the two inputs.
-        channels: inside of the attention.
+        channels: inside the attention.
         out_channels: of the output.
         query_scales: one attention each, see ``query_scale`` of :class:`SelfAttentionBlock`.
         key_pool_scales: grid sizes keys and values are pooled to.
@@ -130,7 +130,7 @@ class APNB(nn.Module):
 
     Args:
         in_channels: of the input.
-        channels: inside of the attention.
+        channels: inside the attention.
         out_channels: of the output.
         query_scales, key_pool_scales, conv_cfg, norm_cfg, act_cfg: as in :class:`AFNB`.
     """
@@ -177,7 +177,7 @@ class ANNHead(BaseDecodeHead):
     """AFNB over two of the backbone's outputs, then APNB.
 
     Args:
-        project_channels: inside of the attentions.
+        project_channels: inside the attentions.
         query_scales, key_pool_scales: see :class:`AFNB`.
         kwargs: of :class:`BaseDecodeHead`; ``in_channels`` and ``in_index`` name a low and a high output.
     """

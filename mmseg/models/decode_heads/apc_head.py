@@ -14,13 +14,13 @@ from .decode_head import BaseDecodeHead
 
 
 class ACM(nn.Module):
-    """Adaptive context module: positions weigh the cells of a pooled grid by an affinity they compute.
+    """Adaptive context module: each position weighs the cells of a pooled grid by a learnt affinity.
 
     Args:
         pool_scale: grid size.
         fusion: whether a last 1x1 convolution follows.
         in_channels: of the input.
-        channels: inside and of the output.
+        channels: inside the module and of its output.
         conv_cfg, norm_cfg, act_cfg: of the convolutions.
 
     Raises:
@@ -57,7 +57,7 @@ class ACM(nn.Module):
         pooled = self.pooled_redu_conv(self._checked(pooled, self.pooled_redu_conv))
         x = self.input_redu_conv(x)
         image = self.global_info(self._checked(adaptive_avg_pool(x, 1), self.global_info))
-        # Affinity of each position to each of the cells, eq. 3; adding ``image`` broadcasts it.
+        # Affinity of each position to each cell, eq. 3; ``image`` is broadcast.
         affinity = torch.sigmoid(self.gla(x + image)).flatten(2)
         context = torch.bmm(pooled.flatten(2), affinity).unflatten(2, x.shape[2:])
         context = relu(self.residual_conv(context) + x)
@@ -70,7 +70,7 @@ class ACM(nn.Module):
 
 @MODELS.register_module()
 class APCHead(BaseDecodeHead):
-    """Adaptive context at several scales beside the features, then one 3x3 convolution.
+    """Adaptive context at several scales concatenated with the features, then one 3x3 convolution.
 
     Args:
         pool_scales: grid sizes.

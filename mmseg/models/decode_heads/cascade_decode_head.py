@@ -1,17 +1,16 @@
-"""Heads that refine what an earlier head said."""
+"""Heads that refine the logits of an earlier head."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 
 from torch import Tensor
 
-from mmseg.structures import SegDataSample
-
+from ..utils.targets import GroundTruth
 from .decode_head import BaseDecodeHead
 
 
 class BaseCascadeDecodeHead(BaseDecodeHead, metaclass=ABCMeta):
-    """A head of :class:`CascadeEncoderDecoder` behind the first: it also sees the previous head's output."""
+    """A head of :class:`CascadeEncoderDecoder` after the first: it also gets the previous head's logits."""
 
     @abstractmethod
     def forward(self, inputs: Sequence[Tensor], prev_output: Tensor) -> Tensor:
@@ -21,7 +20,7 @@ class BaseCascadeDecodeHead(BaseDecodeHead, metaclass=ABCMeta):
         self,
         inputs: Sequence[Tensor],
         prev_output: Tensor,
-        batch_data_samples: Sequence[SegDataSample] | Tensor,
+        batch_data_samples: GroundTruth,
         train_cfg: dict,
     ) -> dict[str, Tensor]:
         """Losses; see :meth:`BaseDecodeHead.loss_by_feat`."""

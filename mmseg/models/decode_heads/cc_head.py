@@ -28,13 +28,13 @@ class CrissCrossAttention(nn.Module):
         self.gamma = Scale(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to the same shape; H + W similarities per position."""
+        """(N, C, H, W) to the same shape; each position has H + W similarities."""
         height = x.shape[2]
         query, key, value = self.query_conv(x), self.key_conv(x), self.value_conv(x)
         # Similarities to the positions of the column (N, W, H, H) and of the row (N, H, W, W).
         column = query.permute(0, 3, 2, 1) @ key.permute(0, 3, 1, 2)
         row = query.permute(0, 2, 3, 1) @ key.permute(0, 2, 1, 3)
-        # A position lies in its row and in its column; it counts in the row.
+        # A position is part of its row and of its column; it is counted in the row.
         index = torch.arange(height, device=x.device)
         column = column.masked_fill(index.unsqueeze(1) == index, float('-inf')).transpose(1, 2)
         weight = torch.cat([column, row], dim=3).softmax(dim=3).to(value.dtype)  # (N, H, W, H + W)
@@ -50,7 +50,7 @@ class CCHead(ContextFCNHead):
     """Criss-cross attention, repeated, between two convolutions.
 
     Args:
-        recurrence: repetitions; two reach every position.
+        recurrence: repetitions; after two, every position has seen every other.
         kwargs: of :class:`FCNHead`, without ``num_convs``.
     """
 
@@ -60,6 +60,7 @@ class CCHead(ContextFCNHead):
         self.cca = CrissCrossAttention(self.channels)
 
     def context(self, x: Tensor) -> Tensor:
+        """Criss-cross attention, ``recurrence`` times."""
         for _ in range(self.recurrence):
             x = self.cca(x)
         return x

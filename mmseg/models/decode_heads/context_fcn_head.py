@@ -1,4 +1,4 @@
-"""What GCNet, CCNet and the non-local network share: a context block between two convolutions."""
+"""Base class of the heads of GCNet, CCNet and the non-local network: a context block between convolutions."""
 
 from collections.abc import Sequence
 

@@ -7,11 +7,10 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from mmseg.registry import MODELS
-from mmseg.structures import SegDataSample
 from mmseg.utils.misc import add_prefix
 
 from ..utils.self_attention_block import SelfAttentionBlock
-from ..utils.targets import stack_gt
+from ..utils.targets import GroundTruth, stack_gt
 from .decode_head import BaseDecodeHead
 
 
@@ -49,7 +48,7 @@ class PAM(SelfAttentionBlock):
 
 
 class CAM(nn.Module):
-    """Channel attention (section 3.3): (N, C, H, W) to the same; C² similarities, whatever the size."""
+    """Channel attention (section 3.3): (N, C, H, W) to the same; C² similarities, independent of H and W."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +63,7 @@ class CAM(nn.Module):
 
 @MODELS.register_module()
 class DAHead(BaseDecodeHead):
-    """Position and channel attention side by side, their sum classified, and each for itself in training.
+    """Position and channel attention side by side, their sum classified; in training each is also classified on its own.
 
     Args:
         pam_channels: of queries and keys in the position attention.
@@ -122,11 +121,11 @@ class DAHead(BaseDecodeHead):
         return self.predict_by_feat(self.cls_seg(pam + cam), batch_img_metas)
 
     def loss_by_feat(
-        self, seg_logits: tuple[Tensor, Tensor, Tensor], batch_data_samples: Sequence[SegDataSample] | Tensor
+        self, seg_logits: tuple[Tensor, Tensor, Tensor], batch_data_samples: GroundTruth
     ) -> dict[str, Tensor]:
         """Losses of the three outputs of :meth:`forward`, below ``pam_cam``, ``pam`` and ``cam``."""
         gt = stack_gt(batch_data_samples)
         losses = {}
         for name, logits in zip(('pam_cam', 'pam', 'cam'), seg_logits):
-            losses.update(add_prefix(super().loss_by_feat(logits, gt), name))
+            losses.update(add_prefix(self.loss_of_logits(logits, gt), name))
         return losses

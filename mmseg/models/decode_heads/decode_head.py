@@ -1,4 +1,4 @@
-"""What every decode head shares: input selection, classification, losses and prediction."""
+"""Base class of decode heads: input selection, classification, losses and prediction."""
 
 import warnings
 from abc import ABCMeta, abstractmethod
@@ -9,22 +9,22 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
-from mmseg.structures import SegDataSample, build_pixel_sampler
+from mmseg.structures import build_pixel_sampler
 
 from ..losses import accuracy
-from ..utils.targets import stack_gt
+from ..utils.targets import GroundTruth, stack_gt
 from ..utils.wrappers import resize
 
-# Threshold of a one-channel (sigmoid) head whose config names none.
+# Threshold of a one-channel (sigmoid) head whose config has none.
 DEFAULT_BINARY_THRESHOLD = 0.3
 
 
 class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
-    """From backbone features to logits, and from logits to losses.
+    """Maps backbone features to logits, and logits to losses.
 
     A subclass writes ``forward(inputs)`` and ends it with :meth:`cls_seg`. ``loss`` and ``loss_by_feat``
     take the ground truth as a list of :class:`SegDataSample` or, as the segmentor passes it, as one int64
-    tensor (N, H, W); nothing in them depends on values, so that a whole step can be compiled.
+    tensor (N, H, W); no shape in them depends on values, so that a whole step can be compiled.
 
     Args:
         in_channels: channels of the input, or one per input for several.
@@ -37,7 +37,7 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         conv_cfg, norm_cfg, act_cfg: of the head's convolutions.
         in_index: which of the backbone's outputs; one index per input for several.
         input_transform: None for one input; ``'resize_concat'`` resizes the selected inputs to the
-            first's size and concatenates them; ``'multiple_select'`` hands them on as a list.
+            first's size and concatenates them; ``'multiple_select'`` passes them on as a list.
         loss_decode: a loss config, or a list of them.
         ignore_index: label that no loss counts.
         sampler: config of a pixel sampler, such as ``OHEMPixelSampler``.
@@ -98,7 +98,7 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
             )
         if out_channels == 1 and threshold is None:
             threshold = DEFAULT_BINARY_THRESHOLD
-            warnings.warn(f'{name}: out_channels=1 without threshold; taking {threshold}', stacklevel=4)
+            warnings.warn(f'{name}: out_channels=1 without threshold; using {threshold}', stacklevel=4)
         self.num_classes = num_classes
         self.out_channels = out_channels
         self.threshold = threshold
@@ -147,7 +147,7 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         )
 
     def _transform_inputs(self, inputs: Sequence[Tensor]) -> Tensor | list[Tensor]:
-        """Select, and for ``resize_concat`` join, the backbone outputs this head works on."""
+        """Select, and for ``resize_concat`` concatenate, the backbone outputs that this head uses."""
         if self.input_transform is None:
             return inputs[self.in_index]
         selected = [inputs[i] for i in self.in_index]
@@ -169,7 +169,7 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         return self.conv_seg(feat)
 
     def loss(
-        self, inputs: Sequence[Tensor], batch_data_samples: Sequence[SegDataSample] | Tensor, train_cfg: dict
+        self, inputs: Sequence[Tensor], batch_data_samples: GroundTruth, train_cfg: dict
     ) -> dict[str, Tensor]:
         """Losses of the backbone's outputs; see :meth:`loss_by_feat`."""
         return self.loss_by_feat(self.forward(inputs), batch_data_samples)
@@ -178,13 +178,11 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         """Logits at image size; see :meth:`predict_by_feat`."""
         return self.predict_by_feat(self.forward(inputs), batch_img_metas)
 
-    def _stack_batch_gt(self, batch_data_samples: Sequence[SegDataSample] | Tensor) -> Tensor:
+    def _stack_batch_gt(self, batch_data_samples: GroundTruth) -> Tensor:
         """Ground truth as int64 (N, 1, H, W)."""
         return stack_gt(batch_data_samples).unsqueeze(1)
 
-    def loss_by_feat(
-        self, seg_logits: Tensor, batch_data_samples: Sequence[SegDataSample] | Tensor
-    ) -> dict[str, Tensor]:
+    def loss_by_feat(self, seg_logits: Tensor, batch_data_samples: GroundTruth) -> dict[str, Tensor]:
         """Losses of logits.
 
         Args:
@@ -194,28 +192,27 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         Returns:
             One scalar per loss name (equal names add up) and ``acc_seg`` in percent.
         """
-        seg_label = stack_gt(batch_data_samples)
-        seg_logits = resize(
-            seg_logits, seg_label.shape[1:], mode='bilinear', align_corners=self.align_corners
-        )
-        seg_weight = (
-            self.sampler.sample(seg_logits, seg_label.unsqueeze(1)) if self.sampler is not None else None
-        )
+        return self.loss_of_logits(seg_logits, stack_gt(batch_data_samples))
+
+    def loss_of_logits(self, seg_logits: Tensor, gt: Tensor) -> dict[str, Tensor]:
+        """:meth:`loss_by_feat` from tensors alone: logits (N, out_channels, h, w), labels int64 (N, H, W)."""
+        seg_logits = resize(seg_logits, gt.shape[1:], mode='bilinear', align_corners=self.align_corners)
+        seg_weight = self.sampler.sample(seg_logits, gt.unsqueeze(1)) if self.sampler is not None else None
         losses = {}
         for loss_decode in (
             self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
         ):
-            value = loss_decode(seg_logits, seg_label, weight=seg_weight, ignore_index=self.ignore_index)
+            value = loss_decode(seg_logits, gt, weight=seg_weight, ignore_index=self.ignore_index)
             name = loss_decode.loss_name
             losses[name] = losses[name] + value if name in losses else value
-        losses['acc_seg'] = accuracy(seg_logits, seg_label, ignore_index=self.ignore_index)
+        losses['acc_seg'] = accuracy(seg_logits, gt, ignore_index=self.ignore_index)
         return losses
 
     def predict_by_feat(self, seg_logits: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Logits resized to the network's input size.
 
         That is ``pad_shape`` where the batch was padded, else ``img_shape``. Slide inference puts the
-        window's size into ``img_shape``, as a ``torch.Size``, which then wins.
+        window's size into ``img_shape``, as a ``torch.Size``, which then takes precedence.
         """
         meta = batch_img_metas[0]
         shape = meta['img_shape']

@@ -19,7 +19,7 @@ class FCNHead(BaseDecodeHead):
     Args:
         num_convs: number of convolutions; 0 needs ``in_channels == channels``.
         kernel_size: of the convolutions.
-        concat_input: whether the input joins the convolved features before the classifier.
+        concat_input: whether the input is concatenated to the convolved features before the classifier.
         dilation: of the convolutions.
         kwargs: of :class:`BaseDecodeHead`.
     """

@@ -41,4 +41,5 @@ class GCHead(ContextFCNHead):
         self.gc_block = ContextBlock(self.channels, ratio, pooling_type, self.fusion_types)
 
     def context(self, x: Tensor) -> Tensor:
+        """The global context block."""
         return self.gc_block(x)

@@ -13,8 +13,8 @@ from .decode_head import BaseDecodeHead
 
 
 def _windows(length: int, window: int, stride: int, like: Tensor) -> tuple[Tensor, int]:
-    """Membership (length, count) of positions in windows, as 0 and 1, and the positions per window."""
-    # not ``length - min(window, length)``: this form tells an export that sides up to 512 have one window
+    """Membership (length, count) of positions in windows, as 0 and 1, and the number of positions per window."""
+    # not ``length - min(window, length)``: from this form an export infers that sides up to 512 have one window
     count = torch.sym_max(length - window, 0) // stride + 1
     window = torch.sym_min(window, length)
     start = torch.arange(count, device=like.device) * stride
@@ -23,11 +23,11 @@ def _windows(length: int, window: int, stride: int, like: Tensor) -> tuple[Tenso
 
 
 class ClampedAvgPool2d(nn.Module):
-    """Average pooling whose window shrinks with inputs smaller than it.
+    """Average pooling whose window is never larger than the input.
 
     The published window of 49 x 49 positions needs an image of at least 392 pixels a side at output
-    stride 8; below that the window is the whole map, the mean of which is what the pooling is for. It is
-    computed as sums with weights 0 and 1, which can be exported with H and W left open.
+    stride 8; for smaller ones the window is the whole map. It is computed as sums with weights 0 and 1, which
+    can be exported with H and W left open.
     """
 
     def __init__(self, kernel_size: tuple[int, int], stride: tuple[int, int]) -> None:
@@ -38,18 +38,18 @@ class ClampedAvgPool2d(nn.Module):
         """Map (N, C, H, W) to (N, C, (H - window) // stride + 1, …)."""
         in_row, rows = _windows(x.shape[2], self.kernel_size[0], self.stride[0], x)
         in_column, columns = _windows(x.shape[3], self.kernel_size[1], self.stride[1], x)
-        # Each product is divided at once, so that half-precision sums stay in range.
+        # Divided after each product, so that half-precision sums stay in range.
         x = torch.matmul(in_row.t(), x) / rows
-        # written out, since a product with one column checks strides, which an open width fails
+        # not a matrix product: with one column it checks strides, which fails for an open width
         return (x.unsqueeze(-1) * in_column).sum(dim=-2) / columns
 
 
 @MODELS.register_module()
 class LRASPPHead(BaseDecodeHead):
-    """Features gated by large-window pooling, then joined by shallower ones on the way up.
+    """Features gated by large-window pooling, then upsampled and concatenated with shallower ones.
 
     Args:
-        branch_channels: channels that each shallow input is projected to; one fewer than inputs.
+        branch_channels: channels of each shallow input after projection; one entry fewer than inputs.
         kwargs: of :class:`BaseDecodeHead`, with ``input_transform='multiple_select'`` and the inputs from
             shallow to deep.
     """

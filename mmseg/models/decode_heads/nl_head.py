@@ -13,8 +13,8 @@ class NLHead(ContextFCNHead):
     """Non-local block between two convolutions.
 
     Args:
-        reduction: ``channels`` divided by the width inside of the block.
-        use_scale: divide similarities by the root of that width; of ``embedded_gaussian`` only.
+        reduction: ``channels`` divided by the channels inside the block.
+        use_scale: divide similarities by the square root of those channels; ``embedded_gaussian`` only.
         mode: ``'gaussian'``, ``'embedded_gaussian'``, ``'dot_product'`` or ``'concatenation'``.
         kwargs: of :class:`FCNHead`, without ``num_convs``.
     """
@@ -36,4 +36,5 @@ class NLHead(ContextFCNHead):
         )
 
     def context(self, x: Tensor) -> Tensor:
+        """The non-local block."""
         return self.nl_block(x)

@@ -17,7 +17,7 @@ class SpatialGatherModule(nn.Module):
     """One descriptor per class: the mean feature weighted by how much each position belongs to it (eq. 2).
 
     Args:
-        scale: factor of the logits in front of the softmax over positions.
+        scale: factor of the logits before the softmax over positions.
     """
 
     def __init__(self, scale: float) -> None:
@@ -35,7 +35,7 @@ class ObjectAttentionBlock(SelfAttentionBlock):
 
     Args:
         in_channels: of features, descriptors and output.
-        channels: inside of the attention.
+        channels: inside the attention.
         scale: max-pooling of the queries; 1 for none.
         conv_cfg, norm_cfg, act_cfg: of the convolutions.
     """
@@ -79,10 +79,10 @@ class ObjectAttentionBlock(SelfAttentionBlock):
 
 @MODELS.register_module()
 class OCRHead(BaseCascadeDecodeHead):
-    """Refine the previous head's logits by object context.
+    """Refine the previous head's logits with object context.
 
     Args:
-        ocr_channels: inside of the attention.
+        ocr_channels: inside the attention.
         scale: of the gathering and of the attention's queries.
         kwargs: of :class:`BaseDecodeHead`.
     """

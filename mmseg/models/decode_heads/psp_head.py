@@ -16,7 +16,7 @@ __all__ = ['PPM', 'PSPHead']
 
 @MODELS.register_module()
 class PSPHead(BaseDecodeHead):
-    """Pyramid pooling beside the features, then one 3x3 convolution.
+    """Pyramid pooling concatenated with the features, then one 3x3 convolution.
 
     Args:
         pool_scales: grid sizes of the pooling.

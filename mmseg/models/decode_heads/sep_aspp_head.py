@@ -31,11 +31,11 @@ class DepthwiseSeparableASPPModule(ASPPModule):
 
 @MODELS.register_module()
 class DepthwiseSeparableASPPHead(ASPPHead):
-    """Separable ASPP, refined by the first of the backbone's outputs.
+    """Separable ASPP, refined by the backbone's first output.
 
     Args:
         c1_in_channels: channels of that output; 0 for none.
-        c1_channels: what it is reduced to; 0 beside ``c1_in_channels=0``.
+        c1_channels: its channels after projection; 0 if ``c1_in_channels`` is 0.
         kwargs: of :class:`ASPPHead`.
     """
 
@@ -44,8 +44,8 @@ class DepthwiseSeparableASPPHead(ASPPHead):
     def __init__(self, c1_in_channels: int, c1_channels: int, **kwargs) -> None:
         if c1_in_channels < 0 or (c1_in_channels == 0) != (c1_channels == 0):
             raise ValueError(
-                'DepthwiseSeparableASPPHead: c1_in_channels and c1_channels are both positive, or both 0 to do '
-                f"without the backbone's first output; got {c1_in_channels} and {c1_channels}"
+                'DepthwiseSeparableASPPHead: c1_in_channels and c1_channels are both positive, or both 0 to '
+                f"leave out the backbone's first output; got {c1_in_channels} and {c1_channels}"
             )
         super().__init__(**kwargs)
         common = dict(norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)

@@ -18,12 +18,11 @@ class DepthwiseSeparableFCNHead(FCNHead):
     """
 
     def __init__(self, dw_act_cfg: dict | None = None, **kwargs) -> None:
-        self._dw_act_cfg = dw_act_cfg  # plain data, read by _conv while the base class builds its layers
+        self._dw_act_cfg = dw_act_cfg  # before super(): the base class calls _conv
         super().__init__(**kwargs)
 
     def _conv(self, in_channels: int, out_channels: int, **kwargs) -> nn.Module:
-        # neither conv_cfg nor act_cfg nor dilation: upstream's separable layers leave the defaults, and
-        # published weights are trained so
+        # without conv_cfg, act_cfg and dilation, as in upstream, whose published weights were trained so
         return DepthwiseSeparableConvModule(
             in_channels,
             out_channels,

@@ -15,7 +15,7 @@ from .decode_head import BaseDecodeHead
 
 @MODELS.register_module()
 class UPerHead(BaseDecodeHead):
-    """Pyramid pooling on the deepest input, a feature pyramid over all, and their fusion.
+    """Pyramid pooling of the deepest input, a feature pyramid over all inputs, and their fusion.
 
     Args:
         pool_scales: grid sizes of the pooling.

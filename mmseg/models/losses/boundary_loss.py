@@ -1,16 +1,16 @@
-"""Binary cross entropy for edge maps, in which edges and the rest weigh the same."""
+"""Binary cross entropy for edge maps, with equal weight for edges and other pixels."""
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 
 from mmseg.registry import MODELS
 
-from .utils import as_float32
+from .base import SegmentationLoss
+from .pixels import as_float32
 
 
 @MODELS.register_module()
-class BoundaryLoss(nn.Module):
+class BoundaryLoss(SegmentationLoss):
     """Class-balanced binary cross entropy of a boundary branch.
 
     Source: Xu et al. 2023, "PIDNet", section 3.4, equation 1.
@@ -21,9 +21,7 @@ class BoundaryLoss(nn.Module):
     """
 
     def __init__(self, loss_weight: float = 1.0, loss_name: str = 'loss_boundary') -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
-        self._loss_name = loss_name
+        super().__init__(loss_weight, loss_name)
 
     def forward(self, bd_pre: torch.Tensor, bd_gt: torch.Tensor) -> torch.Tensor:
         """The mean over all pixels for logits (N, 1, H, W) and edge maps (N, H, W) of 0, 1 and others, ignored."""
@@ -33,8 +31,3 @@ class BoundaryLoss(nn.Module):
         count = (edge.sum() + rest.sum()).clamp(min=1)
         weight = edge * (rest.sum() / count) + rest * (edge.sum() / count)
         return self.loss_weight * F.binary_cross_entropy_with_logits(logits, edge, weight)
-
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name

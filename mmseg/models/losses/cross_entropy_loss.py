@@ -7,14 +7,9 @@ import torch.nn.functional as F
 
 from mmseg.registry import MODELS
 
-from .utils import (
-    ClassWeightedLoss,
-    as_float32,
-    check_reduction,
-    one_hot,
-    weight_reduce_loss,
-    weights_of_labels,
-)
+from .base import ClassWeightedLoss
+from .pixels import as_float32, one_hot, weights_of_labels
+from .reduction import REDUCTION_OVERRIDES, check_reduction, weight_reduce_loss
 
 
 def cross_entropy(
@@ -27,14 +22,14 @@ def cross_entropy(
     ignore_index: int = -100,
     avg_non_ignore: bool = False,
 ) -> torch.Tensor:
-    """−w_y log p_y of every pixel; ignored pixels are zero, in the value and in the gradient.
+    """−w_y log p_y of every pixel; value and gradient of ignored pixels are zero.
 
-    What 'mean' divides the sum by, unless ``avg_factor`` says it:
+    The divisor of 'mean', unless ``avg_factor`` is given:
 
     - without class weights the number of pixels, or of those not ignored with ``avg_non_ignore``;
     - with class weights the sum of the weights of the labels. An ignored label outside [0, C), such as
-      255, names no class and adds nothing, so that this is the weighted mean of ``F.cross_entropy``. An
-      ``ignore_index`` that is a class adds its weight unless ``avg_non_ignore`` is set.
+      255, has no weight, so that this is the weighted mean of ``F.cross_entropy``. An ``ignore_index`` that
+      is a class adds its weight unless ``avg_non_ignore`` is set.
 
     Args:
         pred: logits, (N, C, ...).
@@ -50,10 +45,10 @@ def cross_entropy(
     loss = F.cross_entropy(pred, label, weight=class_weight, reduction='none', ignore_index=ignore_index)
     if avg_factor is None and reduction == 'mean':
         if class_weight is not None:
-            counted = weights_of_labels(class_weight, label)
+            label_weight = weights_of_labels(class_weight, label)
             if avg_non_ignore:
-                counted = counted * (label != ignore_index)
-            avg_factor = counted.sum()
+                label_weight = label_weight * (label != ignore_index)
+            avg_factor = label_weight.sum()
         elif avg_non_ignore:
             avg_factor = (label != ignore_index).sum()
         else:
@@ -74,7 +69,7 @@ def binary_cross_entropy(
     avg_non_ignore: bool = False,
     **kwargs,
 ) -> torch.Tensor:
-    """Binary cross entropy of each class on its own.
+    """Binary cross entropy of each class separately.
 
     'mean' divides by the number of elements N·C·..., or of those not ignored with ``avg_non_ignore``.
 
@@ -149,8 +144,8 @@ def mask_cross_entropy(
             f"mask_cross_entropy only takes reduction='mean' without avg_factor, got {reduction!r}, {avg_factor}"
         )
     samples = torch.arange(pred.shape[0], device=pred.device)
-    of_label = as_float32(pred)[samples, label]
-    return F.binary_cross_entropy_with_logits(of_label, target.to(of_label.dtype), weight=class_weight)[None]
+    logits = as_float32(pred)[samples, label]
+    return F.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), weight=class_weight)[None]
 
 
 @MODELS.register_module()
@@ -158,14 +153,14 @@ class CrossEntropyLoss(ClassWeightedLoss):
     """Cross entropy.
 
     Args:
-        use_sigmoid: one binary problem per class in place of softmax over classes.
+        use_sigmoid: one binary problem per class instead of softmax over classes.
         use_mask: the mask of one class per sample; ``weight`` of the call is then each sample's class, and
             ``ignore_index`` must be None.
         reduction: 'none', 'mean' or 'sum'.
         class_weight: one weight per class, a file that holds them, or 'enet' (see ``get_class_weight``). For
             the sigmoid form they weigh the positive pixels of a class only.
         loss_weight: factor of the result.
-        loss_name: its key in the log; names that do not begin with 'loss' take no part in the gradient.
+        loss_name: its key in the log; only keys that begin with 'loss' contribute to the gradient.
         avg_non_ignore: leave ignored pixels out of the divisor of the mean (see ``cross_entropy``).
 
     Raises:
@@ -182,16 +177,14 @@ class CrossEntropyLoss(ClassWeightedLoss):
         loss_name: str = 'loss_ce',
         avg_non_ignore: bool = False,
     ) -> None:
-        super().__init__(class_weight)
+        super().__init__(class_weight, loss_weight, loss_name)
         if use_sigmoid and use_mask:
             raise ValueError('CrossEntropyLoss: use_sigmoid and use_mask exclude each other; set one of them')
         check_reduction(reduction, 'CrossEntropyLoss')
         self.use_sigmoid = use_sigmoid
         self.use_mask = use_mask
         self.reduction = reduction
-        self.loss_weight = loss_weight
         self.avg_non_ignore = avg_non_ignore
-        self._loss_name = loss_name
         if use_sigmoid:
             self.cls_criterion = binary_cross_entropy
         elif use_mask:
@@ -213,7 +206,7 @@ class CrossEntropyLoss(ClassWeightedLoss):
         **kwargs,
     ) -> torch.Tensor:
         """The loss of logits (N, C, H, W) for labels (N, H, W); arguments as in ``cross_entropy``."""
-        check_reduction(reduction_override, 'CrossEntropyLoss', (None, 'none', 'mean', 'sum'))
+        check_reduction(reduction_override, 'CrossEntropyLoss', REDUCTION_OVERRIDES)
         cls_score = as_float32(cls_score)
         return self.loss_weight * self.cls_criterion(
             cls_score,
@@ -226,8 +219,3 @@ class CrossEntropyLoss(ClassWeightedLoss):
             ignore_index=ignore_index,
             **kwargs,
         )
-
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name

@@ -4,7 +4,9 @@ import torch
 
 from mmseg.registry import MODELS
 
-from .utils import as_float32, check_reduction, one_hot, weight_reduce_loss
+from .base import SegmentationLoss
+from .pixels import as_float32, one_hot
+from .reduction import REDUCTION_OVERRIDES, check_reduction, weight_reduce_loss
 
 
 def dice_loss(
@@ -57,14 +59,14 @@ def dice_loss(
 
 
 @MODELS.register_module()
-class DiceLoss(torch.nn.Module):
+class DiceLoss(SegmentationLoss):
     """Dice loss.
 
-    A pixel whose label is no class has no place in the masks, so its prediction still counts in the
-    denominator, as in mmsegmentation: give ``weight`` per pixel to leave it out.
+    A pixel whose label is no class is in no mask, but its prediction still counts in the denominator, as in
+    mmsegmentation. Give ``weight`` per pixel to leave it out.
 
     Args:
-        use_sigmoid: sigmoid per class in place of softmax over classes.
+        use_sigmoid: sigmoid per class instead of softmax over classes.
         activate: False if the prediction holds probabilities already.
         reduction: 'none', 'mean' or 'sum' over samples.
         naive_dice: no squares in the denominator.
@@ -85,16 +87,14 @@ class DiceLoss(torch.nn.Module):
         eps: float = 1e-3,
         loss_name: str = 'loss_dice',
     ) -> None:
-        super().__init__()
+        super().__init__(loss_weight, loss_name)
         check_reduction(reduction, 'DiceLoss')
         self.use_sigmoid = use_sigmoid
         self.activate = activate
         self.reduction = reduction
         self.naive_dice = naive_dice
-        self.loss_weight = loss_weight
         self.ignore_index = ignore_index
         self.eps = eps
-        self._loss_name = loss_name
 
     def forward(
         self,
@@ -108,9 +108,9 @@ class DiceLoss(torch.nn.Module):
     ) -> torch.Tensor:
         """The loss of logits (N, C, H, W) for ids (N, H, W) or 0/1 masks (N, C, H, W).
 
-        ``ignore_index`` of the call is part of the common signature; the one of the constructor holds.
+        ``ignore_index`` is part of the common signature and has no effect; the constructor's is used.
         """
-        check_reduction(reduction_override, 'DiceLoss', (None, 'none', 'mean', 'sum'))
+        check_reduction(reduction_override, 'DiceLoss', REDUCTION_OVERRIDES)
         pred = as_float32(pred)
         if pred.shape != target.shape:
             target = one_hot(target.clamp(min=0), pred.shape[1], pred.dtype)
@@ -129,8 +129,3 @@ class DiceLoss(torch.nn.Module):
             avg_factor=avg_factor,
             ignore_index=self.ignore_index,
         )
-
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name

@@ -7,25 +7,17 @@ import torch.nn.functional as F
 
 from mmseg.registry import MODELS
 
-from .utils import (
-    ClassWeightedLoss,
-    as_float32,
-    check_per_class,
-    check_reduction,
-    dense_weight,
-    one_hot,
-    weight_reduce_loss,
-    weights_of_labels,
-)
-
-REDUCTION_OVERRIDES = (None, 'none', 'mean', 'sum')
+from .base import ClassWeightedLoss
+from .class_weight import check_per_class
+from .pixels import as_float32, dense_weight, one_hot, weights_of_labels
+from .reduction import REDUCTION_OVERRIDES, check_reduction, weight_reduce_loss
 
 
 def modulation(one_minus_p: torch.Tensor, gamma: float) -> torch.Tensor:
     """(1−p)^γ with a finite gradient for every γ >= 0.
 
-    For γ < 1 the derivative is infinite at p = 1, and infinity times the zero loss there is nan. Below the
-    smallest normal number the base is held, which gives the right limit, zero.
+    For γ < 1 the derivative is infinite at p = 1, and its product with the loss, which is zero there, is nan.
+    Clamping the base to the smallest normal number gives the correct limit, zero.
     """
     return one_minus_p.clamp(min=torch.finfo(one_minus_p.dtype).tiny).pow(gamma)
 
@@ -44,16 +36,16 @@ def softmax_focal_loss(
         target: ids, (N, ...).
         gamma: γ >= 0.
         alpha: one factor for every class, or a tensor (C,) with one per class.
-        ignore_index: pixels of this label are exactly zero, in the value and in the gradient.
+        ignore_index: value and gradient of pixels of this label are exactly zero.
 
     Returns:
         (N, ...).
     """
-    # log p_y comes out of one fused pass, and is zero with a zero gradient where a pixel is ignored.
+    # one fused pass for log p_y, zero with a zero gradient where a pixel is ignored
     ce = F.cross_entropy(pred, target, reduction='none', ignore_index=ignore_index)
     if isinstance(alpha, torch.Tensor):
         alpha = weights_of_labels(alpha, target)
-    # 1 − exp(−ce) by expm1: exact where p_y is next to 1.
+    # 1 − exp(−ce) by expm1, which is exact for p_y close to 1
     return alpha * modulation(-torch.expm1(-ce), gamma) * ce
 
 
@@ -90,7 +82,7 @@ class FocalLoss(ClassWeightedLoss):
 
     Args:
         use_sigmoid: which form.
-        gamma: γ >= 0; 0 leaves weighted cross entropy.
+        gamma: γ >= 0; 0 gives weighted cross entropy.
         alpha: a number, or one per class. In the softmax form the weight of a pixel's class, in the sigmoid
             form the weight of a class's positive pixels, in [0, 1].
         reduction: 'none', 'mean' or 'sum'. 'none' gives (N, H, W) in the softmax form and (N, C, H, W) in the
@@ -115,14 +107,12 @@ class FocalLoss(ClassWeightedLoss):
         loss_weight: float = 1.0,
         loss_name: str = 'loss_focal',
     ) -> None:
-        super().__init__(class_weight)
+        super().__init__(class_weight, loss_weight, loss_name)
         check_reduction(reduction, 'FocalLoss')
         self.use_sigmoid = use_sigmoid
         self.gamma = _checked_gamma(gamma)
         self.alpha = _checked_alpha(alpha, use_sigmoid)
         self.reduction = reduction
-        self.loss_weight = loss_weight
-        self._loss_name = loss_name
         per_class = torch.tensor(self.alpha) if isinstance(self.alpha, list) else None
         self.register_buffer('_alpha_per_class', per_class, persistent=False)
 
@@ -147,7 +137,7 @@ class FocalLoss(ClassWeightedLoss):
             weight: one per pixel, (N, ...); the sigmoid form also takes one per element.
             avg_factor: replaces the divisor of 'mean'.
             reduction_override: replaces ``reduction``.
-            ignore_index: label of pixels that are exactly zero, in the value and in the gradient.
+            ignore_index: label of pixels whose value and gradient are exactly zero.
 
         Returns:
             A scalar, or one loss per element with reduction 'none'; zero with a graph if all is ignored.
@@ -193,7 +183,7 @@ class FocalLoss(ClassWeightedLoss):
         elif pred.shape[:1] + pred.shape[2:] == target.shape:
             valid = (target != ignore_index).unsqueeze(1)
             counted = valid.sum() * num_classes
-            # With one channel, the channel is the class of label 1.
+            # a single channel is the class of label 1
             shifted = target - 1 if num_classes == 1 else target
             mask = one_hot(shifted, num_classes, pred.dtype)
         else:
@@ -222,11 +212,6 @@ class FocalLoss(ClassWeightedLoss):
             return self.alpha
         check_per_class('alpha', self._alpha_per_class, pred.shape[1], 'FocalLoss')
         return self._alpha_per_class.to(pred)
-
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name
 
 
 def _checked_gamma(gamma: float) -> float:

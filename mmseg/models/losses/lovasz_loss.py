@@ -3,8 +3,8 @@
 Source: Berman et al. 2018, "The Lovász-Softmax loss: a tractable surrogate for the optimization of the
 intersection-over-union measure in neural networks".
 
-Every class of every image is sorted at once. Ignored pixels stay in place with an error below all
-others: they are sorted last, where they change neither the order nor the Jaccard index of the rest.
+All classes and images are sorted at once. Ignored pixels are kept, with an error below all others: they are
+sorted last, where they change neither the order nor the Jaccard index of the others.
 """
 
 from collections.abc import Sequence
@@ -13,15 +13,17 @@ import torch
 
 from mmseg.registry import MODELS
 
-from .utils import ClassWeightedLoss, as_float32, check_reduction, dense_weight, weight_reduce_loss
+from .base import ClassWeightedLoss
+from .pixels import as_float32, dense_weight
+from .reduction import REDUCTION_OVERRIDES, check_reduction, weight_reduce_loss
 
 
 def lovasz_grad(gt_sorted: torch.Tensor) -> torch.Tensor:
     """Gradient of the Lovász extension of the Jaccard loss with respect to sorted errors (algorithm 1).
 
     The paper takes differences of the Jaccard loss J between neighbours. With I and U the intersection
-    and union after a pixel, they are 1/U for a pixel of the class and I / (U (U−1)) for another one: no
-    digits are lost where J is next to 1.
+    and union after a pixel, they are 1/U for a pixel of the class and I / (U (U−1)) for any other. This form
+    loses no digits where J is close to 1.
 
     Args:
         gt_sorted: 1 for pixels of the class, 0 for others, by descending error, (..., P).
@@ -34,7 +36,7 @@ def lovasz_grad(gt_sorted: torch.Tensor) -> torch.Tensor:
     intersection = total - gt_sorted.cumsum(-1)
     union = total + (1 - gt_sorted).cumsum(-1)
     gain = torch.where(gt_sorted > 0, 1 / union, intersection / (union * (union - 1)).clamp(min=1))
-    # Without a pixel of the class J is 1 from the first error on.
+    # without a pixel of the class, J is 1 from the first error on
     first = torch.zeros_like(gain[..., :1]).masked_fill(total == 0, 1.0)
     return torch.cat([gain[..., :1] + first, gain[..., 1:]], dim=-1)
 
@@ -87,10 +89,10 @@ def lovasz_softmax_flat(
         torch.arange(num_classes, device=probs.device) if isinstance(classes, str) else _constant(ids, probs)
     )
     foreground = (labels.unsqueeze(-2) == ids.unsqueeze(-1)).to(probs.dtype)
-    chosen = probs.transpose(-1, -2)
+    scores = probs.transpose(-1, -2)
     if num_classes > 1 and not isinstance(classes, str):
-        chosen = chosen.index_select(-2, ids)
-    errors = (foreground - chosen).abs()
+        scores = scores.index_select(-2, ids)
+    errors = (foreground - scores).abs()
     if valid is not None:
         outside = ~valid.unsqueeze(-2)
         errors = errors.masked_fill(outside, -1.0)
@@ -105,7 +107,7 @@ def lovasz_softmax_flat(
 
 
 def _constant(ids: Sequence[int], like: torch.Tensor) -> torch.Tensor:
-    """Class ids as a tensor, built on the device: a copy from the host cannot be captured in a graph."""
+    """Class ids as a tensor, built on the device: a copy from the host can't be captured in a CUDA graph."""
     return torch.cat([torch.full((1,), i, device=like.device, dtype=torch.long) for i in ids])
 
 
@@ -142,8 +144,8 @@ def lovasz_hinge(
     Args:
         logits: (N, H, W) or (N, 1, H, W).
         labels: 0 and 1, (N, H, W).
-        classes, class_weight: part of the common signature; one class has nothing to choose or weigh.
-        per_image: one loss per image in place of one for the batch.
+        classes, class_weight: part of the common signature, without effect for one class.
+        per_image: one loss per image instead of one for the batch.
         reduction: of the losses of the images.
         avg_factor: replaces the divisor of 'mean'.
         ignore_index: label of pixels that do not count.
@@ -171,7 +173,7 @@ def lovasz_softmax(
         probs: probabilities, (N, C, H, W), or (N, H, W) of one class.
         labels: ids, (N, H, W).
         classes: 'present', 'all' or a list of ids (see ``lovasz_softmax_flat``).
-        per_image: one loss per image in place of one for the batch.
+        per_image: one loss per image instead of one for the batch.
         class_weight: one factor per class, (C,).
         reduction: of the losses of the images.
         avg_factor: replaces the divisor of 'mean'.
@@ -194,14 +196,14 @@ class LovaszLoss(ClassWeightedLoss):
     Args:
         loss_type: 'multi_class' (softmax) or 'binary' (hinge).
         classes: 'present', 'all' or a list of ids: which classes are averaged.
-        per_image: one loss per image in place of one for the batch.
+        per_image: one loss per image instead of one for the batch.
         reduction: 'none', 'mean' or 'sum' over images; must be 'none' unless ``per_image`` is set.
         class_weight: one factor per class, a file that holds them, or 'enet' (see ``get_class_weight``).
         loss_weight: factor of the result.
         loss_name: its key in the log.
 
     Raises:
-        ValueError: if an argument is none of those.
+        ValueError: if an argument has another value.
     """
 
     def __init__(
@@ -214,11 +216,11 @@ class LovaszLoss(ClassWeightedLoss):
         loss_weight: float = 1.0,
         loss_name: str = 'loss_lovasz',
     ) -> None:
-        super().__init__(class_weight)
+        super().__init__(class_weight, loss_weight, loss_name)
         if loss_type not in ('binary', 'multi_class'):
             raise ValueError(f"LovaszLoss: loss_type must be 'binary' or 'multi_class', got {loss_type!r}")
-        known = classes in ('all', 'present') if isinstance(classes, str) else _are_ids(classes)
-        if not known:
+        valid = classes in ('all', 'present') if isinstance(classes, str) else _are_ids(classes)
+        if not valid:
             raise ValueError(
                 f"LovaszLoss: classes must be 'all', 'present' or a list of ids, got {classes!r}"
             )
@@ -232,8 +234,6 @@ class LovaszLoss(ClassWeightedLoss):
         self.classes = classes
         self.per_image = per_image
         self.reduction = reduction
-        self.loss_weight = loss_weight
-        self._loss_name = loss_name
 
     def forward(
         self,
@@ -246,7 +246,7 @@ class LovaszLoss(ClassWeightedLoss):
         **kwargs,
     ) -> torch.Tensor:
         """The loss of logits (N, C, H, W) for ids (N, H, W); pixels of ``weight`` 0 do not count."""
-        check_reduction(reduction_override, 'LovaszLoss', (None, 'none', 'mean', 'sum'))
+        check_reduction(reduction_override, 'LovaszLoss', REDUCTION_OVERRIDES)
         cls_score = as_float32(cls_score)
         common = dict(
             per_image=self.per_image,
@@ -264,11 +264,6 @@ class LovaszLoss(ClassWeightedLoss):
             class_weight=self.class_weight_for(cls_score),
             **common,
         )
-
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name
 
 
 def _are_ids(classes: Sequence[int]) -> bool:

@@ -7,16 +7,17 @@ import torch.nn.functional as F
 
 from mmseg.registry import MODELS
 
-from .utils import ClassWeightedLoss, as_float32
+from .base import ClassWeightedLoss
+from .pixels import as_float32
 
 
 @MODELS.register_module()
 class OhemCrossEntropy(ClassWeightedLoss):
-    """Mean cross entropy of the pixels whose class gets a low probability.
+    """Mean cross entropy of the pixels whose class has a low predicted probability.
 
     A pixel is hard if the probability of its class is below ``thres``, or below that of the
     ``min_kept``-th hardest pixel of the batch. Source: Shrivastava et al. 2016, "Training Region-based
-    Object Detectors with Online Hard Example Mining"; used so by PIDNet.
+    Object Detectors with Online Hard Example Mining"; as used by PIDNet.
 
     Args:
         ignore_label: label of pixels that do not count.
@@ -36,19 +37,17 @@ class OhemCrossEntropy(ClassWeightedLoss):
         class_weight: Sequence[float] | str | None = None,
         loss_name: str = 'loss_ohem',
     ) -> None:
-        super().__init__(class_weight)
+        super().__init__(class_weight, loss_weight, loss_name)
         self.thresh = thres
         self.min_kept = max(1, min_kept)
         self.ignore_label = ignore_label
-        self.loss_weight = loss_weight
-        self._loss_name = loss_name
 
     def forward(self, score: torch.Tensor, target: torch.Tensor, **kwargs) -> torch.Tensor:
         """The loss of logits (N, C, H, W) for ids (N, H, W); zero with a graph if no pixel is hard."""
         score = as_float32(score)
         ce = F.cross_entropy(score, target, ignore_index=self.ignore_label, reduction='none').flatten()
         valid = (target != self.ignore_label).flatten()
-        # Above every probability, so that ignored pixels come last.
+        # above every probability, so that ignored pixels are sorted last
         prob = torch.exp(-ce.detach()).masked_fill(~valid, 2.0)
         lowest = prob.topk(min(self.min_kept + 1, prob.numel()), largest=False).values
         rank = (valid.sum() - 1).clamp(0, lowest.numel() - 1)
@@ -60,8 +59,3 @@ class OhemCrossEntropy(ClassWeightedLoss):
                 score, target, weight=class_weight, ignore_index=self.ignore_label, reduction='none'
             ).flatten()
         return self.loss_weight * (ce * hard).sum() / hard.sum().clamp(min=1)
-
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name

@@ -6,7 +6,8 @@ import torch
 
 from mmseg.registry import MODELS
 
-from .utils import ClassWeightedLoss, as_float32, dense_weight, one_hot
+from .base import ClassWeightedLoss
+from .pixels import as_float32, dense_weight, one_hot
 
 
 def tversky_distance(
@@ -20,7 +21,7 @@ def tversky_distance(
     """1 − Tversky index, (N, C): (αFP + βFN) / (TP + αFP + βFN + smooth).
 
     Source: Salehi et al. 2017, "Tversky loss function for image segmentation using 3D fully convolutional
-    deep networks", equation 3. Written as one quotient: 1 minus a quotient next to 1 loses its digits.
+    deep networks", equation 3. Written as one quotient, since 1 minus a quotient close to 1 loses digits.
 
     Args:
         pred: probabilities, (N, C, ...).
@@ -64,7 +65,7 @@ def tversky_loss(
     """
     loss = tversky_distance(pred, target, valid_mask, alpha, beta, smooth)
     if exponent != 1:
-        # Below 1 the exponent has an infinite slope at zero; the bound is float32's precision.
+        # an exponent below 1 has an infinite slope at zero; the bound is float32's precision
         loss = loss.clamp(min=torch.finfo(torch.float32).eps).pow(exponent)
     loss = loss.mean(dim=0)
     if class_weight is not None:
@@ -107,18 +108,16 @@ class TverskyLoss(ClassWeightedLoss):
         beta: float = 0.7,
         loss_name: str = 'loss_tversky',
     ) -> None:
-        super().__init__(class_weight)
+        super().__init__(class_weight, loss_weight, loss_name)
         if abs(alpha + beta - 1.0) > 1e-9:
             raise ValueError(
                 f'{type(self).__name__}: alpha and beta must sum to 1, got {alpha} + {beta}; '
                 'they share one weight between false positives and false negatives'
             )
         self.smooth = smooth
-        self.loss_weight = loss_weight
         self.ignore_index = ignore_index
         self.alpha = alpha
         self.beta = beta
-        self._loss_name = loss_name
 
     def forward(
         self, pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None, **kwargs
@@ -126,7 +125,7 @@ class TverskyLoss(ClassWeightedLoss):
         """The loss of logits (N, C, H, W) for ids (N, H, W).
 
         ``weight`` holds one weight per pixel, (N, H, W), as a pixel sampler gives. Pixels are ignored by the
-        ``ignore_index`` of the constructor; further arguments belong to the common signature.
+        ``ignore_index`` of the constructor; further arguments of the common signature have no effect.
         """
         prob = as_float32(pred).softmax(dim=1)
         mask = (target != self.ignore_index).to(prob.dtype)
@@ -144,23 +143,18 @@ class TverskyLoss(ClassWeightedLoss):
             exponent=self.exponent,
         )
 
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name
-
 
 @MODELS.register_module()
 class FocalTverskyLoss(TverskyLoss):
-    """Focal Tversky loss: (1 − TI_c)^(1/γ), which turns the gradient to classes with a low index.
+    """Focal Tversky loss: (1 − TI_c)^(1/γ), which increases the gradient of classes with a low index.
 
     Source: Abraham & Khan 2019, "A Novel Focal Tversky Loss Function with Improved Attention U-Net for
     Lesion Segmentation", equation 4, γ = 4/3. The paper's α weighs false negatives (0.7); here ``alpha``
-    weighs false positives and ``beta`` false negatives, as in ``TverskyLoss``. The mean over classes stands
-    for the paper's sum.
+    weighs false positives and ``beta`` false negatives, as in ``TverskyLoss``. The mean over classes replaces
+    the paper's sum.
 
     Args:
-        gamma: γ, in [1, 3] in the paper; 1 leaves the Tversky loss.
+        gamma: γ, in [1, 3] in the paper; 1 gives the Tversky loss.
         loss_name: its key in the log.
         kwargs: those of ``TverskyLoss``.
 

@@ -1,26 +1,26 @@
 """Unified focal loss: focal cross entropy plus focal Tversky under three shared parameters."""
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 
 from mmseg.registry import MODELS
 
+from .base import SegmentationLoss
 from .focal_loss import modulation
+from .pixels import as_float32, dense_weight, one_hot
 from .tversky_loss import tversky_distance
-from .utils import as_float32, dense_weight, one_hot
 
 
 @MODELS.register_module()
-class UnifiedFocalLoss(nn.Module):
+class UnifiedFocalLoss(SegmentationLoss):
     """λ · modified focal loss + (1−λ) · modified focal Tversky loss.
 
     Class 0 is the common class, all others are rare. With p the softmax probability of a pixel's class:
 
     - focal part, mean over pixels: −δ_y (1−p)^γ log p, δ_y = δ for rare classes and 1−δ for class 0;
-      asymmetric: rare classes are not damped, their term is −δ log p;
+      in the asymmetric form the term of rare classes is −δ log p;
     - Tversky part, mean over samples and classes: (1−TI_c)^(1−γ) with δ on false negatives and 1−δ on
-      false positives; asymmetric: class 0 is not enhanced, its term is 1−TI_0.
+      false positives; in the asymmetric form the term of class 0 is 1−TI_0.
 
     Source: Yeung et al. 2022, "Unified Focal loss: Generalising Dice and cross entropy-based losses to
     handle class imbalanced medical image segmentation"; exponents as in the authors' published code.
@@ -29,7 +29,7 @@ class UnifiedFocalLoss(nn.Module):
         weight: λ in [0, 1].
         delta: δ in (0, 1).
         gamma: γ in [0, 1).
-        asymmetric: the form that the paper recommends.
+        asymmetric: use the asymmetric form, which the paper recommends.
         smooth: keeps the Tversky index finite for classes that are absent.
         loss_weight: factor of the result.
         ignore_index: label of pixels that do not count.
@@ -50,7 +50,7 @@ class UnifiedFocalLoss(nn.Module):
         ignore_index: int = 255,
         loss_name: str = 'loss_unified_focal',
     ) -> None:
-        super().__init__()
+        super().__init__(loss_weight, loss_name)
         for name, value, ok, bound in (
             ('weight', weight, 0 <= weight <= 1, '[0, 1]'),
             ('delta', delta, 0 < delta < 1, '(0, 1)'),
@@ -63,9 +63,7 @@ class UnifiedFocalLoss(nn.Module):
         self.gamma = gamma
         self.asymmetric = asymmetric
         self.smooth = smooth
-        self.loss_weight = loss_weight
         self.ignore_index = ignore_index
-        self._loss_name = loss_name
 
     def forward(
         self, pred: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None, **kwargs
@@ -97,8 +95,3 @@ class UnifiedFocalLoss(nn.Module):
         if self.asymmetric:
             enhanced = torch.cat([distance[:, :1], enhanced[:, 1:]], dim=1)
         return enhanced.mean()
-
-    @property
-    def loss_name(self) -> str:
-        """The key of this loss in the log."""
-        return self._loss_name

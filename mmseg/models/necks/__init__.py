@@ -1,4 +1,4 @@
-"""Between backbone and head."""
+"""Necks: modules between backbone and decode head."""
 
 from .featurepyramid import Feature2Pyramid
 from .fpn import FPN

@@ -21,7 +21,7 @@ class FPN(BaseModule):
     Args:
         in_channels: of the inputs.
         out_channels: of every output.
-        num_outs: number of outputs; more than inputs asks for extra levels.
+        num_outs: number of outputs; if larger than the number of inputs, extra levels are added.
         start_level, end_level: the range of inputs used; ``end_level=-1`` means all to the last.
         add_extra_convs: how extra levels are made: False by max-pooling the last output; ``'on_input'``
             (or True), ``'on_lateral'``, ``'on_output'`` by stride-2 convolutions from there.

@@ -14,7 +14,7 @@ from ..utils.wrappers import resize
 
 @MODELS.register_module()
 class JPU(BaseModule):
-    """Replaces the deepest input by all inputs joined at the shallowest one's size.
+    """Replaces the deepest input by a fusion of all inputs at the size of the shallowest one.
 
     Args:
         in_channels: of the backbone's outputs.

@@ -1,4 +1,4 @@
-"""Whole models."""
+"""Segmentors: whole models."""
 
 from .base import BaseSegmentor
 from .cascade_encoder_decoder import CascadeEncoderDecoder

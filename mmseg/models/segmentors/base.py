@@ -1,9 +1,10 @@
-"""The contract between a segmentor and the runner."""
+"""Base class of segmentors: the interface that the runner calls."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 
 from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 from torch import Tensor
 
@@ -21,13 +22,26 @@ class BaseSegmentor(BaseModel, metaclass=ABCMeta):
         init_cfg: weight initialisation.
     """
 
+    # whether the last class that defined a loss defined loss_tensors, too
+    _trains_on_tensors = False
+
+    def __init_subclass__(cls, **kwargs) -> None:
+        super().__init_subclass__(**kwargs)
+        if 'loss' in vars(cls) or 'loss_tensors' in vars(cls):
+            cls._trains_on_tensors = 'loss_tensors' in vars(cls)
+
     def __init__(
         self, data_preprocessor: dict | None = None, init_cfg: dict | list[dict] | None = None
     ) -> None:
         if isinstance(data_preprocessor, dict):
-            # built here, so that its name is found whatever the default scope is
+            # built here, so that its name is resolved whatever the default scope is
             data_preprocessor = MODELS.build({'type': 'BaseDataPreprocessor', **data_preprocessor})
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+
+    def init_weights(self) -> None:
+        """Initialise as ``init_cfg`` says, with this package's ``Pretrained`` whatever the default scope is."""
+        with DefaultScope.overwrite_default_scope('mmseg'):
+            super().init_weights()
 
     @property
     def with_neck(self) -> bool:
@@ -56,6 +70,13 @@ class BaseSegmentor(BaseModel, metaclass=ABCMeta):
     def loss(self, inputs: Tensor, data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
         """Losses of a batch."""
 
+    def loss_tensors(self, inputs: Tensor, gt: Tensor) -> dict[str, Tensor]:
+        """Losses of images (N, C, H, W) with labels ``gt``, int64 (N, H, W); nothing in it depends on values.
+
+        Training calls it where the preprocessor has made ``gt``, unless a subclass overrides :meth:`loss` alone.
+        """
+        raise NotImplementedError(f'{type(self).__name__} has no loss_tensors; its loss takes samples')
+
     @abstractmethod
     def predict(
         self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None
@@ -67,18 +88,25 @@ class BaseSegmentor(BaseModel, metaclass=ABCMeta):
         """Network output without post-processing."""
 
     def forward(
-        self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None, mode: str = 'tensor'
+        self,
+        inputs: Tensor,
+        data_samples: Sequence[SegDataSample] | None = None,
+        mode: str = 'tensor',
+        gt: Tensor | None = None,
     ) -> dict[str, Tensor] | list[SegDataSample] | Tensor:
-        """Dispatch to :meth:`loss`, :meth:`predict` or :meth:`_forward`.
+        """Dispatch to :meth:`loss_tensors` or :meth:`loss`, to :meth:`predict` or to :meth:`_forward`.
 
         Args:
             inputs: images (N, C, H, W), as the preprocessor makes them.
             data_samples: one per image.
             mode: ``'loss'``, ``'predict'`` or ``'tensor'``.
+            gt: labels, int64 (N, H, W), as the preprocessor makes them; for ``'loss'``.
 
         Raises:
             RuntimeError: another mode.
         """
+        if mode == 'loss' and gt is not None and self._trains_on_tensors:
+            return self.loss_tensors(inputs, gt)
         if mode == 'loss':
             return self.loss(inputs, data_samples)
         if mode == 'predict':
@@ -95,7 +123,7 @@ class BaseSegmentor(BaseModel, metaclass=ABCMeta):
         Args:
             seg_logits: (N, C, H, W).
             data_samples: samples whose metainfo says how the image was padded, flipped and resized;
-                without them the logits are taken as they are.
+                without them the logits are not cropped or resized.
 
         Returns:
             Samples with ``seg_logits`` (C, h, w) and ``pred_sem_seg`` (1, h, w). A one-channel head gives

@@ -1,4 +1,4 @@
-"""Several decode heads in a row, each of which sees what the one before said."""
+"""Several decode heads in a row; each one gets the logits of the one before."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.misc import add_prefix
 
+from ..utils.targets import GroundTruth
 from .encoder_decoder import EncoderDecoder
 
 
@@ -17,7 +18,7 @@ class CascadeEncoderDecoder(EncoderDecoder):
 
     Args:
         num_stages: number of decode heads.
-        decode_head: their configs; those behind the first are of :class:`BaseCascadeDecodeHead`.
+        decode_head: their configs; those after the first are of :class:`BaseCascadeDecodeHead`.
         kwargs: of :class:`EncoderDecoder`.
     """
 
@@ -49,9 +50,9 @@ class CascadeEncoderDecoder(EncoderDecoder):
 
     def _init_decode_head(self, decode_head: Sequence[dict]) -> None:
         if not isinstance(decode_head, (list, tuple)) or len(decode_head) != self.num_stages:
-            found = f'{len(decode_head)} of them' if isinstance(decode_head, (list, tuple)) else 'one dict'
+            given = f'{len(decode_head)} of them' if isinstance(decode_head, (list, tuple)) else 'one dict'
             raise ValueError(
-                f'CascadeEncoderDecoder: decode_head is a list of num_stages={self.num_stages} configs, got {found}'
+                f'CascadeEncoderDecoder: decode_head is a list of num_stages={self.num_stages} configs, got {given}'
             )
         self.decode_head = nn.ModuleList(MODELS.build(head) for head in decode_head)
         self.align_corners = self.decode_head[-1].align_corners
@@ -73,19 +74,17 @@ class CascadeEncoderDecoder(EncoderDecoder):
             return last.predict(feats, batch_img_metas, self.test_cfg)
         return last.predict(feats, self._outputs_before(feats), batch_img_metas, self.test_cfg)
 
-    def _decode_head_forward_train(
-        self, inputs: Sequence[Tensor], data_samples: Sequence[SegDataSample] | Tensor
-    ) -> dict[str, Tensor]:
+    def _decode_head_forward_train(self, inputs: Sequence[Tensor], gt: GroundTruth) -> dict[str, Tensor]:
         """Losses of all heads, below ``decode_0``, ``decode_1``, …; each head runs once."""
         losses, previous = {}, ()
         for i, head in enumerate(self.decode_head):
             output = head.forward(inputs, *previous)
-            losses.update(add_prefix(head.loss_by_feat(output, data_samples), f'decode_{i}'))
+            losses.update(add_prefix(head.loss_by_feat(output, gt), f'decode_{i}'))
             previous = (output,)
         return losses
 
     def _forward(self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None) -> Tensor:
-        """The last head's output at its own size."""
+        """The last head's logits at their own size, (N, out_channels, h, w)."""
         feats = self.extract_feat(inputs)
         previous = () if self.num_stages == 1 else (self._outputs_before(feats),)
         return self.decode_head[-1].forward(feats, *previous)

@@ -11,13 +11,13 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.misc import add_prefix
 
-from ..utils.targets import stack_gt
+from ..utils.targets import GroundTruth, stack_gt
 from .base import BaseSegmentor
 
 
 @MODELS.register_module()
 class EncoderDecoder(BaseSegmentor):
-    """The segmentor of nearly all systems here.
+    """Backbone, optional neck, decode head and auxiliary heads: the segmentor of nearly all models here.
 
     Training runs through :meth:`loss_tensors`, a function of two tensors, which can be compiled or captured
     in a CUDA graph as a whole: ``compile=dict(target='loss_tensors')`` in a config does the former.
@@ -83,23 +83,19 @@ class EncoderDecoder(BaseSegmentor):
         """Logits at the images' size, (N, out_channels, H, W)."""
         return self.decode_head.predict(self.extract_feat(inputs), batch_img_metas, self.test_cfg)
 
-    def _decode_head_forward_train(
-        self, inputs: Sequence[Tensor], data_samples: Sequence[SegDataSample] | Tensor
-    ) -> dict[str, Tensor]:
-        return add_prefix(self.decode_head.loss(inputs, data_samples, self.train_cfg), 'decode')
+    def _decode_head_forward_train(self, inputs: Sequence[Tensor], gt: GroundTruth) -> dict[str, Tensor]:
+        return add_prefix(self.decode_head.loss(inputs, gt, self.train_cfg), 'decode')
 
-    def _auxiliary_head_forward_train(
-        self, inputs: Sequence[Tensor], data_samples: Sequence[SegDataSample] | Tensor
-    ) -> dict[str, Tensor]:
+    def _auxiliary_head_forward_train(self, inputs: Sequence[Tensor], gt: GroundTruth) -> dict[str, Tensor]:
         if not isinstance(self.auxiliary_head, nn.ModuleList):
-            return add_prefix(self.auxiliary_head.loss(inputs, data_samples, self.train_cfg), 'aux')
+            return add_prefix(self.auxiliary_head.loss(inputs, gt, self.train_cfg), 'aux')
         losses = {}
         for i, head in enumerate(self.auxiliary_head):
-            losses.update(add_prefix(head.loss(inputs, data_samples, self.train_cfg), f'aux_{i}'))
+            losses.update(add_prefix(head.loss(inputs, gt, self.train_cfg), f'aux_{i}'))
         return losses
 
     def loss_tensors(self, inputs: Tensor, gt: Tensor) -> dict[str, Tensor]:
-        """Losses from tensors alone.
+        """Losses from tensors alone; no operation's shape depends on values.
 
         Args:
             inputs: images (N, C, H, W).
@@ -125,7 +121,7 @@ class EncoderDecoder(BaseSegmentor):
 
         Args:
             inputs: images (N, C, H, W).
-            data_samples: their samples; without them nothing is known of padding or original size.
+            data_samples: their samples, with padding and original size; None for images without either.
 
         Returns:
             The samples with ``seg_logits`` and ``pred_sem_seg``.
@@ -140,14 +136,14 @@ class EncoderDecoder(BaseSegmentor):
         return self.postprocess_result(self.inference(inputs, metas), data_samples)
 
     def _forward(self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None) -> Tensor:
-        """The decode head's output at its own size."""
+        """The decode head's logits at their own size, (N, out_channels, h, w)."""
         return self.decode_head.forward(self.extract_feat(inputs))
 
     def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Mean of the logits of overlapping windows.
 
-        Windows of ``test_cfg.crop_size`` step by ``test_cfg.stride``; the last of a row or column is moved
-        back to end at the border. Images smaller than a window make one window of their own size.
+        Windows of ``test_cfg.crop_size`` move by ``test_cfg.stride``; the last one of a row or column is shifted
+        back to end at the border. An image smaller than a window is one window of its own size.
         """
         stride_h, stride_w = self.test_cfg['stride']
         crop_h, crop_w = self.test_cfg['crop_size']
@@ -168,7 +164,7 @@ class EncoderDecoder(BaseSegmentor):
         return self.encode_decode(inputs, batch_img_metas)
 
     def inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Logits (N, out_channels, H, W) in the mode that ``test_cfg`` names."""
+        """Logits (N, out_channels, H, W), by the mode in ``test_cfg``."""
         test_cfg = self.test_cfg or {}
         mode = test_cfg.get('mode', 'whole')
         if mode not in ('slide', 'whole'):

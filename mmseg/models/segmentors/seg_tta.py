@@ -10,7 +10,7 @@ from mmseg.structures import SegDataSample
 
 @MODELS.register_module()
 class SegTTAModel(BaseTTAModel):
-    """Averages the probabilities that a segmentor gives to augmented copies of an image."""
+    """Averages a segmentor's probabilities over augmented copies of an image."""
 
     def merge_preds(self, data_samples_list: list[list[SegDataSample]]) -> list[SegDataSample]:
         """One prediction per image.
@@ -19,7 +19,7 @@ class SegTTAModel(BaseTTAModel):
             data_samples_list: for each image the samples of its copies, with ``seg_logits`` (C, H, W).
 
         Returns:
-            For each image a sample with ``pred_sem_seg`` (1, H, W), and its ground truth where known.
+            For each image a sample with ``pred_sem_seg`` (1, H, W), and its ground truth where it has one.
         """
         merged = []
         for copies in data_samples_list:

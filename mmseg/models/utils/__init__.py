@@ -1,4 +1,4 @@
-"""Blocks that several models share."""
+"""Blocks and functions that several models use."""
 
 from .context_block import ContextBlock, NonLocal2d
 from .embed import PatchEmbed

@@ -1,6 +1,6 @@
-"""mmcv's attention blocks, computed without what their reference forms waste; keys and arguments are mmcv's.
+"""mmcv's attention blocks with less memory and computation; state_dict keys and arguments are mmcv's.
 
-They also replace mmcv's own as ``plugins`` of a ResNet, whose ``view`` refuses channels_last tensors.
+As ``plugins`` of a ResNet they replace mmcv's own blocks, which fail on channels_last tensors.
 """
 
 import torch

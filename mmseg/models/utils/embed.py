@@ -1,4 +1,4 @@
-"""Padding to whole strides ("SAME" in TensorFlow), exportable with H and W left open, and patches by it."""
+"""Padding to whole strides ("SAME" in TensorFlow), exportable with H and W left open, and patch embedding."""
 
 from collections.abc import Sequence
 
@@ -19,12 +19,13 @@ def pad_to_strides(
     dilation: tuple[int, int] = (1, 1),
     mode: str = 'same',
 ) -> Tensor:
-    """Zeros around ``x`` (N, C, H, W), for a convolution with ``ceil(side / stride)`` positions.
+    """Pad ``x`` (N, C, H, W) with zeros, for a convolution with ``ceil(side / stride)`` positions.
 
     Args:
-        x: what the convolution reads.
+        x: input of the convolution.
         kernel, stride, dilation: (height, width) of the convolution, the stride no larger than the kernel.
-        mode: ``'same'`` pads all around, the odd line right and below; ``'corner'`` right and below only.
+        mode: ``'same'`` pads on all sides, with an odd line on the right and bottom; ``'corner'`` pads on the right and
+            bottom only.
     """
     if torch.compiler.is_compiling():
         return _pad_open_sides(x, kernel, stride, dilation, mode)
@@ -37,10 +38,10 @@ def pad_to_strides(
 
 
 def _pad_open_sides(x: Tensor, kernel: tuple, stride: tuple, dilation: tuple, mode: str) -> Tensor:
-    """:func:`pad_to_strides` without asking whether a side needs padding, which an export leaves open.
+    """:func:`pad_to_strides` for an export that leaves sides open, without a branch on their length.
 
-    Any side gets the most that one can need. Zeros left over at the end make no further position; those at
-    the beginning are skipped by an index.
+    Every side gets the largest padding that it can need. Superfluous zeros at the end add no position to the
+    convolution; those at the beginning are removed by an index.
     """
     for dim, (k, s, d) in enumerate(zip(kernel, stride, dilation), start=2):
         side, reach = x.shape[dim], (k - 1) * d
@@ -55,7 +56,7 @@ def _pad_open_sides(x: Tensor, kernel: tuple, stride: tuple, dilation: tuple, mo
 
 @MODELS.register_module()
 class SamePadConv2d(nn.Conv2d):
-    """``nn.Conv2d`` behind :func:`pad_to_strides`; mmcv's ``Conv2dAdaptivePadding``, exportable."""
+    """``nn.Conv2d`` after :func:`pad_to_strides`; mmcv's ``Conv2dAdaptivePadding``, exportable."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class SamePadConv2d(nn.Conv2d):
         groups: int = 1,
         bias: bool = True,
     ) -> None:
-        # ``padding`` is there for ConvModule, which passes one; the size decides instead
+        # ConvModule passes ``padding``; it is unused, since the padding follows from the size
         super().__init__(in_channels, out_channels, kernel_size, stride, 0, dilation, groups, bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -78,14 +79,14 @@ class SamePadConv2d(nn.Conv2d):
 
 
 class PatchEmbed(BaseModule):
-    """An image's patches as tokens.
+    """Patch embedding: an image's patches as tokens.
 
     Args:
         in_channels: of the image.
         embed_dims: channels of a token.
         conv_type: of the projection.
         kernel_size: side of a patch.
-        stride: from patch to patch; ``kernel_size`` if None.
+        stride: between patches; ``kernel_size`` if None.
         padding: ``'corner'`` or ``'same'``, see :func:`pad_to_strides`; a number is the convolution's.
         dilation: of the projection.
         bias: of the projection.

@@ -12,7 +12,7 @@ from .se_layer import SELayer
 
 
 class _Residual(nn.Module):
-    """``x + body(x)`` where shapes allow, optionally recomputing ``body`` in backward."""
+    """``x + body(x)`` if the shapes agree, optionally recomputing ``body`` in backward."""
 
     def __init__(self, residual: bool, with_cp: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Pooling to a grid of fixed size, and what BatchNorm can't do behind it."""
+"""Pooling to a grid of fixed size, and a check for BatchNorm after it."""
 
 import torch
 from mmcv.cnn import ConvModule
@@ -17,10 +17,9 @@ def _bins(length: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor
 
 
 def adaptive_avg_pool(x: Tensor, size: int | tuple[int, int]) -> Tensor:
-    """What ``F.adaptive_avg_pool2d`` computes, (N, C, H, W) to (N, C, size, size), as a matrix product.
+    """``F.adaptive_avg_pool2d`` as a matrix product, (N, C, H, W) to (N, C, size, size).
 
-    Unlike the library's kernel it has a deterministic gradient on CUDA and can be exported with H and W left
-    open.
+    Unlike torch's kernel it has a deterministic gradient on CUDA and can be exported with H and W left open.
     """
     rows, columns = (size, size) if isinstance(size, int) else size
     if rows == columns == 1:
@@ -51,13 +50,13 @@ class AdaptiveAvgPool2d(nn.Module):
 
 
 def check_pooled_batch(x: Tensor, module: ConvModule, name: str) -> Tensor:
-    """``x`` of shape (N, C, H, W) itself, unless it leaves one value per channel to a BatchNorm in training.
+    """Return ``x`` of shape (N, C, H, W) unchanged; raise if a BatchNorm would train on one value per channel.
 
-    Call it between global pooling and the ``module`` that normalises. ``SyncBatchNorm`` counts the values of
-    all processes and passes if there are several.
+    Call it between global pooling and the ``module`` that normalises. With ``SyncBatchNorm`` and several
+    processes the values of all are counted, and nothing is raised.
 
     Raises:
-        ValueError: N = H = W = 1 in front of a BatchNorm that computes batch statistics. ``name`` says where.
+        ValueError: N = H = W = 1 before a BatchNorm that computes batch statistics; names ``name``.
     """
     norm = module.norm
     if not isinstance(norm, _BatchNorm) or not norm.training or x.shape[0] * x.shape[2] * x.shape[3] > 1:
@@ -67,7 +66,7 @@ def check_pooled_batch(x: Tensor, module: ConvModule, name: str) -> Tensor:
         if distributed and torch.distributed.get_world_size() > 1:
             return x
     raise ValueError(
-        f'{name}: a batch of one image leaves one value per channel behind global pooling, and BatchNorm has no '
-        'variance to train on. Set train_dataloader.batch_size to 2 or more with drop_last=True (the last batch '
+        f'{name}: after global pooling, a batch of one image has one value per channel, of which BatchNorm can '
+        'compute no variance. Set train_dataloader.batch_size to 2 or more with drop_last=True (the last batch '
         "of an epoch may be shorter), or norm_cfg=dict(type='GN', num_groups=32), or train on several GPUs with SyncBN."
     )

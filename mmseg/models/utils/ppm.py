@@ -1,4 +1,4 @@
-"""Pyramid pooling, shared by PSPNet, UPerNet and Fast-SCNN.
+"""Pyramid pooling, as used by PSPNet, UPerNet and Fast-SCNN.
 
 Zhao et al., Pyramid Scene Parsing Network, CVPR 2017, section 3.2.
 """

@@ -1,6 +1,6 @@
-"""Weights that a backbone starts from: how they are read, and what of them was used.
+"""Pretrained weights of backbones: read them, load them, and report which were used.
 
-:mod:`mmseg.models.utils.weight_sources` says how a checkpoint is named and where it lies.
+See :mod:`mmseg.models.utils.weight_sources` for the names of checkpoints and where they are stored.
 """
 
 from collections.abc import Iterable
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmseg.registry import WEIGHT_INITIALIZERS
+from mmseg.utils.checkpoint_reading import read_checkpoint_file
 
 from .weight_sources import fetch, unavailable
 
@@ -30,7 +31,7 @@ def _read_timm(checkpoint: str) -> dict[str, Tensor]:
         return timm.create_model(checkpoint.removeprefix('timm://'), pretrained=True).state_dict()
     except ImportError as error:
         raise unavailable(checkpoint, f'timm is needed: pip install "wta-seg[timm]" ({error})') from error
-    except Exception as error:  # each of timm and its hub has kinds of its own for names and for the network
+    except Exception as error:  # timm and its hub raise many types, for names and for the network
         raise unavailable(checkpoint, f'timm: {error}') from error
 
 
@@ -39,25 +40,22 @@ def _load_file(checkpoint: str, file: Path) -> object:
         from safetensors.torch import load_file
 
         return load_file(file)
-    # Imported here: the engine's package imports this one.
-    from mmseg.engine.checkpoint_loading import load_from_local
-
     try:
-        return load_from_local(str(file), map_location='cpu')
+        return read_checkpoint_file(file, map_location='cpu')
     except ValueError as error:
         raise ValueError(f'pretrained weights {checkpoint!r}: {error}') from error
 
 
 def read_state_dict(checkpoint: str, prefix: str | None = None) -> dict[str, Tensor]:
-    """The tensors of a checkpoint on the CPU, of whatever layout: mmengine's, timm's, DeiT's, BEiT's, DDP's.
+    """The tensors of a checkpoint on the CPU, in any of the layouts of mmengine, timm, DeiT, BEiT and DDP.
 
     Args:
         checkpoint: its name, see :mod:`mmseg.models.utils.weight_sources`.
-        prefix: take only the keys below this, without it; ``'backbone.'`` takes the backbone of a whole model.
+        prefix: read only keys with this prefix, and remove it; ``'backbone.'`` reads the backbone of a whole model.
 
     Raises:
-        FileNotFoundError: it can't be had; the text says from where it can.
-        ValueError: it isn't a checkpoint, or has no key below ``prefix``.
+        FileNotFoundError: it doesn't exist or can't be downloaded; says where to get it.
+        ValueError: it isn't a checkpoint, or has no key with ``prefix``.
     """
     checkpoint = str(checkpoint)
     if checkpoint.startswith('timm://'):
@@ -67,7 +65,7 @@ def read_state_dict(checkpoint: str, prefix: str | None = None) -> dict[str, Ten
     state = _unwrap(content)
     if not state:
         kind = f'keys {list(content)[:5]}' if isinstance(content, dict) else f'a {type(content).__name__}'
-        raise ValueError(f'pretrained weights {checkpoint!r}: no state_dict in it, but {kind}')
+        raise ValueError(f'pretrained weights {checkpoint!r}: expected a state_dict, found {kind}')
     if prefix is None and checkpoint.startswith('mmcls://'):
         prefix = 'backbone.'
     return _below(state, prefix, checkpoint) if prefix else state
@@ -101,10 +99,10 @@ def _listing(title: str, entries: Iterable[str], most: int = 12) -> list[str]:
     entries = list(entries)
     if not entries:
         return []
-    shown = [f'    {entry}' for entry in entries[:most]]
+    lines = [f'    {entry}' for entry in entries[:most]]
     if len(entries) > most:
-        shown.append(f'    … and {len(entries) - most} more')
-    return [f'  {title}: {len(entries)}', *shown]
+        lines.append(f'    … and {len(entries) - most} more')
+    return [f'  {title}: {len(entries)}', *lines]
 
 
 def _shape(tensor: Tensor) -> str:
@@ -112,9 +110,9 @@ def _shape(tensor: Tensor) -> str:
 
 
 def load_state_dict(module: torch.nn.Module, state: dict[str, Tensor], source: str) -> str:
-    """Load what fits of ``state`` into ``module`` and log one block that says what didn't.
+    """Load the tensors of ``state`` that fit into ``module``, and log a report of those that don't.
 
-    ``module.convert_pretrained``, if it has one, translates keys and interpolates tables first.
+    First, ``module.convert_pretrained``, if it exists, renames keys and interpolates tables.
 
     Returns:
         The report: how many tensors were loaded, which are missing, unexpected, resized or of another shape.
@@ -123,31 +121,34 @@ def load_state_dict(module: torch.nn.Module, state: dict[str, Tensor], source: s
         ValueError: no key of ``state`` is one of the module's.
     """
     convert = getattr(module, 'convert_pretrained', dict)
-    given = state
+    original = state
     state = convert(dict(state))
-    own = module.state_dict()
-    misfits = {key for key, value in state.items() if key in own and value.shape != own[key].shape}
-    loaded = [key for key in own if key in state and key not in misfits]
+    current = module.state_dict()
+    misfits = {key for key, value in state.items() if key in current and value.shape != current[key].shape}
+    loaded = [key for key in current if key in state and key not in misfits]
     name = type(module).__name__
     if not loaded:
         raise ValueError(
             f'pretrained weights {source!r}: none of its {len(state)} tensors fits {name}, which has '
-            f'{list(own)[:3]}…; it has {list(state)[:3]}…. For the backbone of a whole model say '
+            f'{list(current)[:3]}…; it has {list(state)[:3]}…. For the backbone of a whole model set '
             "init_cfg=dict(type='Pretrained', checkpoint=…, prefix='backbone.')"
         )
     module.load_state_dict({key: state[key] for key in loaded}, strict=False)
 
-    missing = [key for key in own if key not in state and not key.endswith('num_batches_tracked')]
-    resized = [key for key in loaded if key in given and given[key].shape != state[key].shape]
-    report = [f'{name} from {source}: {len(loaded)} of {len(own)} tensors loaded']
+    missing = [key for key in current if key not in state and not key.endswith('num_batches_tracked')]
+    resized = [key for key in loaded if key in original and original[key].shape != state[key].shape]
+    report = [f'{name} from {source}: {len(loaded)} of {len(current)} tensors loaded']
     report += _listing('missing, left at their initial values', missing)
     report += _listing(
         'of another shape, left at their initial values',
-        (f'{key} is {_shape(own[key])}, there {_shape(state[key])}' for key in sorted(misfits)),
+        (
+            f'{key} is {_shape(current[key])}, in the checkpoint {_shape(state[key])}'
+            for key in sorted(misfits)
+        ),
     )
-    report += _listing('unexpected, ignored', (key for key in state if key not in own))
+    report += _listing('unexpected, ignored', (key for key in state if key not in current))
     report += _listing(
-        'resized', (f'{key} from {_shape(given[key])} to {_shape(own[key])}' for key in resized)
+        'resized', (f'{key} from {_shape(original[key])} to {_shape(current[key])}' for key in resized)
     )
     text = '\n'.join(report)
     print_log(text, logger='current', level=30 if missing or misfits else 20)
@@ -166,7 +167,7 @@ class PretrainedInit(_PretrainedInit):
 
 
 class BaseBackbone(BaseModule):
-    """Base of all backbones: ``pretrained`` as short for an ``init_cfg``, the loading described above, freezing.
+    """Base class of backbones: pretrained weights through :func:`load_state_dict`, and freezing.
 
     A subclass may set ``norm_eval`` and override :meth:`_freeze_stages`.
 
@@ -194,16 +195,16 @@ class BaseBackbone(BaseModule):
         super().__init__(init_cfg)
 
     def init_weights(self) -> None:
-        """Initialise as ``init_cfg`` says, in this package's scope whatever the caller's is."""
+        """Initialise as ``init_cfg`` says, with this package's ``Pretrained`` whatever the default scope is."""
         with DefaultScope.overwrite_default_scope('mmseg'):
             super().init_weights()
 
     def convert_pretrained(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Translate a checkpoint's keys and resize its tables to this model's; override where needed."""
+        """Rename a checkpoint's keys and resize its tables for this model; override where needed."""
         return state
 
     def _freeze_stages(self) -> None:
-        """Put what does not train into eval mode, without gradients; called by every :meth:`train`."""
+        """Put frozen stages into eval mode, without gradients; every :meth:`train` calls it."""
 
     def train(self, mode: bool = True) -> 'BaseBackbone':
         """As ``nn.Module.train``, with frozen stages and, under ``norm_eval``, all norms left in eval mode."""

@@ -1,10 +1,10 @@
-"""Relative positions of patches, as BEiT counts them (Bao et al., ICLR 2022; tables from Raffel et al., 2020)."""
+"""Relative positions of patches as in BEiT (Bao et al., ICLR 2022; tables from Raffel et al., 2020)."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-# Table rows behind the patch pairs: class token to patch, patch to class token, class token to itself.
+# Table rows after those of patch pairs: class token to patch, patch to class token, class token to itself.
 CLASS_TOKEN_ROWS = 3
 
 
@@ -25,10 +25,10 @@ def relative_position_index(window_size: tuple[int, int]) -> Tensor:
 
 
 def _geometric_positions(source: int, target: int) -> np.ndarray:
-    """Where a table of ``source`` distances sits on the axis of one with ``target`` distances.
+    """Positions of a table's ``source`` distances on the axis of a table with ``target`` distances.
 
-    Distances grow geometrically from the centre outwards, so that near neighbours keep their biases and
-    only far ones are stretched. The ratio is the one whose ``source // 2`` steps reach ``target // 2``.
+    They grow geometrically from the centre outwards, so that close neighbours keep their biases and only
+    distant ones are stretched. The ratio is the one whose ``source // 2`` steps reach ``target // 2``.
     """
     low, high = 1.01, 1.5
     while high - low > 1e-6:
@@ -50,7 +50,7 @@ def resize_relative_position_table(table: Tensor, window_size: tuple[int, int]) 
         Table of the new window's rows, cubic splines between geometrically spaced distances.
 
     Raises:
-        ValueError: a table that no square window has.
+        ValueError: no square window has a table of this length.
     """
     from scipy.interpolate import RectBivariateSpline
 

@@ -1,4 +1,4 @@
-"""A stage of a ResNet: residual blocks of which the first changes resolution and width."""
+"""A stage of a ResNet: residual blocks, the first of which changes resolution and channels."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from torch import nn
 def _shortcut(
     inplanes: int, outplanes: int, stride: int, avg_down: bool, conv_cfg: dict | None, norm_cfg: dict
 ) -> nn.Sequential:
-    """Projection of a shortcut; ``avg_down`` pools in front of it (ResNet-D of He et al., CVPR 2019)."""
+    """Projection of a shortcut; ``avg_down`` pools before it (ResNet-D of He et al., CVPR 2019)."""
     layers = []
     if avg_down:
         layers.append(nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False))
@@ -26,15 +26,15 @@ class ResLayer(Sequential):
     Args:
         block: class of the blocks.
         inplanes: channels of the input.
-        planes: channels inside of the blocks.
-        num_blocks: how many.
+        planes: channels inside the blocks.
+        num_blocks: number of blocks.
         stride: of the first block.
         dilation: of the 3x3 convolutions.
         avg_down: average-pool instead of striding in the shortcut.
         conv_cfg, norm_cfg: as everywhere in mmcv.
-        multi_grid: dilation of each block, in place of ``dilation`` (DeepLabV3, section 3.2.1).
+        multi_grid: dilation of each block, instead of ``dilation`` (DeepLabV3, section 3.2.1).
         contract_dilation: halve the dilation of the first block if there is one, since its input still has the
-            dilation of the previous stage. Without effect beside ``multi_grid``.
+            dilation of the previous stage. No effect with ``multi_grid``.
         kwargs: passed on to the blocks.
     """
 

@@ -34,7 +34,7 @@ class SELayer(nn.Module):
         self.global_avgpool = nn.AdaptiveAvgPool2d(1)
         self.conv1 = ConvModule(channels, hidden, 1, conv_cfg=conv_cfg, act_cfg=first_act)
         with warnings.catch_warnings():
-            # mmcv's HSigmoid warns of a default of years ago, whatever its arguments are
+            # mmcv's HSigmoid warns about a changed default, even if its arguments are given
             warnings.simplefilter('ignore', UserWarning)
             self.conv2 = ConvModule(hidden, channels, 1, conv_cfg=conv_cfg, act_cfg=second_act)
 

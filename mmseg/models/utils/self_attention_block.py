@@ -1,4 +1,4 @@
-"""Attention between the positions of two feature maps, in the forms that several heads share."""
+"""Attention between the positions of two feature maps, as used by several heads."""
 
 from mmcv.cnn import ConvModule
 from mmengine.model import constant_init
@@ -19,7 +19,7 @@ class SelfAttentionBlock(nn.Module):
         query_downsample: module that shrinks the query map; the output is resized back.
         key_downsample: module that shrinks keys and values, to (N, C, h, w) or (N, C, positions).
         key_query_num_convs, value_out_num_convs: 1x1 convolutions in each projection.
-        key_query_norm, value_out_norm: whether those have norm and activation.
+        key_query_norm, value_out_norm: whether these have norm and activation.
         matmul_norm: divide similarities by the square root of ``channels``.
         with_out: project the output.
         conv_cfg, norm_cfg, act_cfg: of the projections.
@@ -80,7 +80,7 @@ class SelfAttentionBlock(nn.Module):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Begin with an output of zero where the output's projection is a plain convolution."""
+        """Initialise the output projection to zero where it is a plain convolution."""
         if isinstance(self.out_project, nn.Conv2d):
             constant_init(self.out_project, 0)
 
@@ -94,7 +94,7 @@ class SelfAttentionBlock(nn.Module):
         norm_cfg: dict | None,
         act_cfg: dict | None,
     ) -> nn.Module:
-        """``num_convs`` 1x1 convolutions; one stands alone, several in an ``nn.Sequential``."""
+        """``num_convs`` 1x1 convolutions; a single one as it is, several in an ``nn.Sequential``."""
         convs = []
         for i in range(num_convs):
             source = in_channels if i == 0 else channels

@@ -1,4 +1,4 @@
-"""What ViT and BEiT share."""
+"""Common parts of ViT and BEiT."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from .embed import PatchEmbed
 from .pretrained import BaseBackbone
 
 with warnings.catch_warnings():
-    # mmcv-lite warns of lacking a deformable attention that nothing here uses
+    # mmcv-lite warns that it lacks deformable attention, which is not used here
     warnings.simplefilter('ignore', UserWarning)
     from mmcv.cnn.bricks.transformer import FFN
 
@@ -24,7 +24,7 @@ def as_pair(size: int | Sequence[int], name: str) -> tuple[int, int]:
     """(height, width) from an integer or a sequence of one or two.
 
     Raises:
-        ValueError: anything else; ``name`` says whose size it is.
+        ValueError: anything else; names the model ``name``.
     """
     if isinstance(size, int):
         return size, size
@@ -43,7 +43,9 @@ def tokens_to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
 class PlainTransformer(BaseBackbone):
     """Patch embedding, a class token and a stack of layers whose outputs become feature maps.
 
-    A subclass sets ``layers``, ``cls_token``, ``patch_embed`` and calls :meth:`_collect`.
+    A subclass creates ``patch_embed``, ``cls_token`` and ``layers``, calls :meth:`_set_out_indices` and
+    :meth:`_add_final_norm` in its constructor, and returns the maps of the layers in ``out_indices`` from its
+    ``forward``.
     """
 
     out_indices: tuple[int, ...]
@@ -67,11 +69,11 @@ class PlainTransformer(BaseBackbone):
 
     @property
     def norm1(self) -> nn.Module:
-        """The norm behind the last layer, with ``final_norm=True``."""
+        """The norm after the last layer, with ``final_norm=True``."""
         return getattr(self, self.norm1_name)
 
     def _init_from_scratch(self) -> None:
-        """The initialisation of Dosovitskiy et al. as published in their code: truncated normal, std 0.02."""
+        """The initialisation of Dosovitskiy et al. (published code): truncated normal, std 0.02."""
         for token in ('cls_token', 'pos_embed'):
             if getattr(self, token, None) is not None:
                 trunc_normal_(getattr(self, token), std=0.02)
@@ -91,7 +93,7 @@ class PlainTransformer(BaseBackbone):
                 nn.init.zeros_(module.bias)
 
     def init_weights(self) -> None:
-        """As ``init_cfg`` says, from scratch without one."""
+        """Initialise as ``init_cfg`` says; without one, as for training from scratch."""
         if self.init_cfg is None:
             self._init_from_scratch()
             self._is_init = True

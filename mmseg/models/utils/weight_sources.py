@@ -1,4 +1,4 @@
-"""Where pretrained weights are: names to URLs and files, and the cache of downloads.
+"""Sources of pretrained weights: names, URLs, files, and the cache of downloads.
 
 A checkpoint is named by
 
@@ -8,7 +8,7 @@ A checkpoint is named by
 - ``torchvision://NAME``, for instance ``resnet50`` or ``resnet50.imagenet1k_v2`` (torchvision isn't needed);
 - ``timm://NAME`` (needs timm).
 
-Downloads lie in torch.hub's cache, where a machine without network finds them if they are copied there.
+Downloads are stored in torch.hub's cache. For a machine without network, copy them there.
 """
 
 import difflib
@@ -27,7 +27,7 @@ _FROM_SCRATCH = (
     'model.pretrained=None and model.backbone.init_cfg=None'
 )
 _SCHEMES = ('open-mmlab', 'openmmlab', 'mmcls', 'torchvision', 'modelzoo')
-# Trained by torchvision's newer recipe; the same layout, a few points better on ImageNet.
+# Trained with torchvision's newer recipe; same layout, higher accuracy on ImageNet.
 _TORCHVISION_V2 = {
     f'{name}.imagenet1k_v2': f'https://download.pytorch.org/models/{file}'
     for name, file in (
@@ -36,13 +36,13 @@ _TORCHVISION_V2 = {
         ('resnet152', 'resnet152-f82ba261.pth'),
     )
 }
-# Hosts that end a file's name with the first digits of its SHA-256.
+# Hosts whose file names end with the first digits of the file's SHA-256.
 _HASHING_HOSTS = ('download.openmmlab.com', 'download.pytorch.org')
 
 
 @cache
 def _collection(scheme: str) -> dict[str, str]:
-    """Name to URL of one of mmengine's lists."""
+    """One of mmengine's lists, from name to URL."""
     hub = Path(mmengine.__file__).parent / 'hub'
     if scheme in ('open-mmlab', 'openmmlab'):
         urls = mmengine.load(hub / 'openmmlab.json')
@@ -52,14 +52,14 @@ def _collection(scheme: str) -> dict[str, str]:
         return urls
     if scheme == 'mmcls':
         return mmengine.load(hub / 'mmcls.json')
-    # The weights of torchvision 0.12 are those that later versions call IMAGENET1K_V1.
+    # Later versions call the weights of torchvision 0.12 IMAGENET1K_V1.
     urls = mmengine.load(hub / 'torchvision_0.12.json')
     urls = {name: url for name, url in urls.items() if url}
     return urls | {f'{name}.imagenet1k_v1': url for name, url in urls.items()} | _TORCHVISION_V2
 
 
 def locate(checkpoint: str) -> str:
-    """The URL or file behind a checkpoint's name.
+    """The URL or file that a checkpoint's name stands for.
 
     Raises:
         ValueError: a collection that has no checkpoint of that name, or an unknown scheme.
@@ -90,7 +90,7 @@ def _cached_file(url: str) -> Path:
 
 
 def unavailable(checkpoint: str, reason: object, url: str | None = None) -> FileNotFoundError:
-    """The error that says what is missing, where it is to be had, and how to do without."""
+    """The error for weights that are missing, with where to get them and how to train without them."""
     lines = [f'pretrained weights {checkpoint!r} could not be loaded: {reason}']
     if url is not None:
         lines += [
@@ -103,10 +103,10 @@ def unavailable(checkpoint: str, reason: object, url: str | None = None) -> File
 
 
 def fetch(checkpoint: str) -> Path:
-    """The file of a checkpoint that isn't timm's, downloaded if need be.
+    """The file of a checkpoint other than timm's, downloaded if necessary.
 
     Raises:
-        FileNotFoundError: it can't be had.
+        FileNotFoundError: it doesn't exist or can't be downloaded.
         ValueError: an unknown name.
     """
     location = locate(checkpoint)
@@ -129,7 +129,7 @@ def _download(checkpoint: str, url: str) -> Path:
             torch.hub.download_url_to_file(url, str(target), _hash_of(url), progress=os.isatty(2))
         except (OSError, RuntimeError) as error:  # no network or no such URL; a wrong hash
             failure = error
-    barrier()  # also after a failure, or the other processes would wait for ever
+    barrier()  # also after a failure, or the other processes would wait forever
     if failure is not None or not target.is_file():
         reason = failure or 'the download of the first process failed'
         raise unavailable(checkpoint, reason, url) from failure

@@ -1,4 +1,4 @@
-"""Interpolation that knows when ``align_corners`` shifts the result, and has a fast way back."""
+"""Interpolation with a warning where ``align_corners`` shifts features, and with a fast gradient."""
 
 import warnings
 from functools import lru_cache
@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-MATRIX_SIDE = 128  # up to this side of the input two matrix products beat the scattering backward on a CPU
+#: Up to this side of the input the gradient by matrix products is faster than PyTorch's on a CPU.
+MATRIX_SIDE = 128
 
 
 @lru_cache(maxsize=64)
@@ -24,8 +25,8 @@ class BilinearResize(torch.autograd.Function):
     """``F.interpolate(x, size, mode='bilinear')`` whose gradient is two matrix products.
 
     Bilinear interpolation is ``R x C^T`` with one matrix for the rows and one for the columns, so the gradient is
-    ``R^T g C``. PyTorch scatters instead, on a GPU by atomic additions, many to one pixel when an input is enlarged
-    much; the products are faster there and the same in every run.
+    ``R^T g C``. PyTorch scatters the gradient, on a GPU by atomic additions, many of which go to one pixel when an
+    input is enlarged a lot. The products are faster there, and deterministic.
     """
 
     @staticmethod
@@ -36,7 +37,7 @@ class BilinearResize(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        """Add up what each pixel of the input gave, in float32 at least."""
+        """Sum the gradient of each input pixel, in float32 at least."""
         dtype = torch.promote_types(grad.dtype, torch.float32)
         rows, columns = (
             interpolation_matrix(source, target, ctx.align_corners, dtype, grad.device)
@@ -53,13 +54,13 @@ def resize(
     align_corners: bool | None = None,
     warning: bool = True,
 ) -> Tensor:
-    """``F.interpolate`` of a tensor (N, C, H, W), a no-op where the size is right already.
+    """``F.interpolate`` of a tensor (N, C, H, W); returns the input itself if it has the size already.
 
-    With ``align_corners=True`` and ``warning=True`` an output that isn't ``k * (input - 1) + 1`` on both
-    sides is warned about, since corners then match but the pixels between drift.
+    With ``align_corners=True`` and ``warning=True`` it warns if a side of the output isn't
+    ``k * (input - 1) + 1``: corners are aligned then, but the pixels between them are shifted.
     """
     if size is not None and torch.compiler.is_compiling():
-        size = tuple(size)  # sides may be symbols: comparing or converting them would fix them
+        size = tuple(size)  # sides may be symbolic: comparing or converting them would make them constant
     elif size is not None:
         size = tuple(int(side) for side in size)
         if warning and align_corners:
@@ -74,8 +75,13 @@ def resize(
                 )
         if tuple(input.shape[-2:]) == size and input.is_floating_point():
             return input
-        goes_back = input.requires_grad and torch.is_grad_enabled() and not torch.jit.is_tracing()
-        if goes_back and mode == 'bilinear' and scale_factor is None and max(input.shape[-2:]) <= MATRIX_SIDE:
+        needs_gradient = input.requires_grad and torch.is_grad_enabled() and not torch.jit.is_tracing()
+        if (
+            needs_gradient
+            and mode == 'bilinear'
+            and scale_factor is None
+            and max(input.shape[-2:]) <= MATRIX_SIDE
+        ):
             return BilinearResize.apply(input, size, bool(align_corners))
     return F.interpolate(input, size, scale_factor, mode, align_corners)
 

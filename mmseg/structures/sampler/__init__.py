@@ -1,4 +1,4 @@
-"""Which pixels a decode head's loss is computed on."""
+"""Pixel samplers: they choose the pixels that a decode head's loss counts."""
 
 from .base_pixel_sampler import BasePixelSampler
 from .builder import build_pixel_sampler

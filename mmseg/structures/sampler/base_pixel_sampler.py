@@ -1,4 +1,4 @@
-"""What every pixel sampler offers to a decode head."""
+"""Base class of pixel samplers."""
 
 from abc import ABCMeta, abstractmethod
 

@@ -6,5 +6,5 @@ from .base_pixel_sampler import BasePixelSampler
 
 
 def build_pixel_sampler(cfg: dict, **default_args) -> BasePixelSampler:
-    """The sampler ``cfg['type']`` names; ``default_args`` (such as ``context``) fill what it leaves out."""
+    """The sampler of type ``cfg['type']``; ``default_args`` (such as ``context``) are used where ``cfg`` has no value."""
     return TASK_UTILS.build(cfg, default_args=default_args)

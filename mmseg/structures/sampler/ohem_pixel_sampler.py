@@ -10,7 +10,7 @@ from .base_pixel_sampler import BasePixelSampler
 
 @TASK_UTILS.register_module()
 class OHEMPixelSampler(BasePixelSampler):
-    """Keeps the hard pixels of a batch: weight 1 for those, 0 for the rest and for ignored ones.
+    """Selects the hard pixels of a batch: they get weight 1, all others and ignored ones 0.
 
     Source: Shrivastava et al. 2016, "Training Region-based Object Detectors with Online Hard Example
     Mining", applied to pixels.
@@ -58,10 +58,10 @@ class OHEMPixelSampler(BasePixelSampler):
         valid = seg_label != self.context.ignore_index
         budget = self.min_kept * seg_label.shape[0]
         if self.thresh is None:
-            kept = self._largest_losses(seg_logit, seg_label, valid, budget)
+            selected = self._largest_losses(seg_logit, seg_label, valid, budget)
         else:
-            kept = self._below_threshold(seg_logit, seg_label, valid, budget)
-        return kept.to(seg_logit.dtype)
+            selected = self._below_threshold(seg_logit, seg_label, valid, budget)
+        return selected.to(seg_logit.dtype)
 
     def _below_threshold(
         self, seg_logit: torch.Tensor, seg_label: torch.Tensor, valid: torch.Tensor, budget: int
@@ -102,5 +102,5 @@ class OHEMPixelSampler(BasePixelSampler):
             total = total + each
         total = total.masked_fill(~valid, -torch.inf).flatten()
         hardest = total.topk(min(budget, total.numel()), sorted=False).indices
-        kept = torch.zeros_like(total, dtype=torch.bool).scatter(0, hardest, True)
-        return kept.view_as(valid) & valid
+        selected = torch.zeros_like(total, dtype=torch.bool).scatter(0, hardest, True)
+        return selected.view_as(valid) & valid

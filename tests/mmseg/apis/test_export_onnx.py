@@ -1,4 +1,4 @@
-"""``tools/deployment/export_onnx.py`` on the sixteen architectures, narrowed."""
+"""ONNX export of the sixteen architectures, narrowed, and ``wta-seg export``."""
 
 import json
 import os
@@ -12,12 +12,10 @@ pytest.importorskip('onnxruntime', reason='pip install "wta-seg[deploy]"')
 pytest.importorskip('onnxscript', reason='pip install "wta-seg[deploy]"')
 
 import onnx
+from contract import ARCHITECTURES
 
-ROOT = Path(__file__).resolve().parents[3]
-
-from contract import ARCHITECTURES  # noqa: E402
-
-from mmseg.apis import export_onnx  # noqa: E402
+from mmseg.apis import export_onnx
+from wtaseg.cli import export as export_command
 
 SIZE = (96, 128)
 
@@ -38,7 +36,7 @@ def _write(architecture, folder: Path, size: tuple[int, int] = SIZE) -> tuple[Pa
     return folder / 'config.py', folder / 'model.pth'
 
 
-# Quick ones, with open and with fixed sides; EXPORT_ALL=1 takes the other thirteen, too, in minutes.
+# three fast ones, with open and with fixed sides; EXPORT_ALL=1 exports all sixteen, which takes minutes
 QUICK = {'deeplabv3_r50-d8', 'gcnet_r50-d8', 'upernet_beit'}
 EXPORTED = [
     one for one in ARCHITECTURES if one.name in QUICK or os.environ.get('EXPORT_ALL', '0') not in ('', '0')
@@ -48,21 +46,21 @@ EXPORTED = [
 @pytest.mark.parametrize('architecture', EXPORTED, ids=lambda architecture: architecture.name)
 def test_exports_what_it_computes(architecture, tmp_path, capsys):
     config, checkpoint = _write(architecture, tmp_path)
-    export_onnx.main([str(config), str(checkpoint)])
+    assert export_command.main([str(config), str(checkpoint)]) == 0
     printed = capsys.readouterr().out
     assert printed.count('logits differ by') == 2
     proto = onnx.load(tmp_path / 'model.onnx')
     shape = [dim.dim_param or dim.dim_value for dim in proto.graph.input[0].type.tensor_type.shape.dim]
     expected = ['batch', 3, 'height', 'width'] if architecture.other_sizes else ['batch', 3, *SIZE]
     assert shape == expected
-    facts = {entry.key: entry.value for entry in proto.metadata_props}
-    assert json.loads(facts['classes']) == ['defect', 'attached', 'broken']
-    assert facts['channel_order'] == 'RGB' and json.loads(facts['mean']) == [123.675, 116.28, 103.53]
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    assert json.loads(metadata['classes']) == ['defect', 'attached', 'broken']
+    assert metadata['channel_order'] == 'RGB' and json.loads(metadata['mean']) == [123.675, 116.28, 103.53]
 
 
 def test_no_file_is_left_where_the_logits_differ(tmp_path, monkeypatch):
     class Shifted(torch.nn.Module):
-        """What onnxruntime gets, a hundredth of a standard deviation off."""
+        """The exported network, whose logits are off by 0.01 standard deviations."""
 
         def forward(self, images):
             return images * 2 + 0.02
@@ -72,9 +70,20 @@ def test_no_file_is_left_where_the_logits_differ(tmp_path, monkeypatch):
     monkeypatch.setattr(export_onnx, '_trial_shapes', lambda *_: [(2, 96, 128)])
     monkeypatch.setattr(export_onnx, '_describe', lambda *_: {})
     monkeypatch.setattr(export_onnx.Network, 'forward', lambda self, images: images * 2)
-    with pytest.raises(RuntimeError, match='not written'):
+    with pytest.raises(export_onnx.ExportError, match='not written'):
         export_onnx.export(torch.nn.Identity(), tmp_path / 'model.onnx', SIZE)
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(export_onnx, 'TOLERANCE', 0.02)
     export_onnx.export(torch.nn.Identity(), tmp_path / 'model.onnx', SIZE)
     assert [path.name for path in tmp_path.iterdir()] == ['model.onnx']
+
+
+def test_a_shape_of_three_sides_is_refused(capsys):
+    assert export_command.main(['config.py', 'a.pth', '--shape', '1', '2', '3']) == 2
+    assert '--shape takes height and width' in capsys.readouterr().err
+
+
+def test_a_missing_package_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(export_onnx, 'find_spec', lambda name: None)
+    assert export_command.main(['fastscnn/fast_scnn_4xb4-40k_wta-512x512', 'a.pth']) == 1
+    assert 'pip install "wta-seg[deploy]"' in capsys.readouterr().err

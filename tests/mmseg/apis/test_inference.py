@@ -100,10 +100,10 @@ def test_inferencer(trained, image, tmp_path):
     assert (tmp_path / 'out/vis/0.png').is_file()
     both = inferencer([mmcv.imread(image), image], batch_size=2, return_vis=True, return_datasamples=True)
     assert [sample.pred_sem_seg.data.shape for sample in both['predictions']] == [(1, 64, 64)] * 2
-    assert [picture.shape for picture in both['visualization']] == [(64, 64, 3)] * 2
+    assert [drawing.shape for drawing in both['visualization']] == [(64, 64, 3)] * 2
 
 
-def test_inferencer_knows_names_and_configs_in_checkpoints(trained, image):
+def test_inferencer_reads_names_and_configs_from_checkpoints(trained, image):
     _, path, source = trained
     inferencer = MMSegInferencer(None, path, device='cpu', classes='wta', palette='wta')
     assert inferencer.visualizer.dataset_meta['classes'] == ['defect', 'attached', 'broken']

@@ -1,4 +1,4 @@
-"""Everything that has a name is found by it."""
+"""All components are registered under their names."""
 
 import pytest
 from mmengine import DefaultScope

@@ -83,7 +83,7 @@ def test_selected_classes_renumber_labels_and_palette(classes, label_map, palett
     assert metainfo['palette'] == palette
 
 
-def test_missing_palette_is_drawn_the_same_every_time_and_leaves_the_random_state():
+def test_missing_palette_is_reproducible_and_keeps_the_random_state():
     np.random.seed(3)
     expected = np.random.rand()
     np.random.seed(3)
@@ -107,7 +107,7 @@ def test_errors_name_what_is_missing_and_the_remedy(root):
         WTADataset(data_root=str(root), data_prefix=dict(img_path='img_dir/nowhere'))
     with pytest.raises(FileNotFoundError, match=r'list\.txt.*one image name per line'):
         WTADataset(data_root=str(root), data_prefix=PREFIX, ann_file='list.txt')
-    with pytest.raises(ValueError, match=r"img_suffix='\.jpg'; it holds 3 \.png"):
+    with pytest.raises(ValueError, match=r"img_suffix='\.jpg'; it contains 3 \.png"):
         WTADataset(data_root=str(root), data_prefix=PREFIX, img_suffix='.jpg')
     with pytest.raises(ValueError, match=r"not a subset.*\['z'\]"):
         Letters(metainfo=dict(classes=('a', 'z')), lazy_init=True)

@@ -48,7 +48,7 @@ def test_mosaic_through_the_mix_dataset(root):
     assert mix[3]['img'].shape == (48, 48, 3)
 
 
-def test_copy_paste_puts_whole_components_on_fitting_ground(root):
+def test_copy_paste_pastes_whole_components_on_suitable_positions(root):
     paste = CopyPasteDefects(prob=1.0, max_components=3)
     base = dataset(root)
     pasted = {1: 0, 2: 0}
@@ -73,7 +73,7 @@ def test_copy_paste_puts_whole_components_on_fitting_ground(root):
     assert min(pasted.values()) >= 5
 
 
-def test_copy_paste_avoids_ground_of_another_brightness(root):
+def test_copy_paste_avoids_positions_of_another_brightness(root):
     base = dataset(root)
     white = dict(img=np.full((48, 48, 3), 255, np.uint8), gt_seg_map=np.zeros((48, 48), np.uint8))
     np.random.seed(0)
@@ -90,7 +90,7 @@ def test_copy_paste_probability_and_missing_classes(root):
     draws = [paste.get_indices(base) for _ in range(200)]
     assert 30 <= sum(map(bool, draws)) <= 70  # 50 expected, 3 standard deviations are 18
     assert {len(draw) for draw in draws} == {0, 2}
-    with pytest.raises(ValueError, match='no image of the dataset holds one of the classes'):
+    with pytest.raises(ValueError, match='no image of the dataset contains one of the classes'):
         CopyPasteDefects(classes=(1,)).prepare(dataset(root, indices=[0, 1]))
 
 

@@ -93,7 +93,7 @@ def reference_box(labels, crop_size, ratio, ignore_index=255):
 
 
 @pytest.mark.parametrize('ignore_index', [255, 0])
-def test_crop_examines_windows_as_defined(ignore_index):
+def test_crop_checks_windows_as_defined(ignore_index):
     """Background, half and half, borderline and ignored maps, against the plain definition."""
     rng = np.random.RandomState(1)
     tried_again = 0
@@ -117,14 +117,14 @@ def test_crop_examines_windows_as_defined(ignore_index):
     assert tried_again > 10
 
 
-def test_crop_of_a_smaller_image_keeps_it_and_bad_sizes_are_refused():
+def test_crop_keeps_a_smaller_image_and_rejects_bad_sizes():
     assert build('RandomCrop', crop_size=(64, 20))(sample())['img_shape'] == (40, 20)
     for bad in (0, (5, -1), (1, 2, 3)):
         with pytest.raises(ValueError, match='crop_size'):
             build('RandomCrop', crop_size=bad)
 
 
-def test_rare_class_crop_holds_the_drawn_class():
+def test_rare_class_crop_contains_the_drawn_class():
     crop = build('RareClassCrop', crop_size=(16, 16), prob=1.0)
     starts = set()
     for seed in range(30):
@@ -136,7 +136,7 @@ def test_rare_class_crop_holds_the_drawn_class():
         starts.add(crop.crop_bbox(dict(sample(), rare_class=2)))
         assert np.isin(crop(sample())['gt_seg_map'], (1, 2)).any()
     assert len(starts) > 10
-    # Without the class in the picture it is an ordinary random crop.
+    # without the class in the image it is an ordinary random crop
     flat = dict(img=np.zeros((20, 20, 3), np.uint8), gt_seg_map=np.zeros((20, 20), np.uint8), rare_class=1)
     assert crop(dict(flat, seg_fields=['gt_seg_map']))['img_shape'] == (16, 16)
 
@@ -225,7 +225,7 @@ def test_bad_arguments_are_named(name, kwargs, message):
         build(name, **kwargs)
 
 
-def test_albu_says_that_its_package_is_missing(monkeypatch):
+def test_albu_without_its_package(monkeypatch):
     monkeypatch.setitem(sys.modules, 'albumentations', None)
     with pytest.raises(ImportError, match='pip install albumentations'):
         build('Albu', transforms=[])

@@ -83,7 +83,7 @@ def test_images_come_from_file_or_array(tmp_path):
         np.testing.assert_array_equal(results['img'], img)
         assert results['img_shape'] == results['ori_shape'] == (6, 8)
     assert LoadImageFromFile(to_float32=True)(dict(img_path=path))['img'].dtype == np.float32
-    (tmp_path / 'broken.png').write_bytes(b'no picture')
+    (tmp_path / 'broken.png').write_bytes(b'not an image')
     with pytest.raises(ValueError, match=r'broken\.png.*cannot be decoded'):
         LoadImageFromFile()(dict(img_path=str(tmp_path / 'broken.png')))
     assert LoadImageFromFile(ignore_empty=True)(dict(img_path=str(tmp_path / 'broken.png'))) is None
@@ -107,8 +107,8 @@ def test_cache_keeps_files_from_the_second_reading_within_its_bound(tmp_path):
             cache.read(path, decode)[0, 0] = 77  # the caller owns what he gets
     assert len(calls) == 5 + 5 + 1  # four of the five fit
     assert cache.nbytes == 1 << 20
-    kept = cache.read(paths[0], decode)
-    assert kept[0, 0] == kept[1, 1] == 6
+    cached = cache.read(paths[0], decode)
+    assert cached[0, 0] == cached[1, 1] == 6
     (tmp_path / paths[0]).write_text('changed')
     assert cache.read(paths[0], decode)[0, 0] == 12
     with pytest.raises(ValueError, match='cache_mb=-1'):

@@ -45,7 +45,7 @@ def run(dataset, work_dir, *losses, **kwargs):
     HOOKS.build(dict(type='ClassWeightHook', **kwargs)).before_train(runner)
 
 
-def test_fills_the_losses_that_wait(dataset, tmp_path):
+def test_sets_the_weights_of_losses_without_them(dataset, tmp_path):
     losses = CrossEntropyLoss(class_weight='enet'), FocalLoss(class_weight='enet'), CrossEntropyLoss()
     run(dataset(), tmp_path, *losses)
     assert losses[0].class_weight == pytest.approx(WEIGHTS)
@@ -53,7 +53,7 @@ def test_fills_the_losses_that_wait(dataset, tmp_path):
     assert losses[2].class_weight is None
 
 
-def test_repeated_and_joined_sets_have_the_same_shares(dataset, tmp_path):
+def test_repeated_and_concatenated_datasets_have_the_same_shares(dataset, tmp_path):
     for wrapped in (RepeatDataset(dataset(), 3), ConcatDataset([dataset(), dataset()])):
         loss = CrossEntropyLoss(class_weight='enet')
         run(wrapped, tmp_path, loss, c=1.5)
@@ -67,7 +67,7 @@ def test_labels_are_counted_as_the_pipeline_reads_them(dataset, tmp_path):
     assert loss.class_weight == pytest.approx(enet_class_weight([4, 1]))
 
 
-def test_counts_are_kept_until_a_label_changes(dataset, tmp_path):
+def test_counts_are_cached_until_a_label_changes(dataset, tmp_path):
     work_dir = tmp_path / 'work'
     run(dataset(), work_dir, CrossEntropyLoss(class_weight='enet'))
     cache = work_dir / CACHE_NAME
@@ -88,7 +88,7 @@ def test_counts_are_kept_until_a_label_changes(dataset, tmp_path):
     assert json.loads(cache.read_text())['counts'] == [9, 4, 26]
 
 
-def test_what_it_cannot_do_it_says(dataset, tmp_path):
+def test_errors_and_warnings(dataset, tmp_path):
     with pytest.warns(UserWarning, match='no loss has class_weight'):
         run(dataset(), tmp_path, CrossEntropyLoss())
     with pytest.raises(ValueError, match=r'a\.png has no label map'):

@@ -39,7 +39,7 @@ def _samples(count, workers=0, seek=None, seed=7):
     return [sample for batch in islice(loader, count) for sample in batch]
 
 
-def test_order_is_that_of_mmengine():
+def test_order_equals_mmengine():
     ours, theirs = InfiniteSampler(_Draws(), seed=7), MMEngineSampler(_Draws(), seed=7)
     assert list(islice(ours, 23)) == list(islice(theirs, 23))
     ordered = InfiniteSampler(_Draws(), shuffle=False)
@@ -47,7 +47,7 @@ def test_order_is_that_of_mmengine():
     assert list(islice(ordered, 4)) == [3, 4, 0, 1]
 
 
-def test_samples_depend_on_seed_and_place_alone():
+def test_samples_depend_on_seed_and_position_only():
     expected = _samples(6)
     torch.rand(100)
     assert _samples(6) == expected
@@ -57,7 +57,7 @@ def test_samples_depend_on_seed_and_place_alone():
     assert len({sample[1] for sample in expected}) == 12
 
 
-def test_the_training_process_keeps_its_generators():
+def test_generators_of_the_training_process_are_restored():
     def draw():
         return torch.rand(()).item(), np.random.rand(), random.random()  # noqa: NPY002
 

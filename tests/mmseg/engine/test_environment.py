@@ -16,7 +16,7 @@ from mmseg.utils import collect_env
 SCHEDULES = Path(__file__).resolve().parents[3] / 'configs/_base_/schedules'
 
 
-def test_collect_env_lets_a_broken_torchvision_alone(tmp_path, monkeypatch):
+def test_collect_env_does_not_import_a_broken_torchvision(tmp_path, monkeypatch):
     (tmp_path / 'torchvision.py').write_text("raise RuntimeError('operator torchvision::nms does not exist')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, 'torchvision', raising=False)
@@ -36,7 +36,7 @@ def test_collect_env_lets_a_broken_torchvision_alone(tmp_path, monkeypatch):
         ),
     ],
 )
-def test_launchers_tell_each_process_its_place(monkeypatch, launcher, given):
+def test_launchers_set_the_rank_of_each_process(monkeypatch, launcher, given):
     environment = given | dict(MASTER_ADDR='node1')
     monkeypatch.setattr(os, 'environ', environment)
     runner._launcher_environment(launcher)

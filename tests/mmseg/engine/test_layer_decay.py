@@ -51,7 +51,7 @@ def test_blocks_of_a_transformer():
         decay_rate=0.5,
         decay_type='layer_wise',
     )
-    # five layers: embedding, three blocks, what lies behind
+    # five layers: embedding, three blocks, everything after
     assert rates['backbone.cls_token'] == (0.5**4, 0.05)
     assert rates['backbone.patch_embed.bias'] == (0.5**4, 0.0)
     assert rates['backbone.layers.0.weight'] == (0.5**3, 0.05)
@@ -73,8 +73,8 @@ def test_blocks_and_stages_of_convnext():
         'stages.2.8': 2,
         'stages.3.0': 1,
     }
-    for name, layers_behind in expected.items():
-        assert rates[f'backbone.{name}.weight'][0] == 0.5**layers_behind
+    for name, layers_after in expected.items():
+        assert rates[f'backbone.{name}.weight'][0] == 0.5**layers_after
     assert rates['decode_head.weight'][0] == 1.0
     rates = _rates(constructor, ToyConvNeXt(), num_layers=4, decay_rate=0.5, decay_type='stage_wise')
     assert [rates[f'backbone.stages.{i}.0.weight'][0] for i in range(4)] == [0.5**4, 0.5**3, 0.5**2, 0.5]
@@ -91,7 +91,7 @@ def test_real_transformers(kind):
         dict(type=kind, img_size=32, embed_dims=8, num_layers=3, num_heads=2, final_norm=True)
     )
     rates = _rates(LearningRateDecayOptimizerConstructor, backbone, num_layers=3, decay_rate=0.5)
-    # embedding 0.5 ** 4, blocks 0.5 ** 3 to 0.5 ** 1, the norm behind them and the head 1
+    # embedding 0.5 ** 4, blocks 0.5 ** 3 to 0.5 ** 1, the norm after them and the head 1
     assert rates['backbone.cls_token'][0] == rates['backbone.patch_embed.projection.weight'][0] == 0.5**4
     assert [rates[f'backbone.layers.{i}.ln1.weight'] for i in range(3)] == [
         (0.125, 0.0),

@@ -47,7 +47,7 @@ def test_resume_gives_the_losses_of_an_uninterrupted_run(experiment, tmp_path, w
     first, _ = _run(experiment(**options), die_at=5)  # dead after the checkpoint of iteration 4
     cut = Path(experiment().work_dir, 'iter_4.pth')
     cut.write_bytes(cut.read_bytes()[:-1000])
-    with pytest.warns(UserWarning, match=r'iter_4\.pth is cut off'):
+    with pytest.warns(UserWarning, match=r'iter_4\.pth is truncated'):
         second, runner = _run(experiment(resume=True, **options))
     assert sorted(second.losses) == [2, 3, 4, 5]
     assert first.losses | second.losses == whole.losses
@@ -56,7 +56,7 @@ def test_resume_gives_the_losses_of_an_uninterrupted_run(experiment, tmp_path, w
     assert history.data[0].tolist() == pytest.approx([whole.losses[i] for i in range(6)])
 
 
-def test_resume_keeps_a_seed_that_was_drawn(experiment, tmp_path):
+def test_resume_uses_the_drawn_seed(experiment, tmp_path):
     options = {'train_cfg.max_iters': 3, 'randomness.seed': None}
     _, drawn = _run(experiment(**options), die_at=2)
     resumed, runner = _run(experiment(resume=True, **options))
@@ -65,7 +65,7 @@ def test_resume_keeps_a_seed_that_was_drawn(experiment, tmp_path):
     assert resumed.losses[2] == whole.losses[2]
 
 
-def test_resume_makes_up_for_a_validation(experiment):
+def test_resume_runs_a_missed_validation(experiment):
     options = {'train_cfg.max_iters': 4, 'train_cfg.val_interval': 2}
 
     class _DiesInValidation(Hook):
@@ -105,7 +105,23 @@ def test_checkpoint_is_plain(experiment):
         )
 
 
-def test_the_runner_of_mmengine_does_as_well(experiment):
+def test_a_failed_write_leaves_no_checkpoint(experiment, monkeypatch):
+    cfg = experiment(**{'default_hooks.checkpoint.filename_tmpl': 'ckpt/iter_{}.pth'})
+
+    def fail(descriptor):
+        raise OSError('disk full')
+
+    with monkeypatch.context() as patch:
+        patch.setattr('os.fsync', fail)
+        with pytest.raises(OSError, match='disk full'):
+            build_runner(cfg).train()
+    assert list(Path(cfg.work_dir, 'ckpt').iterdir()) == []
+    cfg.experiment_name += '_again'
+    build_runner(cfg).train()
+    assert {path.name for path in Path(cfg.work_dir, 'ckpt').iterdir()} == {'iter_2.pth', 'iter_4.pth'}
+
+
+def test_works_with_the_runner_of_mmengine(experiment):
     expected, _ = _run(experiment())
     actual, runner = _run(experiment(), runner_type=Runner)
     assert type(runner.train_loop).__module__ == 'mmseg.engine.loops'
@@ -143,7 +159,7 @@ def test_on_a_gpu_losses_are_read_when_the_log_is_due(experiment, monkeypatch):
         flush(hook, runner)
 
     monkeypatch.setattr(RuntimeInfoHook, '_flush', recorded)
-    monkeypatch.setattr(RuntimeInfoHook, '_reads_at_once', staticmethod(lambda values: False))
+    monkeypatch.setattr(RuntimeInfoHook, '_on_cpu', staticmethod(lambda values: False))
     options = {'default_hooks.logger.interval': 3, 'default_hooks.checkpoint.interval': 5}
     recorder, runner = _run(experiment(**options | {'train_cfg.max_iters': 7}))
     # every third step, the end of the pass over eight images, before the checkpoint of step 5, the last step
@@ -193,7 +209,7 @@ def test_compiles_the_core(experiment):
         build_runner(experiment(compile=dict(target='los_tensors'))).train()
 
 
-def test_runs_of_one_process_keep_to_themselves(experiment, tmp_path):
+def test_runs_of_one_process_share_no_state(experiment, tmp_path):
     visualizer = dict(
         type='SegLocalVisualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')]
     )

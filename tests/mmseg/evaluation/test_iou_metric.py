@@ -40,8 +40,8 @@ def test_recorded_figures():
         gt, keep = label(1, 40, 48, 3, seed=20 + i), torch.from_numpy(draw.random_sample((1, 40, 48)) < 0.7)
         preds.append(torch.where(keep, gt.clamp(max=2), label(1, 40, 48, 3, seed=40 + i).clamp(max=2))[0])
         labels.append(gt[0])
-    found = evaluate(labels, preds, iou_metrics=['mIoU', 'mDice', 'mFscore'])
-    assert {name: found[name] for name in recorded} == pytest.approx(recorded, abs=5e-3)
+    scores = evaluate(labels, preds, iou_metrics=['mIoU', 'mDice', 'mFscore'])
+    assert {name: scores[name] for name in recorded} == pytest.approx(recorded, abs=5e-3)
 
 
 # Areas of the case below, class by class: intersection 4, 1, 1; predicted 5, 1, 2; labelled 5, 2, 1;
@@ -51,7 +51,7 @@ PRED = [[0, 0, 0], [0, 2, 1], [0, 2, 2]]
 
 
 def test_by_hand():
-    found = evaluate([LABEL], [PRED], iou_metrics=['mIoU', 'mDice', 'mFscore'], beta=2)
+    scores = evaluate([LABEL], [PRED], iou_metrics=['mIoU', 'mDice', 'mFscore'], beta=2)
     iou, acc = [66.67, 50, 50], [80, 50, 100]
     dice = [80, 66.67, 66.67]
     precision = [80, 100, 50]
@@ -63,9 +63,9 @@ def test_by_hand():
     ).items():
         expected[f'm{name}'] = sum(values) / 3
         expected.update({f'{name}.{c}': v for c, v in zip(CLASSES, values)})
-    expected.update(defect_mIoU=50.0, defect_mAcc=75.0)
-    assert found == pytest.approx(expected, abs=6e-3)
-    assert all(type(value) is float for value in found.values())  # numpy's would not load with weights_only
+    expected.update(foreground_mIoU=50.0, foreground_mAcc=75.0)
+    assert scores == pytest.approx(expected, abs=6e-3)
+    assert all(type(value) is float for value in scores.values())  # numpy's would not load with weights_only
 
 
 def test_areas_add_up_over_images():
@@ -74,31 +74,31 @@ def test_areas_add_up_over_images():
     assert whole == rows
 
 
-def test_absent_class_is_named_and_not_averaged():
+def test_absent_class_is_warned_about_and_not_averaged():
     label = [[0, 0, 0, 1]]
     with pytest.warns(UserWarning, match='no pixel of class broken in the ground truth'):
-        found = evaluate([label], [[[0, 0, 2, 1]]])
-    assert isnan(found['IoU.broken']) and isnan(found['Acc.broken'])
-    assert (found['defect_mIoU'], found['defect_mAcc']) == (100.0, 100.0)
+        scores = evaluate([label], [[[0, 0, 2, 1]]])
+    assert isnan(scores['IoU.broken']) and isnan(scores['Acc.broken'])
+    assert (scores['foreground_mIoU'], scores['foreground_mAcc']) == (100.0, 100.0)
     # mmsegmentation's mean: IoU 2/3, 1 and 0 of what was predicted wrongly; the accuracy is 0/0 and left out.
-    assert (found['mIoU'], found['mAcc']) == (pytest.approx(55.56), pytest.approx(83.33))
+    assert (scores['mIoU'], scores['mAcc']) == (pytest.approx(55.56), pytest.approx(83.33))
 
 
 def test_class_absent_from_both_is_in_no_mean():
     with pytest.warns(UserWarning, match='attached, broken'):
-        found = evaluate([[[0, 0]]], [[[0, 0]]])
-    assert (found['mIoU'], found['mAcc'], found['IoU.defect']) == (100, 100, 100)
-    assert isnan(found['defect_mIoU']) and isnan(found['defect_mAcc'])
+        scores = evaluate([[[0, 0]]], [[[0, 0]]])
+    assert (scores['mIoU'], scores['mAcc'], scores['IoU.defect']) == (100, 100, 100)
+    assert isnan(scores['foreground_mIoU']) and isnan(scores['foreground_mAcc'])
 
 
-def test_nan_to_num_does_not_revive_absent_classes():
+def test_nan_to_num_does_not_add_absent_classes_to_the_mean():
     with pytest.warns(UserWarning, match='broken'):
-        found = evaluate([[[0, 1]]], [[[0, 1]]], nan_to_num=0)
-    assert (found['mIoU'], found['IoU.broken']) == (pytest.approx(66.67), 0)
-    assert found['defect_mIoU'] == 100
+        scores = evaluate([[[0, 1]]], [[[0, 1]]], nan_to_num=0)
+    assert (scores['mIoU'], scores['IoU.broken']) == (pytest.approx(66.67), 0)
+    assert scores['foreground_mIoU'] == 100
 
 
-def test_no_warning_where_every_class_is_there():
+def test_no_warning_if_every_class_is_present():
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         evaluate([LABEL], [PRED], prefix='val')
@@ -112,8 +112,8 @@ def test_ids_of_no_class_are_errors_not_crashes():
 
 def test_counts_are_exact_beyond_float32():
     large = np.array([2**25 + 1, 1], dtype=np.int64)
-    found = IoUMetric.total_area_to_metrics(large, large + 2, large + 1, large + 1)
-    assert found['IoU'][0] == (2**25 + 1) / (2**25 + 3)
+    scores = IoUMetric.total_area_to_metrics(large, large + 2, large + 1, large + 1)
+    assert scores['IoU'][0] == (2**25 + 1) / (2**25 + 3)
 
 
 def test_prints_the_table_per_class(monkeypatch):
@@ -134,8 +134,8 @@ def test_prints_the_table_per_class(monkeypatch):
 
 
 def test_writes_predictions(tmp_path):
-    found = evaluate([LABEL], [PRED], output_dir=str(tmp_path / 'out'), format_only=True)
-    assert found == {}
+    scores = evaluate([LABEL], [PRED], output_dir=str(tmp_path / 'out'), format_only=True)
+    assert scores == {}
     assert [p.name for p in (tmp_path / 'out').iterdir()] == ['0.png']
     assert np.array(Image.open(tmp_path / 'out' / '0.png')).tolist() == PRED
 

@@ -19,7 +19,7 @@ def test_by_hand():
     assert Accuracy((2,), 0.5, 255)(SCORES, LABEL)[0].item() == pytest.approx(100 / 3)
 
 
-def test_nothing_to_count():
+def test_only_ignored_pixels():
     assert accuracy(SCORES, torch.full_like(LABEL, 255), ignore_index=255).item() == pytest.approx(100)
     assert accuracy(SCORES[:0], LABEL[:0]).item() == 0
 

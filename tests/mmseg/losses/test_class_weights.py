@@ -34,7 +34,7 @@ def test_weights_from_files(tmp_path):
         assert CrossEntropyLoss(class_weight=str(tmp_path / name)).class_weight == [1.0, 2.5]
 
 
-def test_files_that_are_refused(tmp_path):
+def test_wrong_files_raise(tmp_path):
     (tmp_path / 'w.pkl').write_bytes(b'')
     np.save(tmp_path / 'o.npy', np.array([{}]), allow_pickle=True)
     (tmp_path / 'w.json').write_text('{"a": 1}')
@@ -52,7 +52,7 @@ def test_files_that_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize('kind', [CrossEntropyLoss, FocalLoss])
-def test_enet_waits_for_the_weights(kind):
+def test_enet_without_computed_weights_raises(kind):
     loss = kind(class_weight='enet')
     pred, target = torch.randn(1, 2, 3, 3), torch.zeros(1, 3, 3, dtype=torch.long)
     with pytest.raises(ValueError, match='ClassWeightHook'):
@@ -61,7 +61,7 @@ def test_enet_waits_for_the_weights(kind):
     torch.testing.assert_close(loss(pred, target), kind(class_weight=enet_class_weight([9, 1]))(pred, target))
 
 
-def test_weights_follow_the_model():
+def test_weights_move_with_the_model():
     loss = CrossEntropyLoss(class_weight=[1.0, 2.0]).to('meta')
     loss.class_weight = [3.0, 4.0]
     assert loss.class_weight_for(torch.empty(1, 2, 1, device='meta')).device.type == 'meta'

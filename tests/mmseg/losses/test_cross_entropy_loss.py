@@ -15,7 +15,7 @@ def loss(*args, **kwargs):
     return CrossEntropyLoss(**kwargs)(LOGITS, LABEL, *args, ignore_index=255).item()
 
 
-def test_divides_by_all_pixels_or_by_those_that_count():
+def test_divides_by_all_or_by_counted_pixels():
     assert loss() == pytest.approx((CE_0 + CE_1) / 3)
     assert loss(avg_non_ignore=True) == pytest.approx((CE_0 + CE_1) / 2)
 
@@ -29,7 +29,7 @@ def test_class_weights_with_ignored_pixels(avg_non_ignore):
     assert loss(class_weight=[2.0, 3.0], avg_non_ignore=avg_non_ignore) == pytest.approx(torch_mean.item())
 
 
-def test_an_ignored_class_keeps_its_weight_in_the_divisor_unless_told_otherwise():
+def test_an_ignored_class_counts_in_the_divisor_without_avg_non_ignore():
     # Class 0 is ignored: 3·CE_1 of pixel 1 remains; the divisor counts class 0's weight, 2, as 1.2.2 does.
     label = torch.tensor([[[0, 1, 1]]])
     for avg_non_ignore, divisor in ((False, 2 + 3 + 3), (True, 3 + 3)):

@@ -44,12 +44,12 @@ class TestSoftmaxForm:
         torch.testing.assert_close(value, F.cross_entropy(pred, target))
 
     @pytest.mark.parametrize('gamma', [0, 0.01, 0.5, 1, 2, 5])
-    def test_certain_pixels_have_no_gradient_however_small_gamma_is(self, gamma):
+    def test_certain_pixels_have_no_gradient_for_small_gamma(self, gamma):
         pred = torch.tensor([100.0, -100.0]).view(1, 2, 1, 1).requires_grad_()
         FocalLoss(use_sigmoid=False, gamma=gamma)(pred, torch.zeros(1, 1, 1, dtype=torch.long)).backward()
         assert (pred.grad == 0).all()
 
-    def test_keeps_its_digits_next_to_certainty(self):
+    def test_is_exact_close_to_probability_one(self):
         # 1−p = 1e-6 has one digit left in float32 if it is computed as 1 − 0.999999.
         pred = torch.tensor([14.0, 0.0]).view(1, 2, 1, 1)
         label = torch.zeros(1, 1, 1, dtype=torch.long)

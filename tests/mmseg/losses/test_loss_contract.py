@@ -112,7 +112,7 @@ def test_is_one_graph_for_the_compiler(cfg, case):
 
 
 @each_loss
-def test_leaves_nothing_in_a_checkpoint_and_is_named_in_the_log(cfg):
+def test_has_no_state_and_a_name_in_the_log(cfg):
     loss = MODELS.build(dict(cfg, loss_name='loss_mine'))
     assert not loss.state_dict() and loss.loss_name == 'loss_mine'
 

@@ -6,7 +6,7 @@ import torch
 from mmseg.models.losses import BoundaryLoss, OhemCrossEntropy
 
 
-def test_boundary_weighs_edges_and_the_rest_alike():
+def test_boundary_weighs_edges_and_other_pixels_equally():
     # Logits 0: ln 2 each. One edge, two others, one ignored: weights 2/3 and 1/3, mean over four pixels.
     value = BoundaryLoss(loss_weight=2.0)(torch.zeros(1, 1, 2, 2), torch.tensor([[[1, 0], [0, 255]]]))
     assert value.item() == pytest.approx(2 * log(2) * (2 / 3 + 2 * 1 / 3) / 4)

@@ -98,7 +98,7 @@ def test_lovasz_softmax_by_hand():
     assert only(LOGITS, LABEL).item() == pytest.approx(2 * 0.375)
 
 
-def test_lovasz_ignores_pixels_as_if_they_were_not_there():
+def test_lovasz_ignored_pixels_have_no_effect():
     gen = torch.Generator().manual_seed(0)
     pred, target = torch.randn(3, 4, 5, 6, generator=gen), torch.randint(0, 4, (3, 5, 6), generator=gen)
     target[:, :, 4:] = 255

@@ -47,11 +47,11 @@ class TestPooling:
     @pytest.mark.parametrize('cells', [1, 2, 3, 6, 8, (2, 3)])
     def test_is_adaptive_average_pooling(self, size, cells):
         x = features(2, 4, *size).requires_grad_()
-        expected, found = F.adaptive_avg_pool2d(x, cells), adaptive_avg_pool(x, cells)
-        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+        expected, actual = F.adaptive_avg_pool2d(x, cells), adaptive_avg_pool(x, cells)
+        torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-6)
         upstream = features(*expected.shape, seed=1)
         (one,) = torch.autograd.grad(expected, x, upstream)
-        (other,) = torch.autograd.grad(found, x, upstream)
+        (other,) = torch.autograd.grad(actual, x, upstream)
         torch.testing.assert_close(other, one, rtol=1e-5, atol=1e-6)
 
     @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
@@ -71,14 +71,14 @@ class TestPooling:
         assert check_pooled_batch(alone, grouped, 'somewhere') is alone
 
     @pytest.mark.parametrize('head', [PSPHead, ASPPHead, APCHead])
-    def test_heads_with_a_global_branch_say_how_to_train_on_single_images(self, head):
+    def test_heads_with_a_global_branch_reject_single_images_with_a_remedy(self, head):
         with pytest.raises(ValueError, match='batch_size'):
             head(**HEAD).train()([features(1, 16, 5, 5)])
         assert head(**HEAD).eval()([features(1, 16, 5, 5)]).shape == (1, 3, 5, 5)
 
 
 class TestAttention:
-    def test_criss_cross_is_softmax_over_row_and_column_counting_the_crossing_once(self):
+    def test_criss_cross_is_softmax_over_row_and_column(self):
         attention = randomise(CrissCrossAttention(16)).double()
         x = features(2, 16, 4, 5).double()
         query, key, value = attention.query_conv(x), attention.key_conv(x), attention.value_conv(x)
@@ -99,7 +99,7 @@ class TestAttention:
     @pytest.mark.parametrize('mode', ['gaussian', 'embedded_gaussian', 'dot_product', 'concatenation'])
     @pytest.mark.parametrize('sub_sample', [False, True])
     @pytest.mark.parametrize('use_scale', [False, True])
-    def test_non_local_is_mmcvs(self, mode, sub_sample, use_scale):
+    def test_non_local_equals_mmcv(self, mode, sub_sample, use_scale):
         options = dict(in_channels=8, mode=mode, sub_sample=sub_sample, use_scale=use_scale)
         ours, theirs = randomise(NonLocal2d(**options)), randomise(ReferenceNonLocal2d(**options))
         assert ours.state_dict().keys() == theirs.state_dict().keys()
@@ -110,7 +110,7 @@ class TestAttention:
     @pytest.mark.parametrize(
         'fusion_types', [['channel_add'], ('channel_mul',), ('channel_add', 'channel_mul')]
     )
-    def test_context_block_is_mmcvs(self, pooling_type, fusion_types):
+    def test_context_block_equals_mmcv(self, pooling_type, fusion_types):
         options = dict(in_channels=8, ratio=0.5, pooling_type=pooling_type, fusion_types=fusion_types)
         ours, theirs = randomise(ContextBlock(**options)), randomise(ReferenceContextBlock(**options))
         assert ours.state_dict().keys() == theirs.state_dict().keys()
@@ -121,7 +121,7 @@ class TestAttention:
         assert MODELS.get('ContextBlock') is ContextBlock and MODELS.get('NonLocal2d') is NonLocal2d
 
     @pytest.mark.parametrize('matmul_norm', [False, True])
-    def test_self_attention_pools_queries_and_resizes_its_output_back(self, matmul_norm):
+    def test_self_attention_with_pooled_queries_keeps_the_size(self, matmul_norm):
         block = SelfAttentionBlock(
             key_in_channels=4,
             query_in_channels=6,
@@ -162,7 +162,7 @@ class TestHeads:
         with pytest.raises(ValueError, match='two inputs'):
             ANNHead(project_channels=4, **{**options, 'in_channels': [8, 8, 8], 'in_index': [0, 1, 2]})
 
-    def test_separable_aspp_does_with_and_without_the_first_output(self):
+    def test_separable_aspp_with_and_without_the_first_output(self):
         feats = [features(1, 4, 20, 12), features(1, 16, 5, 3)]
         for c1, size in (((4, 2), (20, 12)), ((0, 0), (5, 3))):
             head = DepthwiseSeparableASPPHead(*c1, **{**HEAD, 'in_index': 1}).eval()
@@ -173,11 +173,11 @@ class TestHeads:
     @pytest.mark.parametrize(
         'options', [dict(pooling_type='max'), dict(fusion_types=[]), dict(fusion_types=['add'])]
     )
-    def test_gc_names_its_choices(self, options):
+    def test_gc_errors_list_the_choices(self, options):
         with pytest.raises(ValueError, match="'att' or 'avg' and fusion_types holds"):
             GCHead(**options, **HEAD)
 
-    def test_ocr_attends_to_the_classes_descriptors(self):
+    def test_ocr_attends_to_class_descriptors(self):
         head = OCRHead(ocr_channels=4, scale=2, **HEAD).eval()
         assert isinstance(head, BaseCascadeDecodeHead)
         assert head([features(1, 16, 6, 8)], features(1, 3, 3, 4, seed=1)).shape == (1, 3, 6, 8)

@@ -33,7 +33,7 @@ def test_normalises_after_channel_conversion_and_pads_with_normalised_zero():
     assert pixels[0, :, 7, 0].tolist() == [0, 0, 0]
 
 
-def test_labels_are_padded_with_the_ignored_id_and_the_meta_says_so():
+def test_labels_are_padded_with_the_ignored_id():
     preprocessor = SegDataPreProcessor(size=(8, 10), seg_pad_val=255)
     samples = [sample(6, 8), sample(8, 10)]
     batch = preprocessor(dict(inputs=[image(6, 8), image(8, 10)], data_samples=samples), training=True)
@@ -58,7 +58,7 @@ def test_without_size_a_training_batch_is_padded_to_its_largest_image():
     assert batch['inputs'].shape == (2, 3, 6, 9)
 
 
-def test_test_batches_keep_their_size_unless_test_cfg_says_otherwise():
+def test_test_batches_keep_their_size_without_test_cfg():
     data = dict(inputs=[image(10, 12)], data_samples=[sample(10, 12)])
     assert SegDataPreProcessor(size=(32, 32))(data)['inputs'].shape == (1, 3, 10, 12)
     padded = SegDataPreProcessor(size=(32, 32), test_cfg=dict(size_divisor=16))(data)
@@ -86,7 +86,7 @@ def test_batch_augments_run_on_training_batches_only():
         (dict(bgr_to_rgb=True, rgb_to_bgr=True), 'cancel each other'),
     ],
 )
-def test_contradicting_arguments_are_refused(kwargs, words):
+def test_contradictory_arguments_raise(kwargs, words):
     with pytest.raises(ValueError, match=words):
         SegDataPreProcessor(**kwargs)
 
@@ -102,3 +102,13 @@ def test_errors_name_the_remedy():
         stack_batch([image(9, 9), image(10, 10)], size=(4, 4))
     with pytest.raises(ValueError, match='channels'):
         stack_batch([image(4, 4), image(4, 4, channels=1)], size=(4, 4))
+
+
+def test_a_training_batch_has_its_labels_as_one_tensor():
+    preprocessor = SegDataPreProcessor(size=(8, 10))
+    samples = [sample(6, 8), sample(8, 10)]
+    batch = preprocessor(dict(inputs=[image(6, 8), image(8, 10)], data_samples=samples), training=True)
+    assert batch['gt'].dtype == torch.int64 and batch['gt'].shape == (2, 8, 10)
+    assert all(torch.equal(gt, s.gt_sem_seg.data[0]) for gt, s in zip(batch['gt'], batch['data_samples']))
+    unlabelled = preprocessor(dict(inputs=[image(8, 10)], data_samples=[SegDataSample()]), training=True)
+    assert 'gt' not in unlabelled

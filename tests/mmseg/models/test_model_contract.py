@@ -61,10 +61,10 @@ class TestArchitecture:
             for name, parameter in model.named_parameters():
                 assert parameter.grad is not None, name
                 assert parameter.grad.isfinite().all(), name
-                # Shifts can be undone by a norm or a softmax behind them; weights can't.
+                # a following norm or softmax can cancel shifts, but not weights
                 assert parameter.ndim < 2 or parameter.grad.any(), f'{name} does not influence the loss'
 
-    def test_one_image_trains_or_the_error_tells_the_remedy(self, architecture):
+    def test_one_image_trains_or_the_error_has_a_remedy(self, architecture):
         model = architecture.build(training=True)
         try:
             losses = model.loss(image(1, architecture.size), samples(1, architecture.size))
@@ -73,7 +73,7 @@ class TestArchitecture:
         else:
             assert all(value.isfinite() for value in losses.values())
 
-    def test_a_saved_state_dict_brings_back_the_logits(self, architecture, model, logits, tmp_path):
+    def test_a_saved_state_dict_restores_the_logits(self, architecture, model, logits, tmp_path):
         torch.save(model.state_dict(), tmp_path / 'model.pth')
         torch.manual_seed(1)
         fresh = architecture.build().apply(_forget)

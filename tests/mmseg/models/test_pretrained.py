@@ -1,4 +1,4 @@
-"""Where pretrained weights come from, how they are read and what is said about them."""
+"""Sources of pretrained weights, reading them, and the report about them."""
 
 import logging
 import pickle
@@ -56,18 +56,18 @@ def saved(tmp_path):
         ('file:///weights/a%20b.pth', '/weights/a b.pth'),
     ],
 )
-def test_names_lead_to_a_url_or_file(name, location):
+def test_names_resolve_to_a_url_or_file(name, location):
     assert locate(name) == location
 
 
-def test_unknown_names_are_answered_with_similar_ones():
+def test_errors_for_unknown_names_list_similar_ones():
     with pytest.raises(ValueError, match=r'(?s)resnet50_v1e.*similar names.*resnet50_v1c.*--from-scratch'):
         locate('open-mmlab://resnet50_v1e')
     with pytest.raises(ValueError, match=r'unknown scheme.*open-mmlab://'):
         locate('mmpretrain://resnet50')
 
 
-def test_a_failed_download_says_file_place_and_way_out(cache):
+def test_a_failed_download_names_file_location_and_remedy(cache):
     with pytest.raises(FileNotFoundError) as caught:
         ResNetV1c(depth=18, pretrained='open-mmlab://resnet18_v1c').init_weights()
     text = str(caught.value)
@@ -100,7 +100,7 @@ def test_torchvision_weights_in_the_cache_need_neither_network_nor_torchvision(c
 
 @pytest.mark.parametrize('scope', [None, 'mmengine'])
 @pytest.mark.parametrize('how', ['pretrained', 'init_cfg'])
-def test_a_backbone_ends_with_exactly_the_files_weights(saved, how, scope):
+def test_a_backbone_gets_exactly_the_weights_of_the_file(saved, how, scope):
     state, file = saved
     given = (
         dict(pretrained=str(file))
@@ -119,7 +119,7 @@ def test_a_backbone_ends_with_exactly_the_files_weights(saved, how, scope):
     )
 
 
-def test_layouts_of_other_programs_are_understood(saved, tmp_path):
+def test_layouts_of_other_programs_are_read(saved, tmp_path):
     state, _ = saved
     for layout in (
         state,
@@ -150,7 +150,7 @@ def test_code_in_a_checkpoint_is_refused(tmp_path):
 
 def test_a_file_without_tensors_is_no_checkpoint(tmp_path):
     torch.save({'epoch': 3}, tmp_path / 'empty.pth')
-    with pytest.raises(ValueError, match=r'no state_dict.*epoch'):
+    with pytest.raises(ValueError, match=r'expected a state_dict.*epoch'):
         read_state_dict(str(tmp_path / 'empty.pth'))
 
 
@@ -192,7 +192,7 @@ def test_report_lists_missing_unexpected_resized_and_misshapen_keys():
         '  missing, left at their initial values: 1',
         '    linear.bias',
         '  of another shape, left at their initial values: 1',
-        '    linear.weight is 3x3, there 3x4',
+        '    linear.weight is 3x3, in the checkpoint 3x4',
         '  unexpected, ignored: 1',
         '    head.weight',
         '  resized: 1',

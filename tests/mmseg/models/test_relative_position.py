@@ -12,7 +12,7 @@ def test_index_of_a_window_of_one_row():
     assert relative_position_index((1, 2)).tolist() == [[5, 3, 3], [4, 1, 0], [4, 2, 1]]
 
 
-def test_a_table_of_the_window_is_left_as_it_is():
+def test_a_table_of_the_same_window_is_unchanged():
     table = torch.randn(7 * 7 + 3, 2)
     assert resize_relative_position_table(table, (4, 4)) is table
 

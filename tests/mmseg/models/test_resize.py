@@ -22,12 +22,12 @@ def test_values_and_gradients_are_those_of_interpolate(sides, size, align_corner
     torch.testing.assert_close(*(torch.autograd.grad(y, x, grad)[0] for y in (got, expected)))
 
 
-def test_gradient_can_be_derived_again():
+def test_second_derivative():
     x = torch.randn(1, 2, 3, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(lambda x: BilinearResize.apply(x, (6, 5), False), x)
 
 
-def test_half_precision_is_added_up_in_float32():
+def test_half_precision_gradients_are_summed_in_float32():
     x = torch.zeros(1, 1, 2, 2, dtype=torch.bfloat16, requires_grad=True)
     resize(x, (128, 128), mode='bilinear').sum().backward()
     assert x.grad.dtype == torch.bfloat16
@@ -44,7 +44,7 @@ def test_half_precision_is_added_up_in_float32():
     ],
     ids=['no gradient', 'another mode', 'a factor', 'a large input'],
 )
-def test_all_else_is_left_to_interpolate(x, options):
+def test_other_arguments_use_interpolate(x, options):
     y = resize(x, **options)
     assert torch.equal(y, F.interpolate(x, **options))
     assert y.grad_fn is None or 'BilinearResize' not in type(y.grad_fn).__name__

@@ -32,7 +32,7 @@ def test_out_indices_and_fewer_stages():
     assert not hasattr(model, 'layer4')
 
 
-def test_frozen_stages_neither_learn_nor_count():
+def test_frozen_stages_update_neither_weights_nor_statistics():
     model = ResNetV1c(depth=18, frozen_stages=1, **SMALL)
     model.train()
     before = copy.deepcopy(model.state_dict())
@@ -94,7 +94,7 @@ def test_multi_grid_sets_the_last_stages_dilations():
         ResLayer(BasicBlock, 4, 4, 3, multi_grid=(1, 2))
 
 
-def test_plugins_stand_where_they_are_told_in_the_stages_they_are_told():
+def test_plugins_are_at_the_configured_positions_and_stages():
     plugin = dict(type='ContextBlock', ratio=0.5)
     model = ResNet(
         50,
@@ -144,12 +144,12 @@ def test_plugins_stand_where_they_are_told_in_the_stages_they_are_told():
         ),
     ],
 )
-def test_wrong_options_are_named(options, message):
+def test_errors_name_wrong_options(options, message):
     with pytest.raises(ValueError, match=message):
         ResNet(**options, **SMALL)
 
 
-def test_dcn_takes_the_place_of_the_middle_convolution():
+def test_dcn_replaces_the_middle_convolution():
     """``Conv2d`` by name stands in for the compiled operator, with a bias to tell it apart."""
     dcn = dict(type='Conv2dAdaptivePadding')
     model = ResNet(50, dcn=dcn, stage_with_dcn=(False, True, False, False), **SMALL)

@@ -90,6 +90,27 @@ def test_the_tensor_core_and_the_public_loss_agree():
     assert all(torch.equal(public[name], core[name]) for name in public)
 
 
+def test_a_training_step_stacks_images_and_labels_once(monkeypatch):
+    model = build(dict(loss_decode=FOCAL), data_preprocessor=dict(type='SegDataPreProcessor', size=(8, 12)))
+    stacked = []
+    stack = torch.stack
+    monkeypatch.setattr(torch, 'stack', lambda tensors, *args: stacked.append(1) or stack(tensors, *args))
+    data = model.data_preprocessor(dict(inputs=list(image(2)), data_samples=samples(2)), True)
+    losses = model(**data, mode='loss')
+    assert len(stacked) == 2
+    assert losses['decode.loss_focal'] == model.loss(image(2), samples(2))['decode.loss_focal']
+
+
+def test_a_subclass_that_overrides_loss_is_trained_through_it():
+    class Halved(type(build())):
+        def loss(self, inputs, data_samples):
+            return dict(loss=torch.tensor(float(len(data_samples))))
+
+    model = build()
+    model.__class__ = Halved
+    assert model(image(2), samples(2), mode='loss', gt=stack_gt(samples(2)))['loss'] == 2
+
+
 def test_the_tensor_core_compiles_as_one_graph():
     model = build(dict(loss_decode=FOCAL))
     compiled = torch.compile(model.loss_tensors, backend='eager', fullgraph=True)
@@ -120,7 +141,7 @@ def test_prediction_without_samples_keeps_the_network_size():
     assert len(prediction) == 2 and prediction[0].pred_sem_seg.data.shape == (1, 8, 12)
 
 
-def test_windows_that_do_not_overlap_stand_side_by_side():
+def test_windows_that_do_not_overlap_are_placed_side_by_side():
     model = build(test_cfg=dict(mode='slide', crop_size=(8, 8), stride=(8, 8)))
     pixels = image(1, 16, 24)
     slid = model.inference(pixels, [dict(ori_shape=(16, 24), img_shape=(16, 24))])

@@ -32,7 +32,7 @@ def test_keeps_the_hard_pixels(thresh, min_kept, expected):
     assert weights(thresh, min_kept, label=LABEL[:, 0]) == expected
 
 
-def test_losses_are_summed_whatever_their_shape():
+def test_losses_of_all_shapes_are_summed():
     losses = [CrossEntropyLoss(), FocalLoss(), CrossEntropyLoss(use_sigmoid=True)]
     assert weights(None, 2, losses) == [0, 0, 1, 1, 0]
 

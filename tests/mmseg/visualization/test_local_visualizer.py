@@ -41,7 +41,7 @@ def test_writes_a_file(tmp_path, fields, width):
     assert cv2.imread(str(out_file)).shape == (100, width, 3)
 
 
-def test_hands_pictures_to_its_backends(tmp_path):
+def test_passes_images_to_its_backends(tmp_path):
     visualizer = SegLocalVisualizer(vis_backends=[dict(type='LocalVisBackend')], save_dir=str(tmp_path))
     visualizer.add_datasample('name', _image(), None, step=3)
     assert [path.name for path in (tmp_path / 'vis_data/vis_image').iterdir()] == ['name_3.png']

@@ -1,6 +1,5 @@
 """The pipeline benchmark on a small dataset, alone and against another interpreter."""
 
-import importlib.util
 import json
 import shlex
 import sys
@@ -10,16 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
+from wtaseg.bench import pipeline
+from wtaseg.cli.bench import main_data
+
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / 'configs/_base_/datasets/wta_512.py'
-
-
-@pytest.fixture(scope='module')
-def benchmark():
-    spec = importlib.util.spec_from_file_location('benchmark_pipeline', ROOT / 'wtaseg/bench/pipeline.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope='module')
@@ -33,12 +27,12 @@ def data(tmp_path_factory):
     return root
 
 
-def test_times_every_transform_and_the_total(benchmark, data, tmp_path, capsys):
+def test_times_every_transform_and_the_total(data, tmp_path, capsys):
     threads = cv2.getNumThreads()
     report = tmp_path / 'report.json'
     arguments = [str(CONFIG), '--data-root', str(data), '--rounds', '2', '--images', '3']
     try:
-        benchmark.main([*arguments, '--json', str(report)])
+        assert main_data([*arguments, '--json', str(report)]) == 0
     finally:
         cv2.setNumThreads(threads)
     timings = json.loads(report.read_text())
@@ -50,20 +44,46 @@ def test_times_every_transform_and_the_total(benchmark, data, tmp_path, capsys):
     assert 'RandomCrop' in capsys.readouterr().out
 
 
-def test_compares_two_interpreters(benchmark, data, capsys):
-    command = f'env PYTHONPATH={shlex.quote(str(ROOT))} OMP_NUM_THREADS=1 {shlex.quote(sys.executable)}'
+def test_compares_two_interpreters(data, capsys):
+    """The other interpreter runs the file alone: ``wtaseg`` can not be imported there."""
+    hide = 'import sys; sys.modules["wtaseg"] = sys.modules["cyclopts"] = None'
+    alone = f'{hide}; import runpy; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")'
+    command = shlex.join(['env', f'PYTHONPATH={ROOT}', 'OMP_NUM_THREADS=1', sys.executable, '-c', alone])
     arguments = [str(CONFIG), '--data-root', str(data), '--rounds', '1', '--images', '2', '--warmup', '0']
-    benchmark.main([*arguments, '--against', command, '--clock', 'cpu'])
+    assert main_data([*arguments, '--against', command, '--clock', 'cpu']) == 0
     lines = capsys.readouterr().out.splitlines()
     total = next(line for line in lines if line.startswith('total '))
     here, there, ratio = map(float, total.split()[1:])
     assert ratio == pytest.approx(there / here, rel=0.05)
     with pytest.raises(RuntimeError, match='false failed with status 1'):
-        benchmark.main([*arguments, '--against', 'false'])
+        pipeline.compare(pipeline.PipelineOptions(str(CONFIG), data_root=str(data)), 'false', ('mmseg',))
+    assert main_data([*arguments, '--against', 'false']) == 1
 
 
-def test_names_what_is_missing(benchmark, tmp_path):
+def test_prints_only_json_to_stdout_on_request(data, capsys):
+    threads = cv2.getNumThreads()
+    arguments = [
+        str(CONFIG),
+        '--data-root',
+        str(data),
+        '--rounds',
+        '1',
+        '--images',
+        '1',
+        '--json',
+        '/dev/stdout',
+    ]
+    try:
+        assert main_data(arguments) == 0
+    finally:
+        cv2.setNumThreads(threads)
+    assert len(json.loads(capsys.readouterr().out)['total']) == 1
+
+
+def test_names_what_is_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match='--data-root'):
-        benchmark.main([str(CONFIG), '--data-root', str(tmp_path)])
+        pipeline.measure(pipeline.PipelineOptions(str(CONFIG), data_root=str(tmp_path)))
     with pytest.raises(ValueError, match='no nonsense_dataloader'):
-        benchmark.main([str(CONFIG), '--split', 'nonsense'])
+        pipeline.measure(pipeline.PipelineOptions(str(CONFIG), split='nonsense'))
+    assert main_data([str(CONFIG), '--data-root', str(tmp_path)]) == 1
+    assert main_data([str(CONFIG), '--rounds', '0']) == 2

@@ -1,6 +1,7 @@
-"""``tools/analysis_tools/benchmark_step.py`` on a small model."""
+"""``wta-seg bench train`` on a small model."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from mmengine.config import Config
 
 from wtaseg.bench import step as benchmark_step
+from wtaseg.cli.bench import main_train
 
 SCHEDULE = Path(__file__).resolve().parents[3] / 'configs/_base_/schedules/schedule_40k.py'
 
@@ -27,37 +29,39 @@ def config(tmp_path):
     return str(tmp_path / 'small.py')
 
 
-def test_writes_its_figures(config, tmp_path, capsys):
-    out = tmp_path / 'figures.json'
-    benchmark_step.main([config, '--size', '32', '--steps', '2', '--warmup', '1', '--json', str(out)])
-    figures = json.loads(out.read_text())
-    assert json.loads(capsys.readouterr().out) == figures
-    assert (figures['batch'], figures['size']) == (3, 32)
-    assert 0 < figures['issued_ms'] <= figures['whole_ms']
+def test_prints_and_writes_the_times(config, tmp_path, capsys):
+    out = tmp_path / 'times.json'
+    argv = [config, '--size', '32', '--steps', '2', '--warmup', '1', '--json', str(out)]
+    assert main_train(argv) == 0
+    times = json.loads(out.read_text())
+    assert json.loads(capsys.readouterr().out) == times
+    assert (times['batch'], times['size']) == (3, 32)
+    assert 0 < times['issued_ms'] <= times['whole_ms']
 
 
 @pytest.mark.parametrize(
     ('wrapper', 'dtype'), [('OptimWrapper', torch.float32), ('AmpOptimWrapper', torch.bfloat16)]
 )
 def test_a_step_is_that_of_the_config(config, wrapper, dtype):
-    cfg, seen = Config.fromfile(config), []
+    cfg, outputs = Config.fromfile(config), []
     cfg.optim_wrapper.type = wrapper
     if dtype is not torch.float32:
         cfg.optim_wrapper.dtype = 'bfloat16'
     model, step = benchmark_step.build_step(cfg, 2, 32, 'cpu')
     classifier = model.decode_head.conv_seg
-    classifier.register_forward_hook(lambda layer, given, out: seen.append((len(out), out.dtype)))
+    classifier.register_forward_hook(lambda layer, inputs, out: outputs.append((len(out), out.dtype)))
     before = classifier.weight.clone()
     step()
-    assert seen == [(2, dtype)]
+    assert outputs == [(2, dtype)]
     assert not torch.equal(classifier.weight, before)
 
 
 def test_refuses_what_it_cannot_time(config, capsys):
-    with pytest.raises(SystemExit):
-        benchmark_step.main([config, '--steps', '0'])
-    assert '--steps must be at least 1' in capsys.readouterr().err
+    for option in ('--steps', '--size', '--batch'):
+        assert main_train([config, option, '0']) == 2
+        assert re.search(rf'{option}.* >= 1', capsys.readouterr().err)
     with pytest.raises(
         ValueError, match=r'schedule_40k\.py: no model in it; expected the config of an experiment'
     ):
-        benchmark_step.main([str(SCHEDULE)])
+        benchmark_step.measure(SCHEDULE)
+    assert main_train([str(SCHEDULE)]) == 1

@@ -42,15 +42,15 @@ def test_budgets_meet_the_shares(seed, count):
 
 
 def test_shares_of_rendered_images_follow_the_budget():
-    wanted, found = np.zeros(2), np.zeros(2)
+    budgets, labelled = np.zeros(2), np.zeros(2)
     offset = np.random.default_rng([3, 0]).random(2)
     for index in range(24):
-        wanted += budget.defect_pixels(offset, index, 256)
+        budgets += budget.defect_pixels(offset, index, 256)
         label = render_blade(3, 'train', index, 256).label
         assert label.max() <= 2
-        found += np.bincount(label.ravel(), minlength=3)[1:]
-    # Groups come whole, so small budgets overshoot, the more so in small images.
-    assert found == pytest.approx(wanted, rel=0.25)
+        labelled += np.bincount(label.ravel(), minlength=3)[1:]
+    # Groups are never cut, so small budgets overshoot, the more so in small images.
+    assert labelled == pytest.approx(budgets, rel=0.25)
 
 
 def test_labels_lie_on_what_was_drawn():
@@ -118,11 +118,11 @@ def test_goes_on_where_it_stopped(rendered, tmp_path):
     broken = out / 'img_dir/train/train_00001.png'
     broken.write_bytes(broken.read_bytes()[:300])
     (out / 'ann_dir/val/val_00000.png').unlink()
-    kept = out / 'img_dir/train/train_00000.png'
-    stamp = kept.stat().st_mtime_ns
+    first = out / 'img_dir/train/train_00000.png'
+    stamp = first.stat().st_mtime_ns
     assert sum(r.drawn for r in render_dataset(out, counts, SIZE, seed=7)) == 2
     assert files(out) == files(rendered)
-    assert kept.stat().st_mtime_ns == stamp
+    assert first.stat().st_mtime_ns == stamp
     assert not [p for p in out.rglob('.*') if p.is_file()]
 
 

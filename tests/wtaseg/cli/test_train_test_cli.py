@@ -1,7 +1,8 @@
-"""``tools/train.py`` and ``tools/test.py`` as their users call them."""
+"""``wta-seg train`` and ``wta-seg test``, also by the scripts in ``tools/``."""
 
-import importlib.util
+import copy
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,9 @@ import torch
 from mmengine.config import Config
 
 from mmseg.utils.smoke import shrink
+from wtaseg import training
+from wtaseg.cli import main as wta_seg
+from wtaseg.cli import test, train
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
@@ -29,13 +33,6 @@ class KillerHook(Hook):
         if runner.iter == {iteration}:
             os.kill(os.getpid(), signal.{signal})
 """
-
-
-def _tool(name: str):
-    spec = importlib.util.spec_from_file_location(f'tools_{name}', ROOT / 'tools' / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _environment(*paths: Path) -> dict[str, str]:
@@ -54,20 +51,59 @@ def _weights(path: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)['state_dict']
 
 
-def test_train_flags(experiment, tmp_path, capsys):
-    train = _tool('train')
-    args = train.parse_args(['--resume', 'config.py'])
-    assert (args.config, args.resume) == ('config.py', 'auto')
-    args = train.parse_args(['config.py', '--resume', 'a.pth', '--local-rank', '1'])
-    assert (args.config, args.resume, args.local_rank) == ('config.py', 'a.pth', 1)
-    with pytest.raises(SystemExit):
-        train.parse_args(['--amp'])
+def test_train_flags(monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(training, 'train', lambda experiment, *options: calls.append((experiment, *options)))
+    flags = ['--amp', '--cfg-options', 'a=1', 'b=[2,3]', '--local_rank', '1', '--data', 'data/mine']
+    for argv, config, resume in (
+        (['--resume', 'config.py'], 'config.py', 'auto'),
+        (['--resume', 'fastscnn/name'], 'fastscnn/name', 'auto'),
+        (['config.py', '--resume'], 'config.py', 'auto'),
+        (['config.py', '--resume', 'a.pth'], 'config.py', 'a.pth'),
+        (['--resume', 'a.pth', 'config.py'], 'config.py', 'a.pth'),
+        (['config.py'], 'config.py', None),
+    ):
+        assert train.main([*argv, *flags]) == 0
+        experiment = training.Experiment(config, Path('data/mine'), None, ('a=1', 'b=[2,3]'), 'none', 1)
+        assert calls.pop() == (experiment, resume, True, False, False)
+    twice = ['config.py', '--resume', 'a.pth', 'b.pth']
+    for argv in (['--amp'], ['--resume'], ['--resume', 'a.pth'], twice, ['config.py', '--launcher', 'bus']):
+        assert train.main(argv) == 2
     assert 'the config is missing' in capsys.readouterr().err
-    with pytest.raises(FileNotFoundError, match=r'absent\.py: no such config'):
-        train.main(['absent.py'])
+    assert not calls
+
+
+def test_an_error_in_user_input_is_one_line(experiment, tmp_path, capsys, monkeypatch):
     config = _write(experiment(**{'optim_wrapper.type': 'OptimWrapperDict'}), tmp_path / 'wrapper.py')
-    with pytest.raises(ValueError, match=r"--amp needs optim_wrapper\.type='OptimWrapper'"):
-        train.main([config, '--amp'])
+    for argv, error, message in (
+        (['absent.py'], FileNotFoundError, r'absent\.py does not exist'),
+        ([config, '--amp'], ValueError, r"--amp needs optim_wrapper\.type='OptimWrapper'"),
+    ):
+        assert wta_seg(['train', *argv]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert re.match(f'wta-seg train: .*{message}', line)
+        with monkeypatch.context() as patch, pytest.raises(error, match=message):
+            patch.setenv('WTA_SEG_TRACEBACK', '1')
+            wta_seg(['train', *argv])
+
+
+def test_data_replaces_the_root_of_every_split(experiment, blades, tmp_path):
+    cfg = experiment()
+    inner = cfg.train_dataloader.dataset
+    other = copy.deepcopy(inner)
+    cfg.train_dataloader.dataset = dict(
+        type='RepeatDataset', times=2, dataset=dict(type='ConcatDataset', datasets=[inner, other])
+    )
+    training.set_data_root(cfg, blades.parent, checked=())
+    roots = [cfg[f'{split}_dataloader'].dataset.data_root for split in ('val', 'test')]
+    joined = cfg.train_dataloader.dataset.dataset.datasets
+    assert [*roots, *(dataset.data_root for dataset in joined)] == [str(blades.parent)] * 4
+    with pytest.raises(FileNotFoundError, match=r'img_dir/train does not exist, which the train split needs'):
+        training.set_data_root(cfg, tmp_path)
+    other.data_root = 'elsewhere'
+    cfg.train_dataloader.dataset.dataset.datasets[1] = other
+    with pytest.raises(ValueError, match=r'joins datasets in .* and elsewhere'):
+        training.set_data_root(cfg, blades)
 
 
 @pytest.mark.parametrize(
@@ -89,12 +125,11 @@ def test_a_killed_run_goes_on_to_the_same_weights(experiment, tmp_path, name, it
     assert died.returncode == status, died.stderr
     assert 'No CUDA device: training on the CPU' in died.stdout + died.stderr
     assert {path.name for path in (tmp_path / 'killed').glob('*.pth')} == left
-    told = f'saved {tmp_path / "killed/iter_3.pth"}; --resume goes on from there' in died.stdout + died.stderr
+    told = f'saved {tmp_path / "killed/iter_3.pth"}; --resume ' in died.stdout + died.stderr
     assert told == (name == 'SIGTERM')
 
-    train = _tool('train')
-    train.main([resumed, '--resume'])
-    train.main([whole])
+    assert train.main([resumed, '--resume']) == 0
+    assert train.main([whole]) == 0
     expected, actual = (_weights(tmp_path / name / 'iter_4.pth') for name in ('whole', 'killed'))
     assert all(torch.equal(expected[name], actual[name]) for name in expected)
 
@@ -114,7 +149,8 @@ def test_two_processes_train_what_one_does(experiment, tmp_path):
     assert ran.returncode == 0, ran.stderr
 
     options |= {'train_dataloader.batch_size': 4}
-    _tool('train').main([_write(experiment(work_dir=str(tmp_path / 'one'), **options), tmp_path / 'one.py')])
+    one = _write(experiment(work_dir=str(tmp_path / 'one'), **options), tmp_path / 'one.py')
+    assert train.main([one]) == 0
     start = _weights(tmp_path / 'one' / 'iter_2.pth')
     expected, actual = (_weights(tmp_path / name / 'iter_4.pth') for name in ('one', 'two'))
     moved = max((expected[name] - start[name]).abs().max().item() for name in expected)
@@ -145,8 +181,7 @@ print('not reached')
     assert ran.stdout.splitlines() == ['alone, a program goes on', 'tidied up']
 
 
-def test_test(experiment, tmp_path):
-    train, test = _tool('train'), _tool('test')
+def test_test(experiment, tmp_path, capsys):
     steps = [
         [dict(type='RandomFlip', prob=p) for p in (0.0, 1.0)],
         [dict(type='LoadAnnotations')],
@@ -154,43 +189,34 @@ def test_test(experiment, tmp_path):
     ]
     tta = [dict(type='LoadImageFromFile'), dict(type='TestTimeAug', transforms=steps)]
     cfg = experiment(tta_pipeline=tta, tta_model=dict(type='SegTTAModel'), **{'train_cfg.max_iters': 1})
-    train.main([_write(cfg, tmp_path / 'train.py'), '--amp'])
+    assert train.main([_write(cfg, tmp_path / 'train.py'), '--amp']) == 0
     checkpoint = str(Path(cfg.work_dir) / 'iter_1.pth')
 
     # the data of training and validation is not needed
     for name in ('train', 'val'):
         cfg[f'{name}_dataloader'].dataset.data_root = 'absent'
     config = _write(cfg, tmp_path / 'test.py')
-    out, shown = tmp_path / 'out', tmp_path / 'shown'
-    test.main(
-        [
-            config,
-            checkpoint,
-            '--out',
-            str(out),
-            '--show-dir',
-            str(shown),
-            '--work-dir',
-            str(tmp_path / 'test'),
-        ]
-    )
+    out, drawn = tmp_path / 'out', tmp_path / 'drawn'
+    argv = [config, checkpoint, '--out', str(out), '--show-dir', str(drawn)]
+    assert test.main([*argv, '--work-dir', str(tmp_path / 'test')]) == 0
     names = sorted(f'{i}.png' for i in range(8))
     assert sorted(path.name for path in out.iterdir()) == names
     ids = mmcv.imread(str(out / '0.png'), 'unchanged')
     assert ids.shape == (64, 64)
     assert set(np.unique(ids)) <= {0, 1, 2}
-    painted = sorted(path.name for path in (shown / 'vis_data/vis_image').iterdir())
+    painted = sorted(path.name for path in (drawn / 'vis_data/vis_image').iterdir())
     assert painted == [f'test_{name}_0.png' for name in names]
 
     cfg.experiment_name += '_tta'
-    test.main([_write(cfg, tmp_path / 'tta.py'), checkpoint, '--tta', '--work-dir', str(tmp_path / 'tta')])
+    argv = [_write(cfg, tmp_path / 'tta.py'), checkpoint, '--tta', '--work-dir', str(tmp_path / 'tta')]
+    assert test.main(argv) == 0
     for key in ('tta_model', 'tta_pipeline'):
         cfg.pop(key)
-    with pytest.raises(ValueError, match='lacks tta_model and tta_pipeline'):
-        test.main([_write(cfg, tmp_path / 'none.py'), checkpoint, '--tta'])
+    assert test.main([_write(cfg, tmp_path / 'none.py'), checkpoint, '--tta']) == 1
+    assert 'lacks tta_model and tta_pipeline' in capsys.readouterr().err
 
 
-def test_smoke_and_from_scratch(experiment, blades, tmp_path):
+def test_smoke_and_from_scratch(experiment, tmp_path, capsys):
     cfg = experiment(
         **{
             'model.backbone.init_cfg': dict(type='Pretrained', checkpoint='absent.pth'),
@@ -203,10 +229,10 @@ def test_smoke_and_from_scratch(experiment, blades, tmp_path):
         },
     )
     config = _write(cfg, tmp_path / 'big.py')
-    _tool('train').main([config, '--smoke'])
+    assert train.main([config, '--smoke']) == 0
     assert (Path(cfg.work_dir) / 'iter_4.pth').is_file()
-    with pytest.raises(FileNotFoundError, match=r'absent\.pth'):
-        _tool('train').main([config])
+    assert train.main([config]) == 1
+    assert 'absent.pth' in capsys.readouterr().err
     options = [
         '--cfg-options',
         'train_cfg.max_iters=1',
@@ -214,7 +240,7 @@ def test_smoke_and_from_scratch(experiment, blades, tmp_path):
         'experiment_name=scratch',
     ]
     options += ['train_dataloader.persistent_workers=False']
-    _tool('train').main([config, '--from-scratch', *options])
+    assert train.main([config, '--from-scratch', *options]) == 0
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)

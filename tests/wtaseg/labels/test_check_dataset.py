@@ -1,4 +1,4 @@
-"""Each fault that the check knows is provoked once and has to be named with its file and remedy."""
+"""Every problem that the check knows is named with its file and remedy."""
 
 import logging
 from types import SimpleNamespace
@@ -32,7 +32,7 @@ def label_map(*ids):
 
 @pytest.fixture
 def root(tmp_path):
-    """A set without fault: two images a split, all classes, some pixels ignored."""
+    """A correct dataset: two images a split, all classes, some ignored pixels."""
     rng = np.random.default_rng(0)
     for split in ('train', 'val', 'test'):
         for k in range(2):
@@ -60,7 +60,7 @@ def test_counts_and_passes(root, capsys):
     assert [line.split()[0] for line in printed.splitlines()[1:4]] == ['train', 'val', 'test']
 
 
-def test_two_processes_find_the_same(root):
+def test_two_processes_give_the_same_report(root):
     (root / 'ann_dir/val/val_0.png').unlink()
     save(root / 'ann_dir/train/train_1.png', label_map(7))
     alone, together = (check_dataset(root, workers=n) for n in (1, 2))
@@ -83,9 +83,9 @@ def test_label_without_image(root):
 
 def test_image_with_another_suffix(root):
     (root / 'img_dir/val/val_0.png').rename(root / 'img_dir/val/val_0.bmp')
-    found = {kind: text for kind, _, text in problems_of(root)}
-    assert set(found) == {'other suffix', 'label without image'}
-    assert 'val_0.bmp' in found['other suffix'] and '.png' in found['other suffix']
+    problems = {kind: text for kind, _, text in problems_of(root)}
+    assert set(problems) == {'other suffix', 'label without image'}
+    assert 'val_0.bmp' in problems['other suffix'] and '.png' in problems['other suffix']
 
 
 @pytest.mark.parametrize('folder', ['img_dir', 'ann_dir'])
@@ -97,7 +97,7 @@ def test_truncated_png(root, folder):
 
 
 def test_damaged_pixels(root):
-    """Head and tail are whole, only decoding shows it."""
+    """Only decoding shows it: the beginning and the end of the file are correct."""
     path = root / 'img_dir/train/train_0.png'
     data = bytearray(path.read_bytes())
     start = data.index(b'IDAT') + 4
@@ -213,7 +213,7 @@ def test_check_files_accepts_and_refuses(root):
         check_files(iter(pairs_of(root)), num_classes=3)
     assert 'Set num_classes' in str(error.value)
     check_files(pairs_of(root), num_classes=6)
-    # Only the first of two label maps is looked at; headers always are.
+    # only the first of two label maps is read, but all headers
     check_files(pairs_of(root), num_classes=3, limit=1)
     save(root / 'ann_dir/train/train_1.png', np.zeros((SIZE, SIZE, 3)))
     with pytest.raises(ValueError, match=r'train_1\.png: label is a RGB image'):
@@ -240,18 +240,18 @@ def dataset_of(root, split='train', **kwargs):
     return WTADataset(data_root=str(root), data_prefix=prefix, **kwargs)
 
 
-def test_hook_looks_before_training(root, caplog):
+def test_hook_checks_before_training(root, caplog):
     both = ConcatDataset([dataset_of(root), dataset_of(root, 'val')])
     with caplog.at_level(logging.INFO):
         DatasetCheckHook().before_train(runner_for(both))
         DatasetCheckHook().before_train(runner_for(RepeatDataset(dataset_of(root), 3)))
-    assert 'looked at 4 training images' in caplog.text and 'looked at 2 training images' in caplog.text
+    assert 'checked 4 training images' in caplog.text and 'checked 2 training images' in caplog.text
     save(root / 'ann_dir/val/val_1.png', label_map(3))
     with pytest.raises(ValueError, match=r'val_1\.png: values 3'):
         DatasetCheckHook().before_train(runner_for(both))
 
 
-def test_hook_knows_re_numbered_classes(root):
+def test_hook_accepts_renumbered_classes(root):
     """The files still hold ids 0..2 when the classes are a subset in another order."""
     dataset = dataset_of(root, metainfo=dict(classes=('broken', 'defect')))
     DatasetCheckHook().before_train(runner_for(dataset, num_classes=2))

@@ -1,4 +1,4 @@
-"""Conversions by hand-made files whose pixels are counted in comments, and every refusal with its remedy."""
+"""Conversion of small files with known pixels, and every refusal with its remedy."""
 
 import base64
 import io
@@ -27,7 +27,7 @@ def read(path):
 
 @pytest.fixture
 def convert(tmp_path, capsys):
-    """Runs the command with ``--out tmp_path/out``; gives the labels by name, or the message of a refusal."""
+    """A function that runs the command with ``--out tmp_path/out``; returns the labels by name, or the error message."""
 
     def run(*args, refused=False):
         out = tmp_path / 'out'
@@ -58,9 +58,9 @@ EXPECTED[0, :2], EXPECTED[3, 4] = 1, 2
 
 def test_colours_of_the_dataset(convert, tmp_path):
     save(tmp_path / 'masks/a/x.png', colour_mask())
-    found = convert('palette', tmp_path / 'masks')
-    assert list(found) == ['a/x.png']
-    np.testing.assert_array_equal(found['a/x.png'], EXPECTED)
+    labels = convert('palette', tmp_path / 'masks')
+    assert list(labels) == ['a/x.png']
+    np.testing.assert_array_equal(labels['a/x.png'], EXPECTED)
 
 
 def test_given_colours_and_ignore(convert, tmp_path):
@@ -79,8 +79,8 @@ def test_given_colours_and_ignore(convert, tmp_path):
     assert labels[1, 1] == 255 and labels[0, 0] == 1 and labels[3, 4] == 2 and labels[2, 2] == 0
 
 
-def test_palette_png_goes_by_its_colours(convert, tmp_path):
-    """Index 7 is drawn red here, so it is attached, whatever its number."""
+def test_a_palette_png_is_converted_by_its_colours(convert, tmp_path):
+    """Index 7 has the colour red, so it is attached."""
     indices = np.zeros((4, 5), np.uint8)
     indices[0, :2], indices[3, 4] = 7, 3
     image = Image.fromarray(indices)
@@ -92,7 +92,7 @@ def test_palette_png_goes_by_its_colours(convert, tmp_path):
     np.testing.assert_array_equal(convert('palette', tmp_path / 'masks')['x.png'], EXPECTED)
 
 
-def test_unknown_colour_is_named_and_the_rest_goes_on(convert, tmp_path):
+def test_an_unknown_colour_is_named_and_the_rest_is_converted(convert, tmp_path):
     pixels = colour_mask()
     pixels[2, 2:4] = (10, 20, 30)
     save(tmp_path / 'masks/bad.png', pixels)
@@ -103,7 +103,7 @@ def test_unknown_colour_is_named_and_the_rest_goes_on(convert, tmp_path):
     assert [p.name for p in (tmp_path / 'out').iterdir()] == ['good.png']
 
 
-def test_smoothed_mask_gets_its_own_remedy(convert, tmp_path):
+def test_a_smoothed_mask_has_its_own_remedy(convert, tmp_path):
     pixels = np.zeros((8, 8, 3), np.uint8)
     pixels[..., 0] = np.arange(64).reshape(8, 8)
     save(tmp_path / 'masks/x.png', pixels)
@@ -116,11 +116,11 @@ def test_binary_masks_of_two_classes(convert, tmp_path):
     save(tmp_path / 'a/x.png', first)
     save(tmp_path / 'b/x.png', second)
     save(tmp_path / 'a/y.png', first)
-    found = convert('binary', f'attached={tmp_path / "a"}', f'broken={tmp_path / "b"}')
+    labels = convert('binary', f'attached={tmp_path / "a"}', f'broken={tmp_path / "b"}')
     expected = EXPECTED.copy()
-    expected[0, 2] = 2  # the later class lies over the earlier
-    np.testing.assert_array_equal(found['x.png'], expected)
-    assert found['y.png'].sum() == 3
+    expected[0, 2] = 2  # the later class overwrites the earlier
+    np.testing.assert_array_equal(labels['x.png'], expected)
+    assert labels['y.png'].sum() == 3
 
 
 def test_binary_refuses_other_values_and_sizes(convert, tmp_path):
@@ -134,13 +134,13 @@ def test_binary_refuses_other_values_and_sizes(convert, tmp_path):
 
 def test_values(convert, tmp_path):
     save(tmp_path / 'masks/x.png', EXPECTED * 100)
-    found = convert('values', tmp_path / 'masks', '--map', '0=defect', '100=attached', '200=broken')
-    np.testing.assert_array_equal(found['x.png'], EXPECTED)
+    labels = convert('values', tmp_path / 'masks', '--map', '0=defect', '100=attached', '200=broken')
+    np.testing.assert_array_equal(labels['x.png'], EXPECTED)
     message = convert('values', tmp_path / 'masks', '--map', '0=0', '100=1', '--overwrite', refused=True)
     assert 'x.png: unknown value 200 (1 px), expected 0, 100' in message and '--map 200=<class>' in message
 
 
-def test_existing_labels_are_kept(convert, tmp_path):
+def test_existing_labels_are_not_replaced(convert, tmp_path):
     save(tmp_path / 'masks/x.png', colour_mask())
     convert('palette', tmp_path / 'masks')
     save(tmp_path / 'masks/x.png', 0 * colour_mask())
@@ -187,7 +187,7 @@ def test_polygon_beyond_the_image_and_thin_polygon():
 
 
 def compress(runs):
-    """COCO's compressed form, written from its definition the other way round."""
+    """COCO's compressed form of run lengths."""
     text = ''
     for i, run in enumerate(runs):
         value, more = run - (runs[i - 2] if i > 2 else 0), True
@@ -199,7 +199,7 @@ def compress(runs):
 
 
 def test_run_lengths():
-    # Down the columns of a 2 x 3 image: 1 zero, 3 ones, 2 zeros.
+    # down the columns of a 2 x 3 image: 1 zero, 3 ones, 2 zeros.
     expected = np.array([[0, 1, 0], [1, 1, 0]], bool)
     np.testing.assert_array_equal(decode_rle([1, 3, 2], 2, 3), expected)
     mask = np.random.default_rng(0).random((37, 53)) > 0.8
@@ -301,11 +301,11 @@ def test_coco(convert, tmp_path):
         dict(image_id=1, category_id=9, segmentation=painted, iscrowd=1),
     ]
     source = coco(tmp_path / 'instances.json', annotations)
-    found = convert('coco', source)
+    labels = convert('coco', source)
     expected = np.zeros((8, 8), np.uint8)
     expected[1:4, 1:4], expected[5:7, 5:7], expected[0:2, 7] = 1, 1, 2
-    np.testing.assert_array_equal(found['a/x.png'], expected)
-    assert found['y.png'].shape == (4, 4) and not found['y.png'].any()
+    np.testing.assert_array_equal(labels['a/x.png'], expected)
+    assert labels['y.png'].shape == (4, 4) and not labels['y.png'].any()
     crowd = convert('coco', source, '--ignore-crowd', '--overwrite')['a/x.png']
     assert (crowd == 255).sum() == 2 and (crowd == 2).sum() == 0
 

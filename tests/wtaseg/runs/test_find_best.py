@@ -54,7 +54,7 @@ def test_logs_of_a_resumed_run_count_together(tmp_path):
     assert find_best([first, second])[0] == 2
 
 
-def test_a_line_cut_off_by_a_kill_is_passed_over_and_said(tmp_path):
+def test_a_line_truncated_by_a_kill_is_skipped_and_reported(tmp_path):
     log = write_log(tmp_path / 'log.json', {2: val(90, 50, 50)})
     with log.open('a') as file:
         file.write(json.dumps({'step': 4, **val(99, 99, 99)})[:-7])

@@ -7,13 +7,20 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 from recorded_project import ROOT
 
-from wtaseg.cli.batch import parse_candidate, run_all
-from wtaseg.runs.execute import Candidate, CandidateError, Job, Run
+from wtaseg.runs.checkpoints import user_find_best
+from wtaseg.runs.execute import ExperimentRun, run_experiment, tool_command
+from wtaseg.runs.job import Experiment, Job, parse_experiment
+from wtaseg.runs.layout import ProjectLayout
+from wtaseg.runs.pool import print_summary, run_pool
+from wtaseg.runs.records import read_run
 from wtaseg.runs.settings import changes, checkpoint_options, describe, load_config
+from wtaseg.runs.spec import read_spec
+from wtaseg.runs.state import ExperimentError
 
 CONFIG = """
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=6, val_interval=2)
@@ -47,7 +54,7 @@ breaks = broken[:2] == [tool, args.config.stem]
 stamp = str(time.time_ns())
 """
 TRAIN = """
-template = dict(option.split('=', 1) for option in args.cfg_options)['default_hooks.checkpoint.filename_tmpl']
+subfolder = dict(option.split('=', 1) for option in args.cfg_options)['default_hooks.checkpoint.subfolder']
 note = args.work_dir / 'last_checkpoint'
 begin = int(pathlib.Path(note.read_text()).stem[5:]) if args.resume else 0
 log = args.work_dir / stamp / 'vis_data' / f'{stamp}.json'
@@ -61,7 +68,7 @@ for step in range(begin + 1, 7):
         raise RuntimeError('broken on purpose')
     print('step', step, flush=True)
     if step % 2 == 0:
-        checkpoint = args.work_dir / template.format(step)
+        checkpoint = args.work_dir / subfolder / f'iter_{step}.pth'
         zipfile.ZipFile(checkpoint, 'w').close()
         note.write_text(str(checkpoint))
         with log.open('a') as file:  # the best is the validation at step 4
@@ -69,7 +76,7 @@ for step in range(begin + 1, 7):
 """
 TEST = """
 if breaks:
-    sys.exit('no picture to be read')
+    sys.exit('no image to be read')
 folder = args.work_dir / stamp
 folder.mkdir(parents=True)
 (folder / f'{stamp}.json').write_text(json.dumps({'IoU.defect': 99, 'IoU.attached': 1, 'IoU.broken': 2}))
@@ -92,17 +99,21 @@ def root(tmp_path):
     return root
 
 
-def make_job(root, **changed) -> Job:
+def make_job(root, project='my project', **changed) -> Job:
     settings = dict(
-        root=root,
-        project_dir=root / 'work_dirs/my project',
-        config_root=root / 'configs',
-        find_best=root / 'bash/find_best.py',
+        root=root, project=ProjectLayout(root / 'work_dirs' / project), config_root=root / 'configs'
     )
     return Job(**settings | changed)
 
 
-A, B = (Candidate(f'net/{name}', f'net/{name}') for name in 'ab')
+def run_all(job, experiments) -> int:
+    """The job as the command runs it: the exit status."""
+    result = run_pool(experiments, partial(run_experiment, job), job.project)
+    print_summary(result, job.project)
+    return result.exit_status
+
+
+A, B = (Experiment(f'net/{name}', f'net/{name}') for name in 'ab')
 
 
 def calls(root) -> list[list[str]]:
@@ -148,7 +159,7 @@ def test_wrong_answers_are_refused(root, answers, message):
     assert not (root / 'work_dirs').exists() and not (root.parent / 'hacked').exists()
 
 
-def test_asked_and_answered_it_runs_the_list_at_its_head(root):
+def test_after_the_prompts_the_list_in_the_script_is_run(root):
     script = root / 'bash/run_main.sh'
     text = script.read_text()
     head, tail = text.split('TEST_CANDI=(', 1)
@@ -163,7 +174,7 @@ def test_asked_and_answered_it_runs_the_list_at_its_head(root):
     assert '2 done, 0 skipped, 0 failed' in result.stdout
     assert tools_run(root) == [('train', 'a'), ('test', 'a'), ('train', 'b'), ('test', 'b')]
     exp = root / 'work_dirs/my project/exp/net/a'
-    assert sorted(path.name for path in exp.iterdir()) == ['test', 'train']
+    assert sorted(path.name for path in exp.iterdir()) == ['run.json', 'test', 'train']
     assert sorted(path.name for path in exp.glob('train/ckpt/*')) == [
         'iter_2.pth',
         'iter_4.pth',
@@ -176,7 +187,7 @@ def test_asked_and_answered_it_runs_the_list_at_its_head(root):
     )
 
 
-def test_flags_ask_nothing_and_a_failure_leaves_the_others_their_turn(root):
+def test_with_flags_there_are_no_prompts_and_a_failure_does_not_stop_the_others(root):
     (root / 'break').write_text('train a 5')
     (root.parent / 'list.txt').write_text(
         '# the study\nnet/a\nnet/none\nnet/b --as net/b1 randomness.seed=1  # first\nnet/b --as net/b2\n'
@@ -225,7 +236,7 @@ def test_wrong_flags_are_refused(root, flags, message):
     assert not (root / 'work_dirs').exists()
 
 
-def test_finished_is_skipped_and_a_broken_training_resumes(root, capsys):
+def test_a_finished_run_is_skipped_and_an_interrupted_training_resumes(root, capsys):
     (root / 'break').write_text('train a 5')
     assert run_all(make_job(root), [A, B]) == 1
     assert tools_run(root) == [('train', 'a'), ('train', 'b'), ('test', 'b')]
@@ -234,26 +245,26 @@ def test_finished_is_skipped_and_a_broken_training_resumes(root, capsys):
     assert tools_run(root) == [('train', 'a', '--resume'), ('test', 'a')]
     assert '1 done, 1 skipped, 0 failed' in capsys.readouterr().out
     # from step 4, so the best step is in the log of the first attempt
-    assert Run(make_job(root), A)._read_state()['checkpoint'] == 'train/ckpt/iter_4.pth'
+    assert read_run(root / 'work_dirs/my project/exp/net/a').checkpoint == 'train/ckpt/iter_4.pth'
     assert run_all(make_job(root), [A, B]) == 0
     assert tools_run(root) == []
 
 
-def test_only_a_test_that_broke_off_runs_again(root):
+def test_a_failed_test_runs_again_without_a_training(root):
     (root / 'break').write_text('test a')
     assert run_all(make_job(root), [A]) == 1
     row = json.loads((root / 'work_dirs/my project/job/summary.json').read_text())[0]
-    assert row['why'] == 'test: no picture to be read (exit status 1)'
+    assert row['why'] == 'test: no image to be read (exit status 1)'
     (root / 'break').unlink()
     calls(root)
     assert run_all(make_job(root), [A]) == 0
     assert tools_run(root) == [('test', 'a')]
 
 
-def test_changed_settings_are_never_skipped_in_silence(root, capsys):
+def test_changed_settings_are_refused_or_trained_again(root, capsys):
     assert run_all(make_job(root), [A]) == 0
     calls(root)
-    changed = make_job(root, options=('model.decode_head.loss_decode.gamma=5.0',))
+    changed = make_job(root, overrides=('model.decode_head.loss_decode.gamma=5.0',))
     assert run_all(changed, [A]) == 1
     out = capsys.readouterr().out
     assert 'model.decode_head.loss_decode.gamma: 2.0 is now 5.0' in out and '--restart' in out
@@ -261,17 +272,17 @@ def test_changed_settings_are_never_skipped_in_silence(root, capsys):
     # the refusal has not touched what is there
     assert run_all(make_job(root), [A]) == 0
     assert tools_run(root) == []
-    assert run_all(make_job(root, options=changed.options, restart=True), [A]) == 0
+    assert run_all(make_job(root, overrides=changed.overrides, restart=True), [A]) == 0
     assert tools_run(root) == [('train', 'a'), ('test', 'a')]
     assert len(list((root / 'work_dirs/my project/replaced/net').glob('a-*/train/ckpt/iter_4.pth'))) == 1
 
 
-def test_changed_settings_of_the_test_ask_for_a_test_alone(root, capsys):
+def test_changed_settings_of_the_test_need_a_test_alone(root, capsys):
     assert run_all(make_job(root), [A]) == 0
     calls(root)
     for _ in range(2):
         assert (
-            run_all(make_job(root, options=('test_dataloader.batch_size=4',), test_flags=('--tta',)), [A])
+            run_all(make_job(root, overrides=('test_dataloader.batch_size=4',), test_flags=('--tta',)), [A])
             == 0
         )
     assert tools_run(root) == [('test', 'a')]
@@ -282,7 +293,7 @@ def test_without_a_checkpoint_new_settings_are_taken(root):
     (root / 'break').write_text('train a 1')
     assert run_all(make_job(root), [A]) == 1
     (root / 'break').unlink()
-    assert run_all(make_job(root, options=('y=3',)), [A]) == 0
+    assert run_all(make_job(root, overrides=('y=3',)), [A]) == 0
     assert tools_run(root) == [('train', 'a'), ('train', 'a'), ('test', 'a')]
 
 
@@ -295,7 +306,7 @@ def test_a_project_that_was_moved_resumes(root):
     half = moved / 'exp/net/a/train/ckpt/iter_6.pth'
     half.write_bytes(b'PK half a checkpoint')
     calls(root)
-    assert run_all(make_job(root, project_dir=moved), [A]) == 0
+    assert run_all(make_job(root, 'moved'), [A]) == 0
     assert tools_run(root) == [('train', 'a', '--resume'), ('test', 'a')]
     assert 'iter_6' in (moved / 'exp/net/a/train/last_checkpoint').read_text()
     assert 'step 5' in (moved / 'job/net/a/train_log.txt').read_text()
@@ -311,7 +322,7 @@ def test_results_that_the_job_did_not_make_are_left_alone(root, capsys):
     assert tools_run(root) == []
 
 
-def test_told_to_end_it_takes_the_training_along_and_goes_on_later(root):
+def test_sigterm_ends_the_training_and_the_next_job_continues_it(root):
     (root / 'break').write_text('train a 5 wait')
     command = [
         'bash',
@@ -329,9 +340,9 @@ def test_told_to_end_it_takes_the_training_along_and_goes_on_later(root):
     deadline = time.monotonic() + 30
     while not (root / 'waiting').exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    job = make_job(root, project_dir=root / 'work_dirs/p')
-    with pytest.raises(CandidateError, match='another job is at work on it'):
-        Run(job, A).run()
+    job = make_job(root, 'p')
+    with pytest.raises(ExperimentError, match='another job is at work on it'):
+        ExperimentRun(job, A).run()
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 130 and '2 not begun or broken off' in out
@@ -355,7 +366,7 @@ def test_several_gpus_go_through_torchrun(root):
 def test_checkpoints_follow_the_validations(root):
     path = root / 'configs/net/a.py'
     options, notes, keep = checkpoint_options(load_config(path))
-    assert (options, notes, keep) == (['default_hooks.checkpoint.filename_tmpl=ckpt/iter_{}.pth'], [], -1)
+    assert (options, notes, keep) == (['default_hooks.checkpoint.subfolder=ckpt'], [], -1)
     hook = 'default_hooks.checkpoint.'
     config = load_config(path, [f'{hook}interval=3', f'{hook}max_keep_ckpts=1', f'{hook}out_dir=/elsewhere'])
     options, notes, keep = checkpoint_options(config)
@@ -363,16 +374,16 @@ def test_checkpoints_follow_the_validations(root):
     assert keep == 1 and len(notes) == 2 and 'every 3, validation is every 2' in notes[1]
     by_epoch = load_config(path, ['train_cfg.type=EpochBasedTrainLoop', 'train_cfg.val_interval=1'])
     options = checkpoint_options(by_epoch)[0]
-    assert options[:2] == [f'{hook}filename_tmpl=ckpt/epoch_{{}}.pth', f'{hook}by_epoch=True']
+    assert options[:2] == [f'{hook}subfolder=ckpt', f'{hook}by_epoch=True']
     assert 'default_hooks.logger.log_metric_by_epoch=True' in options
-    assert f'{hook}filename_tmpl=ckpt/iter_{{}}.pth' in checkpoint_options(by_epoch, smoke=True)[0]
+    assert f'{hook}by_epoch=True' not in checkpoint_options(by_epoch, smoke=True)[0]
 
 
-def test_max_keep_ckpts_is_done_when_the_best_is_known(root):
-    job = make_job(root, options=('default_hooks.checkpoint.max_keep_ckpts=1',))
+def test_max_keep_ckpts_is_applied_when_the_best_is_known(root):
+    job = make_job(root, overrides=('default_hooks.checkpoint.max_keep_ckpts=1',))
     assert run_all(job, [A]) == 0
-    kept = (root / 'work_dirs/my project/exp/net/a/train/ckpt').iterdir()
-    assert sorted(path.name for path in kept) == ['iter_4.pth', 'iter_6.pth']
+    checkpoints = (root / 'work_dirs/my project/exp/net/a/train/ckpt').iterdir()
+    assert sorted(path.name for path in checkpoints) == ['iter_4.pth', 'iter_6.pth']
 
 
 def test_settings_are_compared_by_key(root):
@@ -384,10 +395,104 @@ def test_settings_are_compared_by_key(root):
     assert changes(before['test'], now['test']) == ['test_pipeline: [1] is new']
 
 
-def test_candidates_of_a_file_may_share_a_config_but_not_a_name():
-    assert parse_candidate(['net/a', '--as', 'study/a1', 'k=-1'], 'f:1') == Candidate(
+def test_an_experiment_may_share_its_config_but_not_its_name():
+    assert parse_experiment(['net/a', '--as', 'study/a1', 'k=-1'], 'f:1') == Experiment(
         'net/a', 'study/a1', ('k=-1',)
     )
     for words in (['net/a', '--as'], ['net/a', 'k'], ['/net/a'], ['net/a', '--as', '../b']):
         with pytest.raises(ValueError, match='f:1'):
-            parse_candidate(words, 'f:1')
+            parse_experiment(words, 'f:1')
+
+
+def test_the_spec_of_a_run_is_written_when_it_starts(root):
+    (root / 'break').write_text('train a 1')
+    experiment = Experiment('net/a', 'study/a1', ('randomness.seed=1',))
+    job = make_job(root, overrides=('model_name=MyNet', 'augmentation=rust'))
+    assert run_all(job, [experiment]) == 1
+    spec = read_spec(root / 'work_dirs/my project/exp/study/a1/run.json')
+    assert (spec.name, spec.config, spec.model) == ('study/a1', 'net/a', 'MyNet')
+    assert (spec.loss, spec.loss_parameters, spec.augmentation) == ('FocalLoss', {'gamma': 2.0}, 'rust')
+    assert spec.seed == 1 and spec.overrides == (*job.overrides, 'randomness.seed=1')
+
+
+def test_a_project_begun_by_an_older_version_continues(root):
+    """It has no run.json, its settings hold names without an effect, save_best had the folder in its name."""
+    (root / 'break').write_text('train a 5')
+    run_all(make_job(root), [A])
+    (root / 'break').unlink()
+    exp, state = (root / 'work_dirs/my project' / part for part in ('exp/net/a', 'job/net/a/state.json'))
+    (exp / 'run.json').unlink()
+    (exp / 'train/best_IoU.broken_ckpt_iter_4.pth').touch()
+    content = json.loads(state.read_text())
+    content['settings']['train'] |= {'focal_loss.gamma': 2.0, 'crop_size': [512, 512]}
+    del content['seconds'], content['started']
+    state.write_text(json.dumps(content))
+    calls(root)
+    assert run_all(make_job(root), [A]) == 0
+    assert tools_run(root) == [('train', 'a', '--resume'), ('test', 'a')]
+    assert (exp / 'train/ckpt/best_IoU.broken_iter_4.pth').is_file() and not list(exp.glob('train/*.pth'))
+    assert read_spec(exp / 'run.json').loss == 'FocalLoss'
+    # a finished one is skipped, and from then on has its spec too
+    (exp / 'run.json').unlink()
+    assert run_all(make_job(root), [A]) == 0
+    assert tools_run(root) == [] and (exp / 'run.json').is_file()
+
+
+def test_a_run_takes_the_time_of_all_its_parts(root):
+    (root / 'break').write_text('train a 5')
+    run_all(make_job(root), [A])
+    state = root / 'work_dirs/my project/job/net/a/state.json'
+    content = json.loads(state.read_text())
+    assert content['seconds'] > 0
+    # as a job leaves it that was killed 50 seconds after its start
+    log = state.with_name('train_log.txt')
+    state.write_text(json.dumps(content | {'seconds': 1000.0, 'started': log.stat().st_mtime - 50}))
+    (root / 'break').write_text('test a')
+    run_all(make_job(root), [A])
+    (root / 'break').unlink()
+    assert run_all(make_job(root), [A]) == 0
+    seconds = json.loads(state.read_text())['seconds']
+    assert 1050 < seconds < 1110
+    # neither a job that skips it nor another test adds to it
+    assert run_all(make_job(root), [A]) == 0
+    assert run_all(make_job(root, overrides=('test_dataloader.batch_size=4',)), [A]) == 0
+    assert json.loads(state.read_text())['seconds'] == seconds
+    assert read_run(root / 'work_dirs/my project/exp/net/a').seconds == seconds
+
+
+def test_a_find_best_of_the_users_own_selects_the_checkpoint(root):
+    folder = root / 'my rule'
+    folder.mkdir()
+    (folder / 'find_best.py').write_text('import sys\nprint("first" if len(sys.argv) < 3 else 2)\n')
+    flags = ['--project', 'p', '--gpus', '1', '--candidates', 'net/a', '--find-best-dir']
+    result = main(root, *flags, 'my rule')
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert 'testing train/ckpt/iter_2.pth' in result.stdout
+    (folder / 'find_best.py').write_text('raise ValueError("no rule today")\n')
+    result = main(root, *flags, 'my rule', '--candidates', 'net/b')
+    assert result.returncode == 1 and 'find_best.py: ValueError: no rule today' in result.stdout
+    result = main(root, *flags, 'bash/none')
+    assert (
+        result.returncode == 1 and 'bash/none/find_best.py does not exist; set FIND_BEST_DIR' in result.stderr
+    )
+
+
+def test_the_projects_find_best_is_known():
+    assert user_find_best(ROOT / 'bash') is None
+
+
+def test_without_a_clone_the_package_runs_the_stages(tmp_path):
+    arguments = ['c.py', '--work-dir', 'w']
+    assert tool_command('train', arguments, None, 1) == [sys.executable, '-m', 'wtaseg', 'train', *arguments]
+    command = tool_command('test', ['c.py', 'x.pth'], None, 2)
+    assert command[:4] == [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+    assert command[4:] == [
+        '--nproc_per_node=2',
+        '-m',
+        'wtaseg',
+        'test',
+        'c.py',
+        'x.pth',
+        '--launcher',
+        'pytorch',
+    ]

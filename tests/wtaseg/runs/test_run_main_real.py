@@ -1,4 +1,4 @@
-"""The batch job with the real tools: killed, taken up again, tabulated and drawn."""
+"""The batch job with the real tools: killed, continued, tabulated and drawn."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def analyse(tool, project):
 
 
 @pytest.mark.slow
-def test_killed_and_taken_up_again(tmp_path, blades):
+def test_a_killed_job_continues(tmp_path, blades):
     base = ROOT / 'configs/fastscnn/fast_scnn_4xb4-40k_wta-512x512.py'
     config = tmp_path / 'configs/net/tiny.py'
     config.parent.mkdir(parents=True)

@@ -11,10 +11,11 @@ import pytest
 from study_helpers import PUBLISHED, ROOT, made_up_results
 
 from wtaseg.cli.study import main
-from wtaseg.report.study_table import StudyTable
-from wtaseg.studies.definitions import AGAINST_FIRST, BEST_IN_GROUP, BEST_SECOND
+from wtaseg.report import tables
+from wtaseg.report.summary import Marking
 from wtaseg.studies.findings import findings, word_selection
-from wtaseg.studies.results import load
+from wtaseg.studies.report import run_frame, tabulate
+from wtaseg.studies.results import StudyResults, load, save
 
 # README, Table 2: its bold and italic cells are what the marks must give
 TABLE_2 = {
@@ -23,19 +24,24 @@ TABLE_2 = {
     ('Original', 'Focal + Tversky Loss'): [(24.11, 77.2, 21.31, 42.35)],
 }
 VALIDATIONS = {
-    str(step): {'IoU.attached': step / 4, 'Acc.attached': 40.0, 'IoU.broken': 9.0, 'Acc.broken': 1.0}
+    step: {'IoU.attached': step / 4, 'Acc.attached': 40.0, 'IoU.broken': 9.0, 'Acc.broken': 1.0}
     for step in (40, 80)
 }
 BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 
 
 def table_of(results, name='losses'):
-    return StudyTable(results, results['studies'][name])
+    return tabulate(results, results.studies[name])
+
+
+def marks_of(table, columns=4):
+    """The marks of the first metrics, by row."""
+    return [[str(mark) for mark in marks[:columns]] for marks in table.marks]
 
 
 def test_one_seed_looks_like_the_published_table():
-    table = table_of(made_up_results(TABLE_2, BEST_SECOND))
-    lines = table.markdown().splitlines()
+    table = table_of(made_up_results(TABLE_2, Marking.BEST_SECOND))
+    lines = tables.markdown(table).splitlines()
     assert lines[0] == (
         '| Dataset | Loss Func. | Attached IoU ↑ | Attached Acc ↑ | Broken IoU ↑ | Broken Acc ↑ | mIoU ↑ | mAcc ↑ |'
     )
@@ -50,29 +56,36 @@ def test_one_seed_looks_like_the_published_table():
 def test_several_seeds_give_mean_and_sample_deviation():
     seeds = [(10, 20, 30, 40), (12, 20, 30, 40), (14, 20, 30, 40)]
     table = table_of(
-        made_up_results({('Original', 'A'): seeds, ('Original', 'B'): [*seeds[:2], None]}, BEST_SECOND)
+        made_up_results(
+            {('Original', 'A'): seeds, ('Original', 'B'): [*seeds[:2], None]}, Marking.BEST_SECOND
+        )
     )
     # 10, 12, 14: mean 12, squares of the differences 4 + 0 + 4 over n - 1 = 2
-    assert table.cell(table.lines[0], 0) == '12.00 ± 2.00'
-    assert table.label(table.lines[1]) == 'B (2 of 3 runs)'
+    assert table.text(table.rows[0], 'Attached IoU') == '12.00 ± 2.00'
+    assert table.rows[1].title == 'B (2 of 3 runs)'
     # 10, 12: mean 11, deviation sqrt(2)
-    assert table.cell(table.lines[1], 0) == '11.00 ± 1.41'
-    assert table.csv().splitlines()[1].startswith('Original,A,12.0,2.0,20.0,0.0,')
-    said = findings('losses', made_up_results({}, BEST_SECOND), {'marks': BEST_SECOND, 'rows': []}, table)
-    assert said[0].startswith('1 of 6 runs have no test results yet')
+    assert table.text(table.rows[1], 'Attached IoU') == '11.00 ± 1.41'
+    assert tables.csv(table).splitlines()[1].startswith('Original,A,12.0,2.0,20.0,0.0,')
+    empty = made_up_results({}, Marking.BEST_SECOND)
+    sentences = findings('losses', empty, empty.studies['losses'], table)
+    assert sentences[0].startswith('1 of 6 runs have no test results yet')
 
 
 def test_nothing_found_is_never_second():
     rows = {('Original', name): [(10 * i, 5, 0, 0)] for i, name in enumerate('AB')}
     rows['Original', 'C'] = [(20, 6, 3, 4)]
-    marks = [line.marks[:4] for line in table_of(made_up_results(rows, BEST_SECOND)).lines]
-    assert marks == [['', 'italic', '', ''], ['italic', 'italic', '', ''], ['bold'] * 4]
+    assert marks_of(table_of(made_up_results(rows, Marking.BEST_SECOND))) == [
+        ['', 'italic', '', ''],
+        ['italic', 'italic', '', ''],
+        ['bold'] * 4,
+    ]
 
 
 def test_workbook_holds_numbers_marks_and_every_run():
-    results = made_up_results(TABLE_2, BEST_SECOND)
+    results = made_up_results(TABLE_2, Marking.BEST_SECOND)
     table = table_of(results)
-    book = openpyxl.load_workbook(io.BytesIO(table.xlsx(results, results['studies']['losses'])))
+    runs = run_frame(results, results.studies['losses'], table)
+    book = openpyxl.load_workbook(io.BytesIO(tables.xlsx(table, 'Table', runs)))
     sheet = book['Table']
     assert sheet['C1'].value == 'Attached IoU' and sheet['C2'].value == 44.34 and sheet['C2'].font.bold
     assert sheet['E2'].font.italic and not sheet['C3'].font.bold
@@ -85,16 +98,16 @@ def test_marks_within_a_group_and_against_the_original():
         ('A', 'Original'): [(1, 3, 2, 1)],
         ('B', 'Original'): [(9, 9, 9, 9)],
     }
-    table = table_of(made_up_results(rows, BEST_IN_GROUP, columns=('Model', 'Trained on')))
+    table = table_of(made_up_results(rows, Marking.BEST_IN_GROUP, columns=('Model', 'Trained on')))
     # a tie is nobody's best, and group B has nothing to compare with
-    assert [line.marks[:4] for line in table.lines] == [
+    assert marks_of(table) == [
         ['bold', '', '', 'bold'],
         ['', 'bold', '', ''],
         ['', '', '', ''],
     ]
     rows = {(name, name): [values[:4]] for name, values in PUBLISHED.items()}
-    table = table_of(made_up_results(rows, AGAINST_FIRST))
-    marks = {line.label: line.marks for line in table.lines}
+    table = table_of(made_up_results(rows, Marking.AGAINST_FIRST))
+    marks = {row.label: marks for row, marks in zip(table.rows, marks_of(table, 6))}
     # README, Table 4 prints exactly these in italics
     assert [i for i, mark in enumerate(marks['blistering']) if mark == 'italic'] == [2]
     assert [i for i, mark in enumerate(marks['dent']) if mark == 'italic'] == [3]
@@ -103,13 +116,13 @@ def test_marks_within_a_group_and_against_the_original():
 
 def test_word_study_prints_the_selection_of_the_published_table():
     rows = {(name, name): [values[:4]] for name, values in PUBLISHED.items()}
-    table = table_of(made_up_results(rows, AGAINST_FIRST, 'words'), 'words')
-    selection, said = word_selection(table)
-    assert selection.word == 'peeling' and said[-1] == 'Chosen: peeling.'
+    table = table_of(made_up_results(rows, Marking.AGAINST_FIRST, 'words'), 'words')
+    selection, reasons = word_selection(table)
+    assert selection.word == 'peeling' and reasons[-1] == 'Chosen: peeling.'
     rows[('rust', 'rust')] = [None]
-    assert word_selection(table_of(made_up_results(rows, AGAINST_FIRST, 'words'), 'words'))[1][-1] == (
-        'Not measured, and so not compared: rust.'
-    )
+    assert word_selection(table_of(made_up_results(rows, Marking.AGAINST_FIRST, 'words'), 'words'))[1][
+        -1
+    ] == ('Not measured, and so not compared: rust.')
 
 
 def test_a_lead_is_weighed_against_the_spread_of_the_seeds():
@@ -122,9 +135,9 @@ def test_a_lead_is_weighed_against_the_spread_of_the_seeds():
         ('o', 'B'): [(11, 11, 11, 11), (11.2, 11, 11, 11)],
     }
     for rows, expected in ((near, 'not clearly more'), (far, 'more than seeds explain')):
-        results = made_up_results(rows, BEST_SECOND)
-        said = findings('losses', results, results['studies']['losses'], table_of(results))
-        assert said[0].startswith('Highest mIoU: A') and expected in said[0]
+        results = made_up_results(rows, Marking.BEST_SECOND)
+        sentences = findings('losses', results, results.studies['losses'], table_of(results))
+        assert sentences[0].startswith('Highest mIoU: A') and expected in sentences[0]
 
 
 @pytest.fixture(scope='module')
@@ -132,16 +145,16 @@ def report(tmp_path_factory):
     """A report made by ``--report-only --from``, with one run left out and markup in its texts."""
     tmp_path = tmp_path_factory.mktemp('report')
     rows = {**TABLE_2, ('Original', 'Dice & <b>more</b>'): [None]}
-    results = made_up_results(rows, BEST_SECOND, validations=VALIDATIONS)
+    results = made_up_results(rows, Marking.BEST_SECOND, validations=VALIDATIONS)
     source = tmp_path / 'results.json'
-    source.write_text(json.dumps(results))
+    save(results, source)
     assert main(['--report-only', '--from', str(source), '--out', str(tmp_path / 'out')]) == 1
     return tmp_path / 'out'
 
 
 def test_report_of_unfinished_runs_says_so(report):
-    pictures = {path.name for path in report.glob('*.png')}
-    assert pictures == {
+    images = {path.name for path in report.glob('*.png')}
+    assert images == {
         'losses_bars.png',
         *(f'losses_{name}_{kind}.png' for name in ('attached', 'broken') for kind in ('iou', 'acc')),
     }
@@ -166,13 +179,13 @@ def test_page_holds_everything_and_asks_for_nothing(report):
 @pytest.mark.skipif(BROWSER is None, reason='no chromium: apt-get install chromium (Debian, Ubuntu)')
 @pytest.mark.parametrize('width', [1200, 500])
 def test_page_in_a_browser(report, tmp_path, width):
-    """Chromium without network renders every picture, and nothing but tables and code is wider than the window."""
+    """Chromium without network renders every image, and nothing but tables and code is wider than the window."""
     page = report / 'losses.html'
     probe = (
         '<script>addEventListener("load", () => document.title = JSON.stringify({'
-        'pictures: [...document.images].map(i => i.complete && i.naturalWidth), '
+        'images: [...document.images].map(i => i.complete && i.naturalWidth), '
         'rows: document.querySelectorAll("table")[0].tBodies[0].rows.length, '
-        'shown: [...document.images].map(i => i.getBoundingClientRect().width), '
+        'widths: [...document.images].map(i => i.getBoundingClientRect().width), '
         'page: document.documentElement.scrollWidth, window: innerWidth, '
         'paper: getComputedStyle(document.body).backgroundColor}))</script>'
     )
@@ -183,10 +196,10 @@ def test_page_in_a_browser(report, tmp_path, width):
         dark = ['--blink-settings=preferredColorScheme=0'] if mode == 'dark' else []
         dom = browse(tmp_path, [*dark, f'--window-size={width},900', '--dump-dom', probed.as_uri()])
         seen[mode] = json.loads(re.search(r'<title>(.*?)</title>', dom, re.DOTALL).group(1))
-    for found in seen.values():
-        assert len(found['pictures']) == 5 and all(width > 500 for width in found['pictures'])
-        assert found['rows'] == 4
-        assert found['page'] <= found['window'] and all(150 < w <= found['window'] for w in found['shown'])
+    for page in seen.values():
+        assert len(page['images']) == 5 and all(width > 500 for width in page['images'])
+        assert page['rows'] == 4
+        assert page['page'] <= page['window'] and all(150 < w <= page['window'] for w in page['widths'])
     assert seen['light']['paper'] == 'rgb(255, 255, 255)' and seen['dark']['paper'] == 'rgb(21, 24, 28)'
 
 
@@ -201,7 +214,38 @@ def browse(tmp_path, arguments):
 def test_published_tables_are_those_of_the_published_runs():
     results = load(ROOT / 'docs/rendered_studies.json')
     text = (ROOT / 'docs/studies.md').read_text(encoding='utf-8')
-    assert set(results['studies']) == {'losses', 'gamma', 'imbalance'}
-    for name in results['studies']:
-        assert table_of(results, name).markdown().strip() in text
-    assert len(results['runs']) == 45 and {run['status'] for run in results['runs'].values()} == {'done'}
+    assert set(results.studies) == {'losses', 'gamma', 'imbalance'}
+    for name in results.studies:
+        assert tables.markdown(table_of(results, name)).strip() in text
+    assert len(results.runs) == 45 and {run.status for run in results.runs.values()} == {'done'}
+
+
+def test_results_survive_their_file(tmp_path):
+    published = ROOT / 'docs/rendered_studies.json'
+    results = load(published)
+    # earlier versions named the means over the classes after the normal class
+    first = next(iter(results.runs.values())).validations[480]
+    assert {'foreground_mIoU', 'foreground_mAcc', 'IoU.broken'} <= set(first)
+    save(results, tmp_path / 'again.json')
+    assert load(tmp_path / 'again.json') == results
+    before, after = (json.loads(path.read_text()) for path in (published, tmp_path / 'again.json'))
+    assert before['studies'] == after['studies'] and before['variants'] == after['variants']
+    seen = made_up_results({('a', 'b'): [(float('nan'), 1, 2, 3), None]}, Marking.BEST_SECOND)
+    assert StudyResults.from_json(seen.to_json()).to_json() == seen.to_json()
+    assert seen.to_json()['runs']['net/ab-seed0']['scores']['attached'] == [None, 1.0]
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        ({'format': 7}, 'format 7, expected 1'),
+        ({'runs': {'a': {'seed': 0}}}, "the field 'scores' is missing"),
+        ({'runs': 5}, 'expected the results.json of a study'),
+    ],
+)
+def test_other_files_are_refused_by_name(tmp_path, change, message):
+    content = made_up_results({}, Marking.BEST_SECOND).to_json() | change
+    (tmp_path / 'results.json').write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=message) as caught:
+        load(tmp_path / 'results.json')
+    assert str(tmp_path) in str(caught.value)

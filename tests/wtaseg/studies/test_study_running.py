@@ -1,24 +1,25 @@
-"""Runs side by side, the time limit, the data sets and configs of studies, and wrong arguments."""
+"""The datasets and configs of studies, and wrong arguments."""
 
+import dataclasses
 import json
 import os
 import subprocess
-import sys
-import time
 
 import pytest
 from mmengine.config import Config
 from recorded_project import metrics_of, write_run
 from study_helpers import ROOT, brighten_defects, write_blades
 
-from wtaseg.cli import study as command
-from wtaseg.cli.study import StudyCommand, main, parse_args
-from wtaseg.studies import running
+from wtaseg.cli import make_app
+from wtaseg.cli.study import command as study_command
+from wtaseg.cli.study import main
+from wtaseg.runs.describe import describe_run
+from wtaseg.runs.records import ClassScore, read_run
+from wtaseg.studies.catalogue import define
+from wtaseg.studies.configs import CommonSettings, build, write_configs
 from wtaseg.studies.datasets import image_names, write_ratio_list
-from wtaseg.studies.definitions import FAST_SCNN, Options, define
-from wtaseg.studies.experiments import Common, build, write_configs
-from wtaseg.studies.results import collect_run
-from wtaseg.studies.running import Batch, Candidate, run_batch
+from wtaseg.studies.results import StudyRun
+from wtaseg.studies.spec import FAST_SCNN, StudyOptions
 
 
 @pytest.fixture(scope='module')
@@ -29,89 +30,7 @@ def data(tmp_path_factory):
 
 
 def options(data, tmp_path, **more):
-    return Options(data=data, lists=tmp_path / 'lists', **more)
-
-
-@pytest.fixture
-def batch(tmp_path, monkeypatch):
-    """A batch whose jobs are programs of one line, given as the candidate's config."""
-    monkeypatch.setattr(
-        running.Batch, 'command', lambda self, candidate: [sys.executable, '-c', candidate.config]
-    )
-    return Batch('p', tmp_path, tmp_path / 'configs', jobs=2)
-
-
-def test_jobs_side_by_side_take_turns_and_a_failure_leaves_the_others_theirs(batch, tmp_path, capsys):
-    # a and b each wait for the other's file: in turn they would never end
-    meet = (
-        'import pathlib, time, sys\nhere, there = (pathlib.Path({!r}) / n for n in {!r})\nhere.touch()\n'
-        'end = time.monotonic() + 60\nwhile not there.exists() and time.monotonic() < end: time.sleep(0.01)\n'
-        'sys.exit(not there.exists())'
-    )
-    jobs = [
-        Candidate(meet.format(str(tmp_path), 'ab'), 'a'),
-        Candidate(meet.format(str(tmp_path), 'ba'), 'b'),
-        Candidate('print("hello"); raise SystemExit(3)', 'c'),
-        Candidate('import os; print(os.environ["OMP_NUM_THREADS"])', 'd'),
-    ]
-    ended = []
-    assert run_batch(batch, jobs, on_end=lambda candidate: ended.append(candidate.name))
-    assert sorted(ended) == ['a', 'b', 'c', 'd']
-    out = capsys.readouterr().out
-    assert out.count('done ') == 3 and f'FAILED c after {batch.seconds["c"]:.0f} s' in out
-    assert (tmp_path / 'p/job/c/job.log').read_text() == 'hello\n'
-    assert int((tmp_path / 'p/job/d/job.log').read_text()) >= 1
-
-
-def test_at_the_deadline_what_runs_is_told_to_end(batch, tmp_path):
-    told = tmp_path / 'told'
-    wait = (
-        f'import signal, pathlib\nsignal.signal(signal.SIGTERM, lambda *a: (pathlib.Path({str(told)!r}).touch(), exit()))\n'
-        f'pathlib.Path({str(tmp_path / "ready")!r}).touch()\nwhile True: signal.pause()'
-    )
-
-    class Deadline(float):
-        """In the past from the moment the job is ready."""
-
-        def __lt__(self, now):
-            return (tmp_path / 'ready').exists()
-
-    jobs = [Candidate(wait, 'a'), Candidate(wait.replace('ready', 'ready2'), 'b'), Candidate('', 'never')]
-    assert not run_batch(batch, jobs, Deadline(time.monotonic()))
-    assert told.exists() and not (tmp_path / 'p/job/never').exists()
-    assert set(batch.seconds) == {'a', 'b'} and batch.seconds['a'] > 0
-
-
-def test_a_run_that_broke_off_took_the_time_of_all_its_parts(data, tmp_path, monkeypatch):
-    args = parse_args(['losses', '--data', str(data), '--project', 'p', '--work-dir', str(tmp_path)])
-    study = StudyCommand(args, [])
-    known = {
-        'new': None,
-        'broken_off': {'status': 'unfinished', 'seconds': 30.0},
-        'finished': {'status': 'done', 'seconds': 80.0},
-    }
-    rows = [{'runs': list(known)}]
-    results = {'studies': {'losses': {'rows': rows}}, 'runs': {k: v for k, v in known.items() if v}}
-    monkeypatch.setattr(
-        command, 'collect_run', lambda project, name, seed, old: {'seconds': (old or {}).get('seconds')}
-    )
-    study.before = results['runs']
-    study.batch = Batch('p', tmp_path, tmp_path, seconds={'new': 7.0, 'broken_off': 12.5, 'finished': 4.0})
-    for _ in range(2):  # collected while others still run, and at the end
-        study.collect(results)
-        assert {name: run['seconds'] for name, run in results['runs'].items()} == {
-            'new': 7.0,
-            'broken_off': 42.5,
-            'finished': 80.0,
-        }
-
-
-def test_jobs_take_the_gpus_in_turn(batch, tmp_path):
-    batch.devices = ('4', '7')
-    show = 'import os; print(os.environ["CUDA_VISIBLE_DEVICES"])'
-    for slot in (0, 1, 2):
-        batch.start(Candidate(show, f'g{slot}'), slot).wait()
-    assert [(tmp_path / f'p/job/g{i}/job.log').read_text().strip() for i in range(3)] == ['4', '7', '4']
+    return StudyOptions(data=data, project='p', work_dir=tmp_path, **more)
 
 
 def test_ratio_lists_hold_all_originals_and_grow(data, tmp_path):
@@ -158,12 +77,12 @@ def test_missing_experiments_are_named(data, tmp_path):
 
 def test_configs_stand_alone_and_differ_in_what_the_row_says(data, tmp_path):
     studies = [define(name, options(data, tmp_path)) for name in ('losses', 'gamma', 'imbalance', 'ratio')]
-    common = Common(data, iterations=100, validations=4, workers=0)
-    found = write_configs(studies, ROOT / 'configs', tmp_path / 'c', common)
+    common = CommonSettings(data, iterations=100, validations=4, workers=0)
+    records = write_configs(studies, ROOT / 'configs', tmp_path / 'c', common)
     # 6 losses, 3 more gammas, 6 more remedies, 5 shares
-    assert len(found) == 20
-    assert found[FAST_SCNN]['changes'] == []
-    configs = {name: Config.fromfile(tmp_path / f'c/{name}.py') for name in found}
+    assert len(records) == 20
+    assert records[FAST_SCNN].changes == ()
+    configs = {name: Config.fromfile(tmp_path / f'c/{name}.py') for name in records}
     for name, cfg in configs.items():
         assert cfg.train_cfg.max_iters == 100 and cfg.train_cfg.val_interval == 25, name
         # a warm-up of 1,000 of 40,000 iterations
@@ -182,17 +101,20 @@ def test_configs_stand_alone_and_differ_in_what_the_row_says(data, tmp_path):
     assert configs[f'{FAST_SCNN}-ohem'].model.auxiliary_head[1].sampler.min_kept == 1000
     shares = configs[f'{FAST_SCNN}-aug_peeling-40'].train_dataloader.dataset
     assert shares.ann_file.endswith('blades_aug_peeling-40.txt') and shares.data_root.endswith('_aug_peeling')
+    # what the table of a project says about such a run comes from the config alone
+    specs = [describe_run(configs[name], name) for name in (f'{FAST_SCNN}-aug_peeling-40', FAST_SCNN)]
+    assert [spec.augmentation for spec in specs] == ['peeling', None]
+    assert {spec.model for spec in specs} == {'Fast-SCNN'}
     assert any(
-        "type: 'FocalLoss' is now 'TverskyLoss'" in line for line in found[f'{FAST_SCNN}-tversky']['changes']
+        "type: 'FocalLoss' is now 'TverskyLoss'" in line for line in records[f'{FAST_SCNN}-tversky'].changes
     )
 
 
 def test_two_things_of_one_name_are_refused(data, tmp_path):
     study = define('gamma', options(data, tmp_path))
-    rows = [row.variant for row in study.rows]
-    object.__setattr__(rows[1], 'key', 'gamma5')
-    with pytest.raises(ValueError, match='two different variants are called'):
-        write_configs([study], ROOT / 'configs', tmp_path, Common(data))
+    object.__setattr__(study.rows[1].experiment, 'key', 'gamma5')
+    with pytest.raises(ValueError, match='two different experiments are called'):
+        write_configs([study], ROOT / 'configs', tmp_path, CommonSettings(data))
 
 
 def test_iterations_need_a_config_that_counts_them(tmp_path, data):
@@ -201,9 +123,9 @@ def test_iterations_need_a_config_that_counts_them(tmp_path, data):
     epochs.write_text(
         f"_base_ = '{ROOT}/configs/{FAST_SCNN}.py'\ntrain_cfg = dict(_delete_=True, max_epochs=3)\n"
     )
-    variant = define('gamma', options(data, tmp_path, model='net/epochs')).rows[3].variant
+    experiment = define('gamma', options(data, tmp_path, model='net/epochs')).rows[3].experiment
     with pytest.raises(ValueError, match='counts epochs'):
-        build(tmp_path / 'configs', variant, Common(data, iterations=10))
+        build(tmp_path / 'configs', experiment, CommonSettings(data, iterations=10))
 
 
 @pytest.mark.parametrize(
@@ -224,6 +146,32 @@ def test_wrong_arguments(arguments, message, capsys, tmp_path):
     assert message in capsys.readouterr().err
 
 
+def parsed(arguments):
+    """Options and studies of a command line."""
+    _, bound, _ = make_app('study.py', default_command=study_command).parse_args(arguments)
+    return bound.arguments['options'], bound.arguments['studies']
+
+
+def test_options_can_be_typed_again(tmp_path):
+    arguments = [
+        'losses',
+        'gamma',
+        '--data',
+        'my data',
+        '--seeds',
+        '3',
+        '--smoke',
+        '--only',
+        'Gamma 2',
+        'Dice Loss',
+    ]
+    arguments += ['--time-limit', '5.5', '--cfg-options', 'a=1', 'b=-2', '--from', 'x.json']
+    args, names = parsed(arguments)
+    assert args.only == ('Gamma 2', 'Dice Loss') and args.cfg_options == ('a=1', 'b=-2') and args.smoke
+    again = dataclasses.replace(args, studies=names)
+    assert parsed(again.arguments()) == (args, names)
+
+
 def test_recipe_calls_the_renderer_and_then_the_studies(tmp_path):
     stub = tmp_path / 'python'
     stub.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> "{tmp_path}/calls"; echo END >> "{tmp_path}/calls"\n')
@@ -233,8 +181,10 @@ def test_recipe_calls_the_renderer_and_then_the_studies(tmp_path):
     subprocess.run(command, check=True, env=environment, cwd=tmp_path)
     render, study, _ = (tmp_path / 'calls').read_text().split('END\n')
     assert render.splitlines()[:2] == ['tools/dataset_tools/render_blades.py', '--out']
-    args = parse_args(study.splitlines()[1:])
-    assert args.studies == ['losses', 'gamma', 'imbalance'] and args.seeds == 3
+    program, *arguments = study.splitlines()
+    assert program == 'tools/study.py'
+    args, names = parsed(arguments)
+    assert names == ('losses', 'gamma', 'imbalance') and args.seeds == 3
     assert (args.jobs, args.iters, args.commit) == (3, 50, 'c0ffee') and 500 < args.time_limit <= 540
     assert args.bundle == tmp_path / 'out dir' and 'train_dataloader.batch_size=8' in args.cfg_options
 
@@ -245,9 +195,12 @@ def test_results_of_other_settings_are_not_passed_off_as_these(tmp_path):
     state = tmp_path / 'job/net/a-seed0/state.json'
     state.parent.mkdir(parents=True)
     state.write_text(json.dumps({'metrics': 'm', 'checkpoint': 'c', 'error': None}))
-    run = collect_run(tmp_path, 'net/a-seed0', 0)
-    assert run['status'] == 'done' and run['scores'] == {'attached': [40, 50], 'broken': [20, 30]}
-    assert run['validations']['4']['IoU.broken'] == 20 and 'IoU.defect' not in run['validations']['4']
+    run = StudyRun.of(read_run(tmp_path / 'exp/net/a-seed0'), 0)
+    assert run.status == 'done' and run.scores == {
+        'attached': ClassScore(40, 50),
+        'broken': ClassScore(20, 30),
+    }
+    assert run.validations[4]['IoU.broken'] == 20 and 'IoU.defect' not in run.validations[4]
     state.write_text(json.dumps({'metrics': 'm', 'checkpoint': 'c', 'error': 'its settings have changed'}))
-    run = collect_run(tmp_path, 'net/a-seed0', 0)
-    assert run['status'] == 'failed' and not run['scores']
+    run = StudyRun.of(read_run(tmp_path / 'exp/net/a-seed0'), 0)
+    assert run.status == 'failed' and not run.scores

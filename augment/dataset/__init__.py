@@ -1,0 +1,1 @@
+"""The dataset side: reading, regions, plan, quality gates, manifest, cache and summary."""

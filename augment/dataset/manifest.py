@@ -1,0 +1,181 @@
+"""``manifest.jsonl``: one row per file of the augmented dataset, and per edit that was refused.
+
+During a run each finished edit writes its row to a file of its own under ``.augment``; these are merged into the
+manifest at the end. So any number of processes may work at once or one after the other, a kill loses only the images
+being edited, and the merged file depends on the rows alone: no times, no order of arrival.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from augment.config import ONLY_ROUNDING
+from augment.dataset.reading import (
+    IMAGES,
+    LABELS,
+    Dataset,
+    check_label,
+    decode_label,
+    image_file,
+    label_file,
+    open_image,
+)
+from augment.dataset.rows import EditRow, FileRow, ModelIdentity, read_rows, to_json
+from augment.files import TEMPORARY, json_line, sha256, write_bytes, write_json
+
+MANIFEST = 'manifest.jsonl'
+PARTS = '.augment'
+REVIEW = 'review'
+
+
+class Manifest:
+    """The rows of edits in the dataset ``root``, by the path of the edited file."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.rows: dict[str, EditRow] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the merged manifest, then the rows that are not merged yet."""
+        self.rows = {}
+        path = self.root / MANIFEST
+        parts = [p for p in sorted((self.root / PARTS).rglob('*.json')) if not p.name.startswith(TEMPORARY)]
+        for file in ([path] if path.is_file() else []) + parts:
+            self.rows |= {row.file: row for row in read_rows(file) if isinstance(row, EditRow)}
+
+    def add(self, row: EditRow) -> None:
+        """Write ``row`` to a file of its own until the merge."""
+        self.rows[row.file] = row
+        write_json(self.part(row.file), to_json(row))
+
+    def part(self, file: str) -> Path:
+        """The file of the row of ``file`` until the merge."""
+        return self.root / PARTS / f'{file}.json'
+
+    def review(self, kind: str, file: str) -> Path:
+        """Where the ``kind`` (reconstruction, rejected) of image ``file`` is written for inspection."""
+        return self.root / REVIEW / kind / Path(file).relative_to(IMAGES)
+
+    def is_done(self, file: str) -> bool:
+        """Whether ``file`` has its row and, when it was accepted, exists with its label."""
+        row = self.rows.get(file)
+        if row is None:
+            return False
+        return not row.accepted or all((self.root / path).is_file() for path in (row.file, row.label))
+
+    def refuse_other_parameters(self, parameters: dict[str, Any], model: ModelIdentity | None = None) -> None:
+        """Raises ``ValueError`` when earlier edits in this folder were made with other parameters or weights."""
+        for row in self.rows.values():
+            pairs = [(row.parameters, parameters)]
+            if model is not None and row.model is not None:
+                pairs.append((asdict(row.model), asdict(model)))
+            for old, new in pairs:
+                for key in sorted((old.keys() | new.keys()) - ONLY_ROUNDING):
+                    if old.get(key) != new.get(key):
+                        raise ValueError(
+                            f'{self.root} holds edits made with {key}={old.get(key)!r}, now {key}={new.get(key)!r} is '
+                            'asked for; name another --out, or remove that folder to start again'
+                        )
+
+    def stale(self, data: Dataset) -> list[str]:
+        """Files of edits whose source or label has changed or vanished since."""
+        now = {
+            image_file(data.split, s.name): (s.image_sha256, s.label_sha256)
+            for s in data.samples
+            if not s.problem
+        }
+        return [
+            file
+            for file, row in self.rows.items()
+            if row.split == data.split and now.get(row.source) != (row.source_sha256, row.label_sha256)
+        ]
+
+    def drop_stale(self, data: Dataset) -> list[str]:
+        """Remove the stale edits with their labels, except labels drawn by hand; returns their files."""
+        stale = self.stale(data)
+        for file in stale:
+            row = self.rows.pop(file)
+            label = self.root / row.label
+            if label.is_file() and sha256(label) == row.label_sha256:
+                label.unlink()
+            reviewed = (self.review('rejected', file), self.review('reconstruction', row.source))
+            for path in (self.root / file, *reviewed, self.part(file)):
+                path.unlink(missing_ok=True)
+        if stale:
+            self.write_rows(data, list(self.rows.values()))
+        return stale
+
+    def merge(self, data: Dataset) -> list[EditRow]:
+        """Write the manifest of all files, in the order split, source, word; returns the rows of edits."""
+        self.reload()
+        edits = [with_written_label(self.root, row) for row in self.rows.values()]
+        rows = self.write_rows(data, edits)
+        shutil.rmtree(self.root / PARTS, ignore_errors=True)
+        return [row for row in rows if isinstance(row, EditRow)]
+
+    def write_rows(self, data: Dataset, edits: list[EditRow]) -> list[FileRow]:
+        """Write ``manifest.jsonl`` from the dataset's own files and the given rows of edits."""
+        rows = [*original_rows(data), *untouched_rows(data), *edits]
+        rows.sort(key=lambda r: (r.split != data.split, r.split, r.source, getattr(r, 'word', '')))
+        lines = (json_line(to_json(row)) for row in rows)
+        write_bytes(self.root / MANIFEST, ''.join(lines).encode())
+        return rows
+
+
+def original_rows(data: Dataset) -> Iterator[FileRow]:
+    """Rows of the edited split's own images; those that cannot be used have the reason."""
+    for sample in data.samples:
+        file = image_file(data.split, sample.name)
+        yield FileRow(
+            file=file,
+            kind='original',
+            split=data.split,
+            source=file,
+            source_sha256=sample.image_sha256,
+            label=label_file(data.split, sample.name),
+            label_sha256=sample.label_sha256,
+            accepted=not sample.problem,
+            reasons=[sample.problem.replace(f'{data.root}/', '')] if sample.problem else [],
+        )
+
+
+def untouched_rows(data: Dataset) -> Iterator[FileRow]:
+    """Rows of the images in the other splits, copied as they are."""
+    for path in data.untouched:
+        file = path.relative_to(data.root)
+        if file.parts[0] != IMAGES:
+            continue
+        label = data.root / LABELS / Path(*file.parts[1:]).with_suffix('.png')
+        labelled = label.is_file()
+        yield FileRow(
+            file=file.as_posix(),
+            kind='copy',
+            split=file.parts[1],
+            source=file.as_posix(),
+            source_sha256=sha256(path),
+            label=label.relative_to(data.root).as_posix() if labelled else None,
+            label_sha256=sha256(label) if labelled else None,
+            accepted=True,
+            reasons=[],
+        )
+
+
+def with_written_label(root: Path, row: EditRow) -> EditRow:
+    """``row`` with the SHA-256 of the label beside the edit, which may have been drawn by hand since.
+
+    Raises ``ValueError`` for a label drawn by hand that is no index PNG of the image's size.
+    """
+    path = root / row.label
+    if not row.accepted or not path.is_file():
+        return row
+    digest = sha256(path)
+    if digest != row.label_sha256:
+        try:
+            image = open_image((root / row.file).read_bytes())
+            check_label(decode_label(path.read_bytes()), (image.height, image.width))
+        except ValueError as error:
+            raise ValueError(f'label {path}, drawn anew for {row.file}: {error}') from error
+    return replace(row, written_label_sha256=digest, relabelled=digest != row.label_sha256)

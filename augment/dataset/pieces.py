@@ -1,0 +1,92 @@
+"""One region of one image on its way from source to edit, and its judgement."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from augment.config import AugmentConfig
+from augment.dataset.plan import PlannedImage
+from augment.dataset.quality import measure, reasons_against
+from augment.dataset.reading import Sample, decode_image
+from augment.dataset.regions import Region, to_working, working_mask
+from augment.dataset.rows import RegionRecord
+from augment.diffusion.inversion import Inversion
+from augment.diffusion.model import NonFiniteError
+
+
+@dataclass
+class Piece:
+    """One region of one image: ``image`` at native size, other arrays ``(H, W, 3)`` uint8 at the working size."""
+
+    sample: Sample
+    image: np.ndarray
+    region: Region
+    source: np.ndarray
+    round_trip: np.ndarray | None = None
+    inversion: Inversion | None = None
+    problem: str = ''
+    edited: np.ndarray | None = None
+    reconstruction: np.ndarray | None = None
+
+    def judge(self, config: AugmentConfig) -> RegionRecord:
+        """Where the region is, its metrics, and whether its edit is accepted."""
+        box, size = list(self.region.box), list(self.region.size)
+        if self.problem:
+            return RegionRecord(box=box, size=size, accepted=False, reasons=[self.problem])
+        assert self.edited is not None and self.inversion is not None
+        mask = working_mask(self.region)
+        metrics = measure(self.source, self.round_trip, self.reconstruction, self.edited, mask)
+        reasons = reasons_against(metrics, config)
+        return RegionRecord(
+            box=box,
+            size=size,
+            accepted=not reasons,
+            reasons=reasons,
+            metrics=metrics,
+            inner_steps=self.inversion.stats['inner_steps'][0],
+        )
+
+
+def cut_pieces(group: list[PlannedImage]) -> list[Piece]:
+    """The regions of a group of images, cut out and resized."""
+    pieces = []
+    for planned in group:
+        image = decode_image(planned.sample.image.read_bytes())
+        pieces += [Piece(planned.sample, image, r, to_working(image, r)) for r in planned.regions]
+    return pieces
+
+
+def batches(pieces: list[Piece], batch_size: int) -> Iterator[list[Piece]]:
+    """Pieces of one size without a problem, at most ``batch_size`` together."""
+    for size in sorted({p.region.size for p in pieces}):
+        usable = [p for p in pieces if p.region.size == size and not p.problem]
+        for start in range(0, len(usable), batch_size):
+            yield usable[start : start + batch_size]
+
+
+def without_broken(batch: list[Piece], work: Callable[[list[Piece]], None]) -> None:
+    """Run ``work`` on the pieces without a problem; those whose values are not finite get one and are left out."""
+    pieces = [p for p in batch if not p.problem]
+    while pieces:
+        try:
+            return work(pieces)
+        except NonFiniteError as error:
+            assert error.images
+            for number in error.images:
+                pieces[number].problem = f'non-finite values after {error.stage}'
+            pieces = [p for p in pieces if not p.problem]
+    return None
+
+
+def to_tensor(images: Iterable[np.ndarray]) -> Tensor:
+    """Images ``(H, W, 3)`` uint8 to float32 ``(N, 3, H, W)`` in [-1, 1]."""
+    return torch.from_numpy(np.stack(list(images))).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """Images ``(N, 3, H, W)`` in [-1, 1] to ``(N, H, W, 3)`` uint8."""
+    levels = ((images.float().clamp(-1, 1) + 1) * 127.5).round()
+    return levels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

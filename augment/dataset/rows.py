@@ -1,0 +1,156 @@
+"""The rows of ``manifest.jsonl`` as dataclasses, and their JSON.
+
+The keys in the file are the names of the fields. A field marked optional is left out of the file while it is None; all
+others are always there. Unknown and missing keys are errors.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from augment.dataset.quality import Metrics
+
+Kind = TypeVar('Kind')
+
+
+OPTIONAL = {'optional': True}
+"""Metadata of a field that is left out of the file while it is None."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelIdentity:
+    """Which weights made an edit: ``revision`` of a hub model, ``fingerprint`` of their content and dtype."""
+
+    id: str
+    revision: str | None
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionRecord:
+    """One region of an edit: ``box`` (left, top, right, bottom), working ``size`` (height, width), its judgement."""
+
+    box: list[int]
+    size: list[int]
+    accepted: bool
+    reasons: list[str]
+    metrics: Metrics | None = field(default=None, metadata=OPTIONAL)
+    inner_steps: int | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRow:
+    """One file of the dataset: kind ``original`` (of the edited split) or ``copy`` (of another one).
+
+    All paths are relative to the dataset, in the input for ``source`` and in the output for ``file`` and ``label``.
+    """
+
+    file: str
+    kind: str
+    split: str
+    source: str
+    source_sha256: str
+    label: str | None
+    label_sha256: str | None
+    accepted: bool
+    reasons: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditRow(FileRow):
+    """One edit, accepted or refused.
+
+    Attributes:
+        parameters: Every parameter of ``AugmentConfig`` that images depend on.
+        model: None where there was nothing to edit.
+        reconstruction_psnr: As in ``metrics``.
+        metrics: Each figure at its worst over the regions; None where no region was edited.
+        file_sha256: Of an accepted edit.
+        written_label_sha256: Of the label beside an accepted edit.
+        relabelled: Whether that label was drawn by hand since.
+    """
+
+    word: str
+    target_prompt: str
+    regions: list[RegionRecord]
+    seed: int
+    parameters: dict[str, Any]
+    model: ModelIdentity | None
+    reconstruction_psnr: float | None
+    metrics: Metrics | None
+    file_sha256: str | None = field(default=None, metadata=OPTIONAL)
+    written_label_sha256: str | None = field(default=None, metadata=OPTIONAL)
+    relabelled: bool | None = field(default=None, metadata=OPTIONAL)
+
+
+ROW_KINDS: dict[str, type[FileRow]] = {'original': FileRow, 'copy': FileRow, 'edit': EditRow}
+NESTED: dict[tuple[type, str], type] = {
+    (EditRow, 'model'): ModelIdentity,
+    (EditRow, 'metrics'): Metrics,
+    (EditRow, 'regions'): RegionRecord,
+    (RegionRecord, 'metrics'): Metrics,
+}
+
+
+def to_json(value: Any) -> Any:
+    """A row, or a part of one, as plain JSON types."""
+    if is_dataclass(value):
+        items = ((f, getattr(value, f.name)) for f in fields(value))
+        return {f.name: to_json(v) for f, v in items if v is not None or not is_optional(f)}
+    return [to_json(item) for item in value] if isinstance(value, list) else value
+
+
+def is_optional(f: Field) -> bool:
+    """Whether a field may be left out of the file."""
+    return f.metadata.get('optional', False)
+
+
+def from_json(kind: type[Kind], value: Any, where: str) -> Kind:
+    """Undo ``to_json`` for a dataclass ``kind``; ``where`` names file and line in the error.
+
+    Raises:
+        ValueError: ``value`` is no mapping, or has unknown or missing keys.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f'{where}: expected an object with the keys of a {kind.__name__}, found {value!r}')
+    known = {f.name: f for f in fields(kind)}
+    required = {name for name, f in known.items() if f.default is MISSING}
+    for problem, names in (('unknown', value.keys() - known.keys()), ('missing', required - value.keys())):
+        if names:
+            raise ValueError(
+                f'{where}: {problem} key {", ".join(sorted(map(repr, names)))} in {kind.__name__}; restore the file, '
+                'or remove the folder to start again'
+            )
+
+    def read(name: str, item: Any) -> Any:
+        nested = NESTED.get((kind, name))
+        if nested is None or item is None:
+            return item
+        if isinstance(item, list):
+            return [from_json(nested, entry, f'{where}, {name}') for entry in item]
+        return from_json(nested, item, f'{where}, {name}')
+
+    return kind(**{name: read(name, item) for name, item in value.items()})
+
+
+def read_rows(path: Path) -> Iterator[FileRow]:
+    """The rows of a JSON-lines file.
+
+    Raises:
+        ValueError: A line is no JSON or no row; the message names file and line.
+    """
+    with path.open(encoding='utf-8') as lines:
+        for number, line in enumerate(lines, 1):
+            where = f'{path}, line {number}'
+            try:
+                value = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(
+                    f'{where}: not JSON ({error}); restore the file, or remove the folder to start again'
+                ) from error
+            kind = value.get('kind') if isinstance(value, dict) else None
+            if kind not in ROW_KINDS:
+                raise ValueError(f'{where}: kind is {kind!r}; expected one of {", ".join(ROW_KINDS)}')
+            yield from_json(ROW_KINDS[kind], value, where)

@@ -1,0 +1,191 @@
+"""``summary.png``, a contact sheet to judge an augmentation by eye, and ``summary.csv`` with the metrics."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from augment.config import AugmentConfig
+from augment.dataset.manifest import REVIEW
+from augment.dataset.quality import Metrics
+from augment.dataset.reading import IMAGES, Dataset, decode_image, defect_mask, image_file
+from augment.dataset.regions import Box, cut, extent
+from augment.dataset.rows import EditRow
+from augment.files import write_bytes, write_png
+
+CELL, GAP, LINE = 192, 6, 14
+DIFFERENCE_GAIN = 4
+"""Factor on the differences shown; most are a few levels."""
+
+METRICS = tuple(f.name for f in fields(Metrics))
+WINDOW_MIN = 64  # pixels; three times as large in its cell
+WINDOW_CONTEXT = 1.0  # surroundings shown on each side, in multiples of the defect's extent
+OUTLINE_GAP = 2  # pixels of the cell, so that thin defects stay visible
+PAPER, INK, REFUSED, OUTLINE = (255, 255, 255), (30, 30, 30), (200, 30, 30), (0, 220, 255)
+
+
+def write_summary(config: AugmentConfig, data: Dataset, edits: list[EditRow]) -> None:
+    """Write both files into the output folder from the rows of its manifest."""
+    out = config.out_dir()
+    write_bytes(out / 'summary.csv', table(edits).encode())
+    sources = sorted({row.source for row in edits if row.regions})
+    if len(sources) > config.summary_rows:
+        drawn = np.random.default_rng(config.seed).permutation(len(sources))[: config.summary_rows]
+        sources = [sources[i] for i in sorted(drawn)]
+    words = sorted({row.word for row in edits})
+    by_cell = {(row.source, row.word): row for row in edits}
+    masks = {
+        image_file(data.split, sample.name): defect_mask(sample.class_ids())
+        for sample in data.samples
+        if image_file(data.split, sample.name) in sources
+    }
+    strips = []
+    for source in sources:
+        original = decode_image((data.root / source).read_bytes())
+        rows = [by_cell.get((source, word)) for word in words]
+        strips.append(strip(out, source, original, masks[source], rows))
+    write_png(out / 'summary.png', sheet(words, strips))
+
+
+def table(edits: list[EditRow]) -> str:
+    """One line per edit: what it is, whether it was accepted and why not, and its metrics."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerow(['file', 'source', 'word', 'accepted', 'reasons', 'regions', *METRICS])
+    for row in edits:
+        values = [getattr(row.metrics, name, None) for name in METRICS]
+        cells = [row.file, row.source, row.word, row.accepted, '; '.join(row.reasons), len(row.regions)]
+        writer.writerow(cells + ['' if value is None else value for value in values])
+    return text.getvalue()
+
+
+def strip(
+    out: Path, source: str, original: np.ndarray, mask: np.ndarray, edits: list[EditRow | None]
+) -> Image.Image:
+    """One row of the sheet: source with its label outlined, reconstruction, and edit and difference per word.
+
+    All cells show the same window around the largest defect. ``original`` ``(H, W, 3)`` uint8 is the image at path
+    ``source``, ``mask`` ``(H, W)`` bool its defects.
+    """
+    name = Path(source).relative_to(IMAGES)
+    window = window_of(mask)
+    reconstruction = read(out / REVIEW / 'reconstruction' / name)
+    outlined = outline(enlarged(original, window), enlarged(mask.astype(np.uint8), window) > 0)
+    cells = [
+        (outlined, name.with_suffix('').as_posix(), INK),
+        (None if reconstruction is None else enlarged(reconstruction, window), '', INK),
+    ]
+    for row in edits:
+        if row is None:
+            cells += [(None, '', INK)] * 2
+            continue
+        rejected = out / REVIEW / 'rejected' / Path(row.file).relative_to(IMAGES)
+        edited = read(out / row.file if row.accepted else rejected)
+        text = caption(row.metrics) if row.accepted else '; '.join(row.reasons)
+        changed = None if edited is None else enlarged(difference(original, edited), window)
+        cells.append(
+            (None if edited is None else enlarged(edited, window), text, INK if row.accepted else REFUSED)
+        )
+        cells.append((changed, '', INK))
+    image = Image.new('RGB', (len(cells) * (CELL + GAP), CELL + 2 * LINE + GAP), PAPER)
+    for column, (pixels, text, colour) in enumerate(cells):
+        draw_cell(image, column * (CELL + GAP), pixels, text, colour)
+    return image
+
+
+def window_of(mask: np.ndarray) -> Box:
+    """The box around the largest defect of ``mask`` ``(H, W)`` with its surroundings; without one, the whole image."""
+    height, width = mask.shape
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count == 1:
+        return 0, 0, width, height
+    x0, y0, x1, y1 = extent(stats[1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())])
+    side = max(WINDOW_MIN, round(max(x1 - x0, y1 - y0) * (1 + 2 * WINDOW_CONTEXT)))
+    wide, high = min(side, width), min(side, height)
+    left = min(max((x0 + x1 - wide) // 2, 0), width - wide)
+    top = min(max((y0 + y1 - high) // 2, 0), height - high)
+    return left, top, left + wide, top + high
+
+
+def enlarged(pixels: np.ndarray, window: Box) -> np.ndarray:
+    """The window of ``pixels`` ``(H, W, ...)``, scaled to fill a cell."""
+    part = cut(pixels, window)
+    scale = CELL / max(part.shape[:2])
+    size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
+    return cv2.resize(part, size, interpolation=cv2.INTER_NEAREST if scale >= 1 else cv2.INTER_AREA)
+
+
+def caption(metrics: Metrics) -> str:
+    """The caption of an accepted edit."""
+    return f'PSNR {metrics.reconstruction_psnr:.1f}, change {metrics.change_inside:.1f}'
+
+
+def draw_cell(image: Image.Image, left: int, pixels: np.ndarray | None, text: str, colour: tuple) -> None:
+    """One image with its caption; a refused one is framed."""
+    draw = ImageDraw.Draw(image)
+    if pixels is not None:
+        image.paste(Image.fromarray(pixels), (left, 0))
+    if colour == REFUSED:
+        draw.rectangle((left, 0, left + CELL - 1, CELL - 1), outline=REFUSED, width=2)
+    for number, line in enumerate(list(wrapped(draw, text))[:2]):
+        draw.text((left, CELL + 1 + number * LINE), line, colour, font())
+
+
+def wrapped(draw: ImageDraw.ImageDraw, text: str) -> Iterator[str]:
+    """``text`` in lines of a cell's width."""
+    line = ''
+    for word in text.split():
+        longer = f'{line} {word}'.strip()
+        if line and draw.textlength(longer, font()) > CELL:
+            yield line
+            longer = word
+        line = longer
+    if line:
+        yield line
+
+
+def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font that comes with Pillow."""
+    return ImageFont.load_default(11)
+
+
+def sheet(words: list[str], strips: list[Image.Image]) -> np.ndarray:
+    """Headings over all strips: ``(H, W, 3)`` uint8."""
+    titles = ['source and label', 'reconstruction']
+    for word in words:
+        titles += [word, f'difference x{DIFFERENCE_GAIN}']
+    width = max([len(titles) * (CELL + GAP), *(s.width for s in strips)])
+    image = Image.new('RGB', (width, 2 * LINE + sum(s.height for s in strips)), PAPER)
+    draw = ImageDraw.Draw(image)
+    for column, title in enumerate(titles):
+        draw.text((column * (CELL + GAP), 4), title, INK, font())
+    top = 2 * LINE
+    for row in strips:
+        image.paste(row, (0, top))
+        top += row.height
+    return np.array(image)
+
+
+def outline(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """``image`` with a line OUTLINE_GAP pixels outside ``mask`` in a colour that blades do not have."""
+    kernel = np.ones((2 * OUTLINE_GAP + 1,) * 2, np.uint8)
+    grown = cv2.dilate(mask.astype(np.uint8), kernel)
+    outlined = image.copy()
+    contours, _ = cv2.findContours(grown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(outlined, contours, -1, OUTLINE, 1)
+    return outlined
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Absolute difference, enlarged by DIFFERENCE_GAIN."""
+    return np.clip(cv2.absdiff(a, b).astype(np.int32) * DIFFERENCE_GAIN, 0, 255).astype(np.uint8)
+
+
+def read(path: Path) -> np.ndarray | None:
+    """Pixels of an image file, or None where there is none."""
+    return decode_image(path.read_bytes()) if path.is_file() else None

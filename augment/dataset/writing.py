@@ -1,0 +1,139 @@
+"""Writing the augmented dataset: originals, accepted edits with their labels, reviews and rows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from augment.config import AugmentConfig
+from augment.dataset.manifest import Manifest
+from augment.dataset.pieces import Piece
+from augment.dataset.quality import Metrics
+from augment.dataset.reading import Dataset, Sample, edit_name, image_file, label_file
+from augment.dataset.regions import paste, resize, support
+from augment.dataset.rows import EditRow, ModelIdentity, RegionRecord
+from augment.files import copy_file, sha256, write_png
+
+
+def copy_originals(data: Dataset, out: Path, rank: int = 0, world: int = 1) -> None:
+    """Copy this process's share of the other splits and of the usable originals, byte for byte."""
+    pairs = [(path, path.relative_to(data.root).as_posix()) for path in data.untouched]
+    for sample in data.samples:
+        if not sample.problem:
+            pairs.append((sample.image, image_file(data.split, sample.name)))
+            pairs.append((sample.label, label_file(data.split, sample.name)))
+    for source, target in pairs[rank::world]:
+        copy_file(source, out / target)
+
+
+def edit_row(
+    config: AugmentConfig,
+    sample: Sample,
+    word: str,
+    *,
+    accepted: bool,
+    reasons: list[str],
+    regions: list[RegionRecord],
+    model: ModelIdentity | None,
+    metrics: Metrics | None,
+) -> EditRow:
+    """The row of the edit of one image with one word."""
+    name, split = edit_name(sample.name, word), config.split
+    assert sample.label_sha256 is not None
+    return EditRow(
+        file=image_file(split, name),
+        kind='edit',
+        split=split,
+        source=image_file(split, sample.name),
+        source_sha256=sample.image_sha256,
+        label=label_file(split, name),
+        label_sha256=sample.label_sha256,
+        accepted=accepted,
+        reasons=reasons,
+        word=word,
+        target_prompt=config.prompt(word),
+        regions=regions,
+        seed=config.seed,
+        parameters=config.image_parameters(),
+        model=model,
+        reconstruction_psnr=None if metrics is None else metrics.reconstruction_psnr,
+        metrics=metrics,
+    )
+
+
+def empty_row(config: AugmentConfig, sample: Sample, word: str) -> EditRow:
+    """The row of an image whose label has nothing to edit."""
+    reason = f'no defect in the label: nothing to edit with blend={config.blend}, crop={config.crop}'
+    return edit_row(
+        config, sample, word, accepted=False, reasons=[reason], regions=[], model=None, metrics=None
+    )
+
+
+class EditWriter:
+    """Judges the edits of images, writes what is accepted, and last of all the row."""
+
+    def __init__(self, config: AugmentConfig, manifest: Manifest, model: ModelIdentity) -> None:
+        self.config, self.manifest, self.model = config, manifest, model
+
+    def finish(self, sample: Sample, word: str, pieces: list[Piece]) -> EditRow:
+        """Judge and write the edit of one image with ``word``, made of its ``pieces``; returns its row."""
+        records = [piece.judge(self.config) for piece in pieces]
+        accepted = [piece for piece, record in zip(pieces, records) if record.accepted]
+        judged = [r.metrics for r in records if r.metrics is not None and (r.accepted or not accepted)]
+        row = edit_row(
+            self.config,
+            sample,
+            word,
+            accepted=bool(accepted),
+            reasons=[] if accepted else reasons_of(records),
+            regions=records,
+            model=self.model,
+            metrics=Metrics.worst(judged) if judged else None,
+        )
+        self.write_reconstruction(row, pieces)
+        image = compose(accepted or [p for p in pieces if p.edited is not None])
+        if accepted:
+            row = self.write_accepted(row, sample, image)
+        elif image is not None:
+            write_png(self.manifest.review('rejected', row.file), image)
+        self.manifest.add(row)
+        return row
+
+    def write_accepted(self, row: EditRow, sample: Sample, image: np.ndarray) -> EditRow:
+        """Write image and label, except a label drawn by hand; returns the row with the image's SHA-256."""
+        root = self.manifest.root
+        write_png(root / row.file, image)
+        if not (root / row.label).is_file():
+            copy_file(sample.label, root / row.label)
+        return replace(row, file_sha256=sha256(root / row.file))
+
+    def write_reconstruction(self, row: EditRow, pieces: list[Piece]) -> None:
+        """Write the reconstruction, that of the first word, for the contact sheet and for inspection."""
+        path = self.manifest.review('reconstruction', row.source)
+        reconstructed = [p for p in pieces if p.reconstruction is not None]
+        if path.is_file() or not reconstructed:
+            return
+        image = pieces[0].image.copy()
+        for piece in reversed(reconstructed):
+            left, top, right, bottom = piece.region.box
+            image[top:bottom, left:right] = resize(piece.reconstruction, (bottom - top, right - left))
+        write_png(path, image)
+
+
+def compose(pieces: list[Piece]) -> np.ndarray | None:
+    """The source image with the edits of ``pieces`` pasted in; outside them it is the source to the bit."""
+    if not pieces:
+        return None
+    image = pieces[0].image
+    for piece in reversed(pieces):  # the largest defect comes first and so ends on top
+        image = paste(image, piece.edited, piece.region)
+    outside = ~support([p.region for p in pieces], image.shape[:2])
+    assert np.array_equal(image[outside], pieces[0].image[outside])
+    return image
+
+
+def reasons_of(records: list[RegionRecord]) -> list[str]:
+    """Why no region was accepted, each reason with its crop where there are several."""
+    if len(records) == 1:
+        return list(records[0].reasons)
+    return [f'crop {record.box}: {reason}' for record in records for reason in record.reasons]

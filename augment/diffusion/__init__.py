@@ -1,0 +1,1 @@
+"""The editing method: model, attention, inversion, null-text optimisation and guided sampling."""

@@ -1,0 +1,54 @@
+"""Control of prompt-to-prompt: which attention maps of a batch are edited at a sampling step."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from augment.config import AugmentConfig
+from augment.diffusion.local_blend import LocalBlend
+from augment.diffusion.mixing import ColumnMix
+
+
+@dataclass(eq=False)
+class AttentionControl:
+    """Prompt-to-prompt on the last ``2 * images`` rows of a batch: sources, then targets.
+
+    Attributes:
+        images: N, the number of pairs.
+        mix: Edit of the cross-attention maps.
+        self_max_positions: Self-attention maps of more positions are never replaced.
+        local_blend: Collects the word's maps, where LocalBlend is on.
+        cross: Whether cross-attention is edited at this step.
+        self_attention: Whether self-attention is replaced at this step.
+    """
+
+    images: int
+    mix: ColumnMix
+    self_max_positions: int = AugmentConfig.self_max_positions
+    local_blend: LocalBlend | None = None
+    cross: bool = False
+    self_attention: bool = False
+
+    def phase(self) -> tuple:
+        """What the control does at this step, for the key of a captured graph."""
+        return self.cross, self.self_attention, self.self_max_positions, self.local_blend is not None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Plain attention inside the block, for a pass without conditional rows."""
+        before = self.cross, self.self_attention, self.local_blend
+        self.cross, self.self_attention, self.local_blend = False, False, None
+        try:
+            yield
+        finally:
+            self.cross, self.self_attention, self.local_blend = before
+
+    def rows(self, batch: int) -> tuple[slice, slice]:
+        """The source rows and the target rows of a batch of ``batch`` rows."""
+        return slice(batch - 2 * self.images, batch - self.images), slice(batch - self.images, batch)
+
+    def conditional(self, values: Tensor) -> Tensor:
+        """The source and target rows of ``values (R, ...)``: the last 2N."""
+        return values[len(values) - 2 * self.images :]

@@ -1,0 +1,35 @@
+"""Atomic writes: a file has its old content or its whole new content, never a part of it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def atomic_path(path: str | Path, sync: bool = True) -> Iterator[Path]:
+    """A temporary path in the folder of ``path``, renamed to ``path`` when the block ends without an error.
+
+    Missing folders are created; after an error the temporary file is removed and the old file is unchanged.
+
+    Args:
+        path: of the file.
+        sync: wait until the content is on disk, so that a power failure, too, leaves a whole file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        yield temporary
+        if sync:
+            with temporary.open('rb') as file:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: str | Path, content: str | bytes) -> None:
+    """Write bytes, or text as UTF-8, to ``path``."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content.encode('utf-8') if isinstance(content, str) else content)

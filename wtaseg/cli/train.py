@@ -1,0 +1,88 @@
+"""``wta-seg train``, also ``python tools/train.py``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import CycloptsError, Parameter
+
+from wtaseg.cli import MANY, run_alone
+
+Launcher = Literal['none', 'pytorch', 'slurm', 'mpi']
+# torch.distributed.launch passes it, in one spelling or the other
+LocalRank = Annotated[int, Parameter(name=('--local-rank', '--local_rank'), show=False)]
+# a value is optional; the config may follow as a second one, see split_resume
+OptionalValue = Parameter(consume_multiple=(0, 2), show_default=False)
+
+
+def command(
+    config: str | None = None,
+    /,
+    *,
+    data: Path | None = None,
+    work_dir: str | None = None,
+    resume: Annotated[tuple[str, ...] | None, OptionalValue] = None,
+    amp: bool = False,
+    smoke: bool = False,
+    from_scratch: bool = False,
+    cfg_options: Annotated[tuple[str, ...], MANY] = (),
+    launcher: Launcher = 'none',
+    local_rank: LocalRank = 0,
+) -> int:
+    """Train one experiment.
+
+    Example: ``wta-seg train fastscnn/fast_scnn_4xb4-40k_wta-512x512 --data data/wta_512``
+
+    Parameters
+    ----------
+    config
+        config of the experiment: its name below configs/, or a path
+    data
+        dataset folder, in place of data_root in the config
+    work_dir
+        folder of logs and checkpoints [default: work_dirs/CONFIG]
+    resume
+        continue with the last complete checkpoint of the work folder ("auto", also without a value), or with this one
+    amp
+        mixed precision: float16 on the GPU, bfloat16 on the CPU
+    smoke
+        a trial of four iterations with small images
+    from_scratch
+        start without any pretrained weights
+    cfg_options
+        KEY=VALUE: change values of the config, train_dataloader.batch_size=8 "a.b=[1,2]"; no spaces inside a value
+    launcher
+        what started this process
+    """
+    from wtaseg.training import Experiment, train
+
+    config, checkpoint = split_resume(config, resume)
+    experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank)
+    train(experiment, checkpoint, amp, smoke, from_scratch)
+    return 0
+
+
+def split_resume(config: str | None, resume: tuple[str, ...] | None) -> tuple[str, str | None]:
+    """The config, and what to resume from: ``'auto'``, a checkpoint, or None.
+
+    Args:
+        config: the positional argument, None where ``--resume`` took it as a value:
+            ``--resume CONFIG``, ``--resume CHECKPOINT CONFIG``.
+        resume: values of ``--resume``; None: the flag was not given.
+
+    Raises:
+        CycloptsError: the config is missing, or given twice.
+    """
+    values = list(resume or ())
+    if config is None and values and values[-1] != 'auto' and not values[-1].endswith('.pth'):
+        config = values.pop()
+    if config is None:
+        raise CycloptsError(msg='the config is missing; expected its name or path')
+    if len(values) > 1:
+        raise CycloptsError(msg=f'--resume takes one checkpoint, not {" and ".join(values)}')
+    return config, None if resume is None else (values or ['auto'])[0]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The program ``tools/train.py``."""
+    return run_alone(command, argv, 'train.py')

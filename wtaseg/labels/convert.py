@@ -1,0 +1,92 @@
+"""Conversion of annotations to label maps: one function per format, each returning the label maps to make.
+
+The label maps are written by :func:`wtaseg.labels.writing.write_labels`. All functions raise ``ValueError`` or
+``FileNotFoundError`` for sources and classes that can not be used; a file that can not be converted fails alone,
+when its label map is made.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from . import annotations, masks
+from .classes import ClassTable, ConversionError, pairs
+from .writing import LabelJob
+
+
+def dataset_classes(
+    dataset: str = 'WTADataset', names: Iterable[str] = (), renamed: Iterable[str] = ()
+) -> ClassTable:
+    """The class table of a registered dataset, or of ``names`` instead.
+
+    Args:
+        dataset: registry name of the dataset class whose METAINFO has names and colours.
+        names: class names in the order of their ids, without colours.
+        renamed: ``NAME=CLASS`` for names used in the annotation files.
+
+    Raises:
+        ValueError: the dataset class is not registered or names no classes.
+    """
+    other_names = pairs(renamed, '--map')
+    names = tuple(names)
+    if names:
+        return ClassTable(names, renamed=other_names)
+    import mmseg.datasets  # noqa: F401
+    from mmseg.registry import DATASETS
+
+    metainfo = getattr(DATASETS.get(dataset), 'METAINFO', {})
+    if not metainfo.get('classes'):
+        raise ValueError(f'--dataset {dataset}: not registered, or its METAINFO names no classes.')
+    return ClassTable(metainfo['classes'], metainfo.get('palette', ()), other_names)
+
+
+def palette_jobs(source: Path, classes: ClassTable, colours: Iterable[str] = ()) -> list[LabelJob]:
+    """Colour or palette masks below ``source``; ``colours`` are ``CLASS=R,G,B``."""
+    table = classes.colours(pairs(colours, '--colour'))
+    if not table:
+        raise ValueError('No colours are known with --classes; give one --colour CLASS=R,G,B for each.')
+    files = masks.find_masks(source)
+    return [LabelJob(name, partial(masks.ids_by_colour, path, table)) for name, path in files.items()]
+
+
+def value_jobs(source: Path, classes: ClassTable, values: Iterable[str]) -> list[LabelJob]:
+    """Masks of grey values below ``source``; ``values`` are ``VALUE=CLASS``."""
+    table = masks.value_table(classes, pairs(values, '--map'))
+    files = masks.find_masks(source)
+    return [LabelJob(name, partial(masks.ids_by_value, path, table)) for name, path in files.items()]
+
+
+def binary_jobs(sources: Iterable[str], classes: ClassTable) -> list[LabelJob]:
+    """Masks of 0 and 255, ``CLASS=FOLDER`` for each class; later classes overwrite earlier ones."""
+    by_image: dict[str, list[tuple[Path, int]]] = {}
+    for target, folder in pairs(sources, 'binary').items():
+        for name, path in masks.find_masks(Path(folder)).items():
+            by_image.setdefault(name, []).append((path, classes.id_of(target)))
+    return [LabelJob(name, partial(masks.ids_of_binary, layers)) for name, layers in sorted(by_image.items())]
+
+
+def labelme_jobs(source: Path, classes: ClassTable, line_width: int | None = None) -> list[LabelJob]:
+    """LabelMe's JSON files in the folder ``source``; lines become ``line_width`` pixels wide."""
+    files = sorted(source.glob('*.json'))
+    if not files:
+        raise FileNotFoundError(f'{source} holds no .json file; give the folder that LabelMe wrote to.')
+    jobs: dict[str, LabelJob] = {}
+    for path in files:
+        content = annotations.load_json(path)
+        content.pop('imageData', None)  # the image as base64: large and not needed
+        name = annotations.labelme_name(path, content)
+        if name in jobs:
+            raise ConversionError(f'{path}: a second file for the image {name}. Remove one of them.')
+        jobs[name] = LabelJob(name, partial(annotations.labelme_ids, path, content, classes, line_width))
+    return list(jobs.values())
+
+
+def coco_jobs(source: Path, classes: ClassTable, ignore_crowd: bool = False) -> list[LabelJob]:
+    """The images of one COCO JSON file; with ``ignore_crowd`` annotations marked ``iscrowd`` become 255."""
+    if not source.is_file():
+        raise FileNotFoundError(f'{source} does not exist; give the JSON file, e.g. instances_default.json.')
+    content = annotations.load_json(source)
+    images = annotations.coco_images(source, content)
+    categories = annotations.coco_categories(source, content, classes)
+    make = partial(annotations.coco_ids, source, categories=categories, ignore_crowd=ignore_crowd)
+    return [LabelJob(image.name, partial(make, image)) for image in images]

@@ -1,0 +1,100 @@
+"""``job/<name>/state.json``: which stages of a run are done, with which settings; and the lock beside it.
+
+=============  ======================================================================
+config         the experiment's config
+settings       ``{'train': …, 'test': …}`` of :func:`wtaseg.runs.settings.describe`
+checkpoint     the selected checkpoint, once the training has ended
+metrics        JSON file of the test, once it has ended
+seconds        duration of all parts of training and test until they were done first
+started        when the current part started (Unix time); null between parts
+error          why the last job on this run failed; null where it did not
+=============  ======================================================================
+
+Paths are relative to ``exp/<name>``.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from wtaseg.io import write
+from wtaseg.runs.layout import RunLayout
+
+
+class ExperimentError(Exception):
+    """An experiment cannot be trained or tested; the message says why, ``log`` is where to read on."""
+
+    def __init__(self, message: str, log: Path | None = None):
+        super().__init__(message)
+        self.log = log
+
+
+class RunState:
+    """The content of a run's state file; empty where there is none."""
+
+    def __init__(self, layout: RunLayout):
+        self.layout = layout
+        self.content: dict[str, Any] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content.get(key)
+
+    def load(self) -> None:
+        """Read the file.
+
+        Raises:
+            ExperimentError: it is not JSON.
+        """
+        path = self.layout.state
+        if not path.is_file():
+            return
+        try:
+            self.content = json.loads(path.read_text(encoding='utf-8'))
+        except json.JSONDecodeError as error:
+            raise ExperimentError(
+                f'{path} is not JSON ({error}); delete it and give --restart to train again'
+            ) from error
+
+    def save(self, **changed: Any) -> None:
+        """Change some entries and write the file."""
+        self.content.update(changed)
+        write(self.layout.state, json.dumps(self.content, indent=1))
+
+    def reset(self) -> None:
+        """Forget everything; the file changes with the next :meth:`save`."""
+        self.content = {}
+
+    @property
+    def trained(self) -> bool:
+        """Whether the training has ended and a checkpoint was selected."""
+        return bool(self['checkpoint'])
+
+    @property
+    def tested(self) -> bool:
+        """Whether the test has ended and its result is still there."""
+        return bool(self['metrics']) and (self.layout.exp / self['metrics']).is_file()
+
+    @contextmanager
+    def locked(self) -> Iterator[int]:
+        """Keep other jobs off this run, also when this one is killed and its training survives.
+
+        Yields:
+            The file descriptor of the lock, for the programs to inherit.
+
+        Raises:
+            ExperimentError: another job, or the training of one that was killed, has the lock.
+        """
+        self.layout.job.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self.layout.lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ExperimentError('another job is at work on it; let it end, or end it, first') from None
+            yield lock
+        finally:
+            os.close(lock)
