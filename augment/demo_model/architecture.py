@@ -11,8 +11,8 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, U
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from augment.bench.random_model import SDXL_SCHEDULER
 from augment.demo_model.tokens import END, MAX_TOKENS, PAD_TOKENS, START, write_tokenizer
-from augment.random_model import SDXL_SCHEDULER
 
 WORDS = ('scratch', 'rust', 'peeling', 'corrosion', 'blistering', 'dent')
 """The defect words of the published method, in its order."""

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from augment.config import AugmentConfig
-from augment.dataset import decode_image, decode_label, defect_mask
+from augment.dataset.reading import decode_image, decode_label, defect_mask
+from augment.dataset.regions import cut, plan_regions, to_working
 from augment.demo_model.architecture import WORDS
 from augment.demo_model.styles import read_styles
-from augment.regions import cut, plan_regions, to_working
 
 CROP_SIDES = (64, 64, 96, 128)
 """Least sides of crops in native pixels; the images of a dataset take turns."""

@@ -17,19 +17,20 @@ import torch
 from torch import Tensor
 
 from augment.config import AugmentConfig
-from augment.dataset import decode_image, decode_label, defect_mask
+from augment.dataset.pieces import to_tensor, to_uint8
+from augment.dataset.quality import psnr
+from augment.dataset.reading import decode_image, decode_label, defect_mask
+from augment.dataset.regions import Region, cut, latent_mask, paste, plan_regions, to_working
 from augment.demo_model.architecture import SOURCE_PROMPT, WORDS, target_prompt
 from augment.demo_model.classifier import WordClassifier, classify, train_classifier
 from augment.demo_model.data import Crops, at_size, read_crops
 from augment.demo_model.sheet import draw_sheet
 from augment.demo_model.styles import read_styles
-from augment.editing import edit
+from augment.diffusion.editing import edit
+from augment.diffusion.inversion import invert
+from augment.diffusion.loading import load_model
+from augment.diffusion.model import EditModel
 from augment.files import write_json, write_png
-from augment.inversion import invert
-from augment.loading import load_model
-from augment.model import EditModel
-from augment.quality import psnr
-from augment.regions import Region, cut, latent_mask, paste, plan_regions, to_working
 
 SPLIT = 'val'
 
@@ -71,13 +72,15 @@ def read_sources(root: Path, config: AugmentConfig, count: int) -> list[Source]:
         label = decode_label((root / 'ann_dir' / SPLIT / name).read_bytes())
         regions = [r for r in plan_regions(label, config) if r.size == (size, size)]
         by_image.append(
-            [
-                Source(image, r, to_working(image, r), at_size(cut(defect_mask(label), r.box), size))
-                for r in regions
-            ]
+            [Source(image, r, to_working(image, r), edited_defects(label, r, size)) for r in regions]
         )
     deepest = max(map(len, by_image), default=0)
     return [sources[n] for n in range(deepest) for sources in by_image if n < len(sources)][:count]
+
+
+def edited_defects(label: np.ndarray, region: Region, size: int) -> np.ndarray:
+    """The defects that an edit of ``region`` changes, ``(size, size)``; others in its box belong to other regions."""
+    return at_size(cut(defect_mask(label), region.box) & (region.weight > 0), size)
 
 
 def edit_sources(
@@ -88,7 +91,7 @@ def edit_sources(
     for start in range(0, len(sources), config.batch_size):
         batch = sources[start : start + config.batch_size]
         latents = model.encode_images(to_tensor([s.crop for s in batch]))
-        trips.append(to_bytes(model.decode_latents(latents)))
+        trips.append(to_uint8(model.decode_latents(latents)))
         inversion = invert(
             model,
             latents,
@@ -115,10 +118,10 @@ def edit_sources(
                 self_max_positions=config.self_max_positions,
                 latent_mask=mask,
             )
-            decoded = to_bytes(model.decode_latents(result.edited))
+            decoded = to_uint8(model.decode_latents(result.edited))
             edits[word].append(np.stack([pasted(s, e) for s, e in zip(batch, decoded)]))
             if number == 0:
-                rebuilt.append(to_bytes(model.decode_latents(result.reconstruction)))
+                rebuilt.append(to_uint8(model.decode_latents(result.reconstruction)))
         report(f'edited {start + len(batch)} of {len(sources)} crops')
     return Edited(
         sources,
@@ -193,20 +196,9 @@ def classifier_accuracy(model: WordClassifier, crops: Crops, device: torch.devic
     return {word: round(share, 4) for word, share in (result | {'all': float(right.mean())}).items()}
 
 
-def to_tensor(images: np.ndarray | list[np.ndarray]) -> Tensor:
-    """``(N, H, W, 3)`` uint8 to ``(N, 3, H, W)`` float32 in [-1, 1]."""
-    return torch.from_numpy(np.asarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
 def mask_tensor(defects: np.ndarray, device: torch.device) -> Tensor:
     """``(N, H, W)`` bool to a tensor ``(N, 1, H, W)``."""
     return torch.from_numpy(defects)[:, None].to(device)
-
-
-def to_bytes(images: Tensor) -> np.ndarray:
-    """Undo ``to_tensor``."""
-    levels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return levels.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def sheet_of(edited: Edited, rows: int) -> np.ndarray:

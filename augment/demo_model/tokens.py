@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from transformers import CLIPTokenizer
@@ -19,10 +20,10 @@ def split_by(merges: Sequence[tuple[str, str]], text: str, end: str) -> list[str
     rank = {pair: number for number, pair in enumerate(merges)}
     symbols = [*text[:-1], text[-1] + end]
     while len(symbols) > 1:
-        best = min(zip(symbols, symbols[1:]), key=lambda pair: rank.get(pair, len(rank)))
+        best = min(pairwise(symbols), key=lambda pair: rank.get(pair, len(rank)))
         if best not in rank:
             break
-        at = next(i for i, pair in enumerate(zip(symbols, symbols[1:])) if pair == best)
+        at = next(i for i, pair in enumerate(pairwise(symbols)) if pair == best)
         symbols[at : at + 2] = [''.join(best)]
     return symbols
 

@@ -13,8 +13,8 @@ from augment.demo_model.architecture import (
     save_parts,
     target_prompt,
 )
-from augment.loading import load_model
-from augment.prompts import word_positions
+from augment.diffusion.loading import load_model
+from augment.diffusion.prompts import word_positions
 
 CAPTIONS = ['', target_prompt(None), *map(target_prompt, WORDS)]
 

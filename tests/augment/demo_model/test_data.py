@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from augment.config import AugmentConfig
-from augment.dataset import decode_image, decode_label
+from augment.dataset.reading import decode_image, decode_label
+from augment.dataset.regions import plan_regions, to_working
 from augment.demo_model.architecture import WORDS
 from augment.demo_model.data import Crops, read_crops
 from augment.demo_model.styles import read_styles
-from augment.regions import plan_regions, to_working
 
 
 def test_crops_are_those_of_an_edit(styled_dataset):
@@ -51,7 +51,7 @@ def test_crops_survive_the_disk(crops, tmp_path):
 
 def test_a_dataset_without_the_list_is_refused_with_the_command(styled_dataset):
     (styled_dataset / 'styles.json').unlink()
-    with pytest.raises(FileNotFoundError, match='wta-seg render .*--style none scratch'):
+    with pytest.raises(FileNotFoundError, match=r'wta-seg render .*--style none scratch'):
         read_styles(styled_dataset, 'train')
 
 

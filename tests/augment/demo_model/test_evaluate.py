@@ -14,10 +14,8 @@ from augment.demo_model.evaluate import (
     figures,
     read_sources,
     sheet_of,
-    to_bytes,
-    to_tensor,
 )
-from augment.loading import load_model
+from augment.diffusion.loading import load_model
 
 CPU = torch.device('cpu')
 
@@ -99,8 +97,3 @@ def test_edits_come_back_into_their_images_inside_the_label_only(styled_dataset,
         np.testing.assert_array_equal(image[outside], source.crop[outside])
         assert not np.array_equal(image, source.crop)
     assert sheet_of(result, 2).shape[1] == 5 * 66
-
-
-def test_bytes_and_tensors_are_each_others_inverse():
-    images = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
-    np.testing.assert_array_equal(to_bytes(to_tensor(images)), images)

@@ -19,7 +19,7 @@ from augment.demo_model.train import (
     normalise_latents,
     turned,
 )
-from augment.loading import load_model
+from augment.diffusion.loading import load_model
 
 SETTINGS = Settings(vae_steps=6, unet_steps=6, vae_batch=2, unet_batch=4)
 
