@@ -1,12 +1,4 @@
-"""The small Stable Diffusion XL that is shipped with this package (``--model demo``), and how it was trained.
+"""A small Stable Diffusion XL that edits rendered defects: its parts, its training and its evaluation.
 
-``README.md`` in this folder is its model card: data, command, measured quality, and what it is not for.
+``README.md`` in this folder is its model card: data, commands, measured quality, and what it is not for.
 """
-
-from pathlib import Path
-
-NAME = 'demo'
-"""What ``--model`` calls it."""
-
-WEIGHTS = Path(__file__).with_name('weights')
-"""The pipeline in the diffusers layout."""

@@ -47,7 +47,7 @@ class WordClassifier(nn.Module):
 
 
 def train_classifier(
-    crops: Crops, folder: Path, device: torch.device, steps: int = 4000, batch: int = 256, seed: int = 7
+    crops: Crops, folder: Path, device: torch.device, steps: int = 2000, batch: int = 256, seed: int = 7
 ) -> WordClassifier:
     """Train on the styled crops among ``crops``; goes on with the state in ``folder``."""
     styled = crops.select(crops.words > 0)

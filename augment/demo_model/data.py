@@ -32,13 +32,11 @@ class Crops:
         images: ``(N, H, W, 3)`` uint8 RGB.
         defects: ``(N, H, W)`` bool, the label.
         words: ``(N,)`` uint8, 0 for the source's look, else 1 + the index in WORDS.
-        images_of: ``(N,)`` int32, the number of the image that a crop is from.
     """
 
     images: np.ndarray
     defects: np.ndarray
     words: np.ndarray
-    images_of: np.ndarray
 
     def __len__(self) -> int:
         return len(self.images)
@@ -74,7 +72,7 @@ def read_crops(root: Path, split: str, size: int, workers: int = 1, side: int | 
     styles = read_styles(root, split)
     sides = CROP_SIDES if side is None else (side,)
     tasks = [
-        (number, root, split, name, word, sides[number % len(sides)])
+        (root, split, name, word, sides[number % len(sides)])
         for number, (name, word) in enumerate(styles.items())
     ]
     work = partial(cut_crops, size=size)
@@ -94,7 +92,7 @@ def read_crops(root: Path, split: str, size: int, workers: int = 1, side: int | 
 
 def cut_crops(task: tuple, size: int) -> Crops | None:
     """The crops of one image; None where it has no defect."""
-    number, root, split, name, word, side = task
+    root, split, name, word, side = task
     image = decode_image((root / 'img_dir' / split / name).read_bytes())
     label = decode_label((root / 'ann_dir' / split / name).read_bytes())
     config = AugmentConfig(crop='defect', crop_min=side, crop_limit=CROPS_PER_IMAGE, resolution=size)
@@ -104,8 +102,7 @@ def cut_crops(task: tuple, size: int) -> Crops | None:
     images = np.stack([to_working(image, region) for region in regions])
     defects = np.stack([at_size(cut(defect_mask(label), region.box), size) for region in regions])
     index = 0 if word is None else 1 + WORDS.index(word)
-    count = len(regions)
-    return Crops(images, defects, np.full(count, index, np.uint8), np.full(count, number, np.int32))
+    return Crops(images, defects, np.full(len(regions), index, np.uint8))
 
 
 def at_size(mask: np.ndarray, size: int) -> np.ndarray:

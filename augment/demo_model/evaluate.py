@@ -225,7 +225,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--steps', type=int, default=50, help='DDIM steps')
     parser.add_argument('--crop-min', type=int, default=64, help='least side of a crop in pixels')
     parser.add_argument('--batch-size', type=int, default=64)
-    parser.add_argument('--classifier-steps', type=int, default=4000)
+    parser.add_argument('--classifier-steps', type=int, default=2000)
     parser.add_argument('--sheet-rows', type=int, default=12)
     parser.add_argument('--dtype', default='fp32', choices=('fp16', 'bf16', 'fp32'))
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')

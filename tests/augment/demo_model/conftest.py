@@ -40,7 +40,7 @@ def crops() -> Crops:
     for number, word in enumerate(words):
         defects[number, 20:30, 24:40] = True
         images[number, 20:30, 24:40] = 60 + 30 * int(word)
-    return Crops(images, defects, words, np.arange(14, dtype=np.int32))
+    return Crops(images, defects, words)
 
 
 @pytest.fixture

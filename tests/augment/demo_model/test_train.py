@@ -9,16 +9,8 @@ import torch
 from augment.demo_model.architecture import build_parts
 from augment.demo_model.losses import autoencoder_loss, min_snr_weights, pixel_weights, similarity
 from augment.demo_model.stage import Limit, Stage, Task
-from augment.demo_model.train import (
-    CAPTIONS,
-    LOOKS,
-    VIEWS,
-    Settings,
-    Trainer,
-    main,
-    normalise_latents,
-    turned,
-)
+from augment.demo_model.train import UNFINISHED, main
+from augment.demo_model.trainer import CAPTIONS, LOOKS, VIEWS, Settings, Trainer, normalise_latents, turned
 from augment.diffusion.loading import load_model
 
 SETTINGS = Settings(vae_steps=6, unet_steps=6, vae_batch=2, unet_batch=4)
@@ -97,7 +89,7 @@ def test_training_lowers_both_losses(tiny, crops, tmp_path):
             name, rest = line.split(': step')
             losses.setdefault(name, []).append(float(rest.split('loss ')[1].split()[0]))
 
-    settings = replace(SETTINGS, vae_steps=300, unet_steps=300, vae_rate=2e-3, unet_rate=2e-3)
+    settings = replace(SETTINGS, vae_steps=200, unet_steps=200, vae_rate=2e-3, unet_rate=2e-3)
     trainer = Trainer(build_parts(tiny), crops, settings, tmp_path, torch.device('cpu'), report)
     assert trainer.run(Limit())
     for name in ('vae', 'unet'):
@@ -172,3 +164,9 @@ def test_a_missing_dataset_is_one_line_and_status_2(tmp_path, capsys):
     status = main(['--data', str(tmp_path / 'none'), '--out', str(tmp_path / 'out'), '--device', 'cpu'])
     assert status == 2
     assert 'styles.json does not exist' in capsys.readouterr().err
+
+
+def test_a_run_without_time_ends_unfinished_and_keeps_its_crops(styled_dataset, tmp_path):
+    arguments = ['--data', str(styled_dataset), '--out', str(tmp_path / 'out'), '--device', 'cpu']
+    assert main([*arguments, '--minutes', '1e-9', '--workers', '1']) == UNFINISHED
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['crops.npz', 'vae.state.pt']
