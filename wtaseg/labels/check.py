@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmseg.datasets import WTADataset
 from mmseg.datasets.check import check_dataset
 from mmseg.datasets.check_report import Report
+from wtaseg.report.summary import NORMAL
 
 
 def check(
@@ -24,7 +25,7 @@ def check(
 
     Args:
         root: folder with img_dir and ann_dir.
-        classes: class names in the order of their ids; empty: those of WTADataset.
+        classes: class names in the order of their ids; empty: those of WTADataset, the first as tables call it.
         ignore_index: id of ignored pixels.
         reduce_zero_label: label files hold 0 for ignored pixels and classes from 1.
         img_suffix: ending of image files.
@@ -40,7 +41,7 @@ def check(
         return check_dataset(
             root,
             ignore_index=ignore_index,
-            classes=tuple(classes) or WTADataset.METAINFO['classes'],
+            classes=tuple(classes) or (NORMAL, *WTADataset.METAINFO['classes'][1:]),
             workers=workers,
             img_suffix=img_suffix,
             seg_map_suffix=seg_map_suffix,
