@@ -2,7 +2,7 @@
 
 Reproduces no published figure. Defects are enlarged, as they are in the crops that are edited: a speck is smaller
 than one of Fast-SCNN's output cells. Commands: those of augment/demo_model/README.md that render the data, then
-``python tools/train.py configs/fastscnn/fast_scnn_1xb16-3k_wta_styles-256x256.py``
+``python tools/train.py configs/fastscnn/fast_scnn_1xb16-3k_wta_demo_styles-256x256.py``
 """
 
 _base_ = [
