@@ -186,7 +186,10 @@ def follows_rules(content: bytes) -> bool:
 
 
 def decode_image(
-    content: bytes, color_type: str = 'color', value_range: Sequence[float] | None = None
+    content: bytes,
+    color_type: str = 'color',
+    value_range: Sequence[float] | None = None,
+    keep_depth: bool = False,
 ) -> np.ndarray | None:
     """Pixels of an encoded image by the rules of this module; None where OpenCV can not decode it.
 
@@ -197,6 +200,7 @@ def decode_image(
         color_type: ``'color'``: uint8 ``(H, W, 3)`` in BGR; ``'grayscale'``: ``(H, W)``; ``'unchanged'``: all
             channels of the file; mmcv's other flags are passed to mmcv.
         value_range: (low, high) that become 0 and 255 in images of more than 8 bits.
+        keep_depth: return the values of such images as they are.
 
     Raises:
         ValueError: a TIFF has channels that ``color_type`` can not take, or is compressed in an unsupported way.
@@ -210,7 +214,8 @@ def decode_image(
         pixels = None if stored is None else turn_upright(stored, orientation_of(content))
     if pixels is None or pixels.dtype == np.uint8:
         return pixels
-    return scale_to_8_bits(_as_color_type(pixels, color_type), value_range)
+    pixels = _as_color_type(pixels, color_type)
+    return pixels if keep_depth else scale_to_8_bits(pixels, value_range)
 
 
 def _decode_stored(content: bytes, color_type: str) -> np.ndarray | None:
