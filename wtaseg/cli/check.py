@@ -30,7 +30,7 @@ def command(
     root
         folder with img_dir and ann_dir
     classes
-        names of the classes in the order of their ids [default: those of wta-seg new, else defect attached broken]
+        names of the classes in the order of their ids [default: those of wta-seg new, else normal attached broken]
     ignore_index
         id of pixels that are ignored
     reduce_zero_label

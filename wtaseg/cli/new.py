@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from wtaseg.cli import MANY
+from wtaseg.cli.split import SplitOptions
 
 
 def command(
@@ -19,12 +20,10 @@ def command(
     colour: Annotated[tuple[str, ...], MANY] = (),
     line_width: int | None = None,
     empty_label: Literal['missing'] | None = None,
-    split: str = '70/15/15',
-    group_by: str = '',
-    seed: int = 0,
     value_range: Annotated[tuple[float, float] | None, Parameter(show_default=False)] = None,
     all_channels: bool = False,
     configs: Path | None = None,
+    splitting: SplitOptions = SplitOptions(),  # noqa: B008  immutable
 ) -> int:
     """Make a dataset and three experiments from your images and labels.
 
@@ -51,12 +50,6 @@ def command(
         width of LabelMe's lines in pixels [default: lines are refused]
     empty_label
         missing: images without a label have no defects
-    split
-        shares of train/val/test
-    group_by
-        regular expression: images in whose names it finds the same text stay together, for example one part
-    seed
-        of the split
     value_range
         LOW HIGH: what becomes black and white in images of more than 8 bits [default: from the bits in use]
     all_channels
@@ -66,10 +59,9 @@ def command(
     """
     from wtaseg.new.new import NewDataset, create
     from wtaseg.new.sources import LabelOptions
-    from wtaseg.new.split import Split
 
     options = LabelOptions(classes, map, colour, line_width)
-    shares = Split.parse(split, seed, group_by)
+    shares = splitting.parse()
     missing = empty_label == 'missing'
     return create(
         NewDataset(name, images, labels, options, shares, missing, value_range, all_channels, configs)

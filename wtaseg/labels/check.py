@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmseg.datasets import WTADataset
 from mmseg.datasets.check import check_dataset
 from mmseg.datasets.check_report import Report
+from wtaseg.report.summary import NORMAL
 
 from .record import read_settings
 
@@ -28,7 +29,7 @@ def check(
     Args:
         root: folder with img_dir and ann_dir.
         classes: class names in the order of their ids; empty: those that ``wta-seg new`` has recorded in the dataset,
-            else those of WTADataset.
+            else those of WTADataset, the first as tables call it.
         ignore_index: id of ignored pixels.
         reduce_zero_label: label files hold 0 for ignored pixels and classes from 1.
         img_suffix: ending of image files; None: every image, in any case and mixed.
@@ -40,7 +41,9 @@ def check(
         FileNotFoundError: the layout img_dir/<split>, ann_dir/<split> does not exist.
     """
     settings = read_settings(Path(root))
-    names = tuple(classes) or tuple(settings.get('classes', ())) or WTADataset.METAINFO['classes']
+    names = (
+        tuple(classes) or tuple(settings.get('classes', ())) or (NORMAL, *WTADataset.METAINFO['classes'][1:])
+    )
     columns = (TextColumn('checking'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task('checking', total=None)
