@@ -19,7 +19,7 @@ from pathlib import Path, PurePath
 import cv2
 import mmcv
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 #: Endings of image files, compared in lower case.
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
@@ -236,6 +236,8 @@ def _decode_tiff(content: bytes, color_type: str) -> np.ndarray | None:
         samples = page.samplesperpixel
         photograph = samples == 1 or page.photometric in (kinds.RGB, kinds.SEPARATED, kinds.YCBCR)
         photograph = photograph and samples <= 4
+        if page.photometric == kinds.RGB and samples == 4 and page.dtype == np.uint8:
+            return _as_color_type(_decode_transparent_tiff(content), color_type)
         if photograph and page.dtype == np.uint8:
             return mmcv.imfrombytes(content, flag=color_type, backend='cv2')
         if photograph and page.dtype == np.uint16:
@@ -257,8 +259,18 @@ def _decode_tiff(content: bytes, color_type: str) -> np.ndarray | None:
         return _as_color_type(pixels, color_type) if pixels.dtype == np.uint8 else pixels
 
 
+def _decode_transparent_tiff(content: bytes) -> np.ndarray:
+    """BGRA of a TIFF of 8 bits, whose colours OpenCV would darken by their transparency."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            pixels = np.array(ImageOps.exif_transpose(image).convert('RGBA'))
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f'the TIFF can not be decoded ({error})') from None
+    return pixels[..., [2, 1, 0, 3]]
+
+
 def _as_color_type(pixels: np.ndarray, color_type: str) -> np.ndarray:
-    """Deep pixels ``(H, W[, C])`` as three channels, or as grey."""
+    """Pixels ``(H, W[, C])`` as three channels, or as grey."""
     if color_type == 'unchanged':
         return pixels
     if pixels.ndim == 3:
