@@ -3,7 +3,8 @@
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from functools import partial
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
@@ -87,6 +88,11 @@ def match_labels(
     return {name: jobs.get(name) for name in images}, notices
 
 
+def describe_turned(names: Sequence[str]) -> str:
+    """A notice about labels that were turned with their images."""
+    return f'{len(names)} labels fit their image only before its EXIF rotation and are turned with it: {_some(names)}'
+
+
 def _some(names: Sequence[str]) -> str:
     more = f' and {len(names) - _NAMES_LISTED} more' if len(names) > _NAMES_LISTED else ''
     return ', '.join(names[:_NAMES_LISTED]) + more
@@ -98,15 +104,46 @@ def make_label(image: SourceImage, job: LabelJob | None, num_classes: int) -> La
     Raises:
         ConversionError: the label can not be made, or does not fit its image.
     """
-    width, height = image.header.size
-    labels = np.zeros((height, width), np.uint8) if job is None else job.make()
-    turned = labels.shape != (height, width)
-    if turned:
-        labels = _turned(labels, image.path, image.header)
+    labels, turned = fitted_label(image, job)
     counts = np.bincount(labels.ravel(), minlength=256)
     file = io.BytesIO()
     Image.fromarray(labels).save(file, 'PNG')
     return Labelled(image, file.getvalue(), counts[:num_classes], measure_defects(labels), turned)
+
+
+def fitted_label(image: SourceImage, job: LabelJob | None) -> tuple[np.ndarray, bool]:
+    """The label map ``(H, W)`` uint8 of an upright image, and whether it was turned; ``job=None``: all normal.
+
+    Raises:
+        ConversionError: the label can not be made, or does not fit its image.
+    """
+    width, height = image.header.size
+    labels = np.zeros((height, width), np.uint8) if job is None else job.make()
+    if labels.shape == (height, width):
+        return labels, False
+    return _turned(labels, image.path, image.header), True
+
+
+def fitted_jobs(
+    jobs: Sequence[LabelJob], images: dict[str, SourceImage], source: Path, empty_missing: bool = False
+) -> tuple[list[LabelJob], list[str], list[str]]:
+    """Jobs for the label maps of ``images``, each named and turned as its image is.
+
+    Returns:
+        The jobs; notices; and a list to which each job adds the name of its image if its label was turned.
+
+    Raises:
+        ValueError: see :func:`match_labels`.
+    """
+    matched, notices = match_labels(images, [LabelSource(source, 'labels', list(jobs))], empty_missing)
+    turned: list[str] = []
+
+    def make(name: str) -> np.ndarray:
+        labels, was_turned = fitted_label(images[name], matched[name])
+        turned.extend([name] * was_turned)
+        return labels
+
+    return [LabelJob(name, partial(make, name)) for name in matched], notices, turned
 
 
 def _turned(labels: np.ndarray, path: object, header: ImageHeader) -> np.ndarray:
@@ -134,7 +171,7 @@ def measure_defects(labels: np.ndarray) -> np.ndarray:
         mask = (labels == value).astype(np.uint8)
         _, regions, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
         # a border, so that the image's edge counts as the region's
-        depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+        depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1]
         thickest = np.zeros(len(stats), np.float32)
         inside = mask > 0
         np.maximum.at(thickest, regions[inside], depth[inside])

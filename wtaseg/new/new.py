@@ -14,7 +14,7 @@ from wtaseg.runs.layout import base_folder, config_root, project_root
 
 from .channels import channel_statistics, find_value_range
 from .configs import DatasetFacts, config_name, write_configs
-from .content import Labelled, describe_classes, make_label, match_labels
+from .content import Labelled, describe_classes, describe_turned, make_label, match_labels
 from .geometry import choose_geometry
 from .images import SourceImage, describe_images, find_images
 from .sources import LabelOptions, LabelSource, detect
@@ -147,10 +147,7 @@ def _label(
         raise ValueError(f'{len(errors)} of {len(jobs)} labels can not be used:\n  {listed}{more}')
     turned = [item.image.path.name for item in labelled if item.turned]
     if turned:
-        notices.append(
-            f'{len(turned)} labels fit their image only before its EXIF rotation and are turned with it: '
-            f'{", ".join(turned[:3])}'
-        )
+        notices.append(describe_turned(turned))
     for notice in notices:
         say(f'note      {notice}')
     return labelled
