@@ -108,7 +108,7 @@ def create(request: NewDataset, say: Callable[[str], None] = print) -> int:
     pairs = [Pair(splits[item.image.name], item.image.name, item.image.path, item.png) for item in labelled]
     written = write_dataset(request.folder, settings, pairs, _progress('writing'))
     already = 2 * len(pairs) - written
-    say(f'{request.folder}: {written} files written' + (f', {already} were there' if already else ''))
+    say(f'{_short(request.folder)}: {written} files written' + (f', {already} were there' if already else ''))
     configs = write_configs(facts, request.config_folder)
     report = check(request.folder, request.options.classes, value_range=value_range)
     say(describe(report))
@@ -203,12 +203,18 @@ def next_steps(facts: DatasetFacts, configs: list[Path], folder: Path) -> str:
     experiments = [f'  {model.title}\n    wta-seg train {name}' for model, name in zip(facts.models, names)]
     return '\n'.join(
         [
-            f'dataset config  {configs[0]}',
+            f'dataset config  {_short(configs[0])}',
             f'experiments, {facts.iterations} iterations each:',
             *experiments,
             f'Next: wta-seg train {names[0]}    (with --smoke: four iterations, to try it)',
         ]
     )
+
+
+def _short(path: Path) -> Path:
+    """``path`` as typed from the base folder, where it is inside."""
+    base = base_folder().resolve()
+    return path.resolve().relative_to(base) if path.resolve().is_relative_to(base) else path
 
 
 def _progress(what: str) -> Callable[[list], Iterable]:
