@@ -16,6 +16,7 @@ from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
+from torch.utils.data import DataLoader
 
 from mmseg.evaluation.metric_names import rename_in_config
 from mmseg.registry import RUNNERS, VISUALIZERS
@@ -24,9 +25,12 @@ from mmseg.utils.files import atomic_path
 
 from .checkpoint_files import find_last_whole_checkpoint
 from .checkpoint_loading import load_checkpoint_into, read_checkpoint
+from .stop_signals import protect_workers
 
 #: The method of a segmentor that maps tensors to losses, see ``BaseSegmentor.loss_tensors``.
 CORE = 'loss_tensors'
+#: Hooks of every run beside mmengine's: a check of the training files at the start, the loss of validations.
+DEFAULT_HOOKS = {'check_dataset': 'mmseg.DatasetCheckHook', 'val_loss': 'mmseg.ValLossHook'}
 # numbers the runners of this process
 _RUNS = itertools.count()
 
@@ -79,16 +83,24 @@ class SegRunner(Runner):
                 visualizer = {**visualizer, 'name': f'{visualizer["name"]}_{self._experiment_name}'}
         return super().build_visualizer(visualizer)
 
-    def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """Register mmengine's default hooks and ``DatasetCheckHook``, which checks the training files at the start.
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """As mmengine's; stop signals from outside do not end the workers, see :mod:`.stop_signals`."""
+        if isinstance(dataloader, DataLoader):
+            return dataloader
+        return protect_workers(Runner.build_dataloader(dataloader, seed, diff_rank_seed))
 
-        ``default_hooks=dict(check_dataset=None)`` leaves it out; ``check_dataset=dict(type=…, limit=…)``
-        changes it.
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """Register mmengine's default hooks and those of :data:`DEFAULT_HOOKS`.
+
+        ``default_hooks=dict(val_loss=None)`` leaves one out; ``check_dataset=dict(type=…, limit=…)`` changes it.
         """
-        hooks = {'check_dataset': dict(type='mmseg.DatasetCheckHook'), **(hooks or {})}
-        if hooks['check_dataset'] is None:
-            del hooks['check_dataset']
-        super().register_default_hooks(hooks)
+        hooks = {**{name: dict(type=kind) for name, kind in DEFAULT_HOOKS.items()}, **(hooks or {})}
+        super().register_default_hooks(
+            {name: hook for name, hook in hooks.items() if hook or name not in DEFAULT_HOOKS}
+        )
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up processes; without a GPU they communicate through gloo, whatever ``dist_cfg.backend`` is."""

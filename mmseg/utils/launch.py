@@ -9,6 +9,8 @@ from typing import Any
 import torch.distributed
 from mmengine.config import Config
 
+from .config_keys import check_options
+
 
 def load_config(
     path: str | Path,
@@ -29,6 +31,7 @@ def load_config(
 
     Raises:
         FileNotFoundError: no such config.
+        ValueError: an option is unknown or has no effect.
     """
     path = Path(path)
     if not path.is_file():
@@ -36,6 +39,7 @@ def load_config(
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     cfg = Config.fromfile(path)
     if cfg_options:
+        check_options(cfg, cfg_options)
         cfg.merge_from_dict(cfg_options)
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / path.stem)
