@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import logging
 import os
 import subprocess
 from pathlib import Path
@@ -12,6 +13,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
 from mmengine.hooks import CheckpointHook
+from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
@@ -73,6 +75,19 @@ class SegRunner(Runner):
             file = Path(getattr(cfg, 'filename', None) or 'run').stem
             kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or file}_{run}'
         super().__init__(*args, **kwargs)
+
+    def build_logger(self, log_level: int | str = 'INFO', log_file: str | None = None, **kwargs) -> MMLogger:
+        """As mmengine's; with ``brief_console=True`` in the config the console shows warnings only.
+
+        Environment, config and hooks, about 500 lines, then are in the log file alone. Who sets the key raises the
+        level of the console again, see ``wtaseg.start_screen``.
+        """
+        logger = super().build_logger(log_level, log_file, **kwargs)
+        if self.cfg.get('brief_console'):
+            for handler in logger.handlers:
+                if type(handler) is logging.StreamHandler:
+                    handler.setLevel(max(handler.level, logging.WARNING))
+        return logger
 
     def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:
         """A new visualizer, also where an earlier run of the process had one of the same name."""
