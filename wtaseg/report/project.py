@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from wtaseg.io import write
+from wtaseg.report import overlays
 from wtaseg.report.labels import row_labels
 from wtaseg.report.overlays import choose_images, draw_overlay, predicted_images, read_labels
 from wtaseg.report.page import Image, Page, RowSettings, RunLine
@@ -123,9 +124,9 @@ def draw_overlays(
     images = []
     for name in chosen:
         predictions = {label: files[name].prediction for label, files in zip(labels, predicted)}
-        figure = draw_overlay(first[name], predictions, spec.classes, spec.palette)
+        image = draw_overlay(first[name], predictions, spec.classes, spec.palette)
         caption = f'Test image {name} with its labels and the predictions'
-        images.append(Image(f'{name}.png', png(figure), caption, wide=True))
+        images.append(Image(f'{name}.png', overlays.png(image), caption, wide=True))
     return images
 
 
