@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mmseg.datasets.image_files import match_images
+from mmseg.visualization.display import decode_for_display
 from mmseg.visualization.overlay import Legend, Panel, compose
 from wtaseg.io import write
 from wtaseg.palette import Color, class_colors
@@ -48,14 +50,15 @@ def predicted_images(run: RunRecord, base: Path | None = None) -> dict[str, Pred
         )
     root = (base or base_folder()) / (dataset.get('data_root') or '')
     images, labels = root / prefix['img_path'], root / prefix['seg_map_path']
-    img_suffix, label_suffix = dataset.get('img_suffix', '.png'), dataset.get('seg_map_suffix', '.png')
+    label_suffix = dataset.get('seg_map_suffix', '.png')
+    names = (path.name for path in images.glob('*'))
+    by_stem = match_images(names, dataset.get('img_suffix'))
     result = {}
     folder = prediction_folder(run, base)
     for file in sorted(folder.glob('*.png')):
-        image = images / f'{file.stem}{img_suffix}'
-        if image.is_file():
+        if file.stem in by_stem:
             result[file.stem] = PredictedImage(
-                file.stem, image, labels / f'{file.stem}{label_suffix}', prediction=file
+                file.stem, images / by_stem[file.stem], labels / f'{file.stem}{label_suffix}', prediction=file
             )
     if not result:
         raise ValueError(
@@ -66,26 +69,22 @@ def predicted_images(run: RunRecord, base: Path | None = None) -> dict[str, Pred
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """An image as ``(H, W, 3)`` RGB, uint8.
+    """An image as ``(H, W, 3)`` RGB, uint8, by the rules of :mod:`mmseg.datasets.image_files`.
 
     Raises:
         FileNotFoundError, ValueError: it is missing, or no image.
     """
-    return cv2.cvtColor(_read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return decode_for_display(path.read_bytes(), str(path))
 
 
 def read_labels(path: Path) -> np.ndarray:
     """Index labels as ``(H, W)``, uint8; raises as :func:`read_rgb`."""
-    return _read(path, cv2.IMREAD_GRAYSCALE)
-
-
-def _read(path: Path, mode: int) -> np.ndarray:
     # cv2.imread returns None for a missing file, and on some systems for a name that is not ASCII
     data = np.frombuffer(path.read_bytes(), np.uint8)
-    image = cv2.imdecode(data, mode) if data.size else None
-    if image is None:
+    labels = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+    if labels is None:
         raise ValueError(f'{path}: not a readable image')
-    return image
+    return labels
 
 
 def prediction_folder(run: RunRecord, base: Path | None = None) -> Path:
