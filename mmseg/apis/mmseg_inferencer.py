@@ -27,7 +27,7 @@ _CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 ImageInput = str | np.ndarray
 
 
-def _stored_config(checkpoint: dict, source: str) -> Config:
+def stored_config(checkpoint: dict, source: str) -> Config:
     """The config that training has written into a checkpoint."""
     text = checkpoint.get('message_hub', {}).get('runtime_info', {}).get('cfg')
     text = text or checkpoint.get('meta', {}).get('cfg')
@@ -106,7 +106,7 @@ class MMSegInferencer(BaseInferencer):
         if weights is not None:
             checkpoint = read_checkpoint(weights, map_location='cpu')
             if not cfg:
-                cfg.update(_stored_config(checkpoint, weights)._cfg_dict)
+                cfg.update(stored_config(checkpoint, weights)._cfg_dict)
             drop_pretrained(cfg)
         cfg.model.pop('pretrained', None)  # as mmengine's inferencer does
         model = revert_sync_batchnorm(MODELS.build(cfg.model))

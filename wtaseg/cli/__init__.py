@@ -29,6 +29,7 @@ COMMANDS = {
     'convert': 'Convert masks, LabelMe or COCO annotations to label maps of class ids.',
     'train': 'Train one experiment.',
     'test': 'Test a checkpoint of an experiment.',
+    'predict': 'Find the defects in images without labels.',
     'batch': 'Train, select the best checkpoint of and test many experiments.',
     'find-best': 'Print the training step whose checkpoint is tested.',
     'study': 'Train, test, tabulate and draw what a study compares.',
