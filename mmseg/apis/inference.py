@@ -211,12 +211,12 @@ def show_result_pyplot(
         draw_pred: draw the prediction.
         wait_time: seconds the window stays open; 0 waits for a key.
         show: open a window.
-        with_labels: write class names.
+        with_labels: with titles and a legend around the image; False: the image alone.
         save_dir: folder in which mmengine's visualizer stores the image.
         out_file: file to write the image to, instead of into ``save_dir``.
 
     Returns:
-        The drawing (H, W, 3), uint8, RGB; twice as wide with ground truth and prediction.
+        The drawing, uint8, RGB, see ``SegLocalVisualizer.add_datasample``.
     """
     image = mmcv.bgr2rgb(mmcv.imread(img))
     visualizer = SegLocalVisualizer(

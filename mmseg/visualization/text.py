@@ -49,6 +49,7 @@ def find_font(needed: frozenset[int]) -> str | None:
     from matplotlib import font_manager
 
     fonts = font_manager.fontManager.ttflist
+    # Last Resort has a box with the name of its script for every letter
     paths = {path: path for path in font_manager.findSystemFonts()} | {
         font.fname: font.name for font in fonts
     }
@@ -57,7 +58,8 @@ def find_font(needed: frozenset[int]) -> str | None:
         name = f'{paths[path]} {Path(path).stem}'.lower()
         return next((index for index, known in enumerate(KOREAN) if known in name), len(KOREAN)), path
 
-    return next((path for path in sorted(paths, key=rank) if needed <= letters(path)), None)
+    usable = [path for path in sorted(paths, key=rank) if 'lastresort' not in Path(path).stem.lower()]
+    return next((path for path in usable if needed <= letters(path)), None)
 
 
 @cache

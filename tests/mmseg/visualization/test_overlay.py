@@ -96,11 +96,16 @@ def test_windows_go_round_the_classes():
 
 
 def test_korean_text_takes_a_font_that_has_it(monkeypatch):
-    text.find_font.cache_clear()
     text._note_missing.cache_clear()
     monkeypatch.setattr(text, 'find_font', lambda needed: '/fonts/Nanum.ttf')
     assert text.font_for('긁힘 a') == ('/fonts/Nanum.ttf', '긁힘 a')
     assert text.font_for('scratch') == (text.default_font(), 'scratch')
+
+
+def test_a_font_that_only_names_scripts_is_no_font_for_them():
+    text.find_font.cache_clear()
+    path = text.find_font(frozenset({ord('가')}))
+    assert path is None or 'lastresort' not in path.lower()
 
 
 def test_without_such_a_font_a_note_is_given_once(monkeypatch):
