@@ -1,6 +1,5 @@
 """Training and test of one experiment in this process."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,13 @@ from mmseg.utils.smoke import shrink
 from mmseg.utils.walk import dataset_configs
 from wtaseg.errors import one_line_errors
 from wtaseg.runs.layout import find_config
+from wtaseg.runs.outputs import is_smoke_run
 from wtaseg.runs.settings import parse_options
 from wtaseg.start_screen import StartScreen
 
 SPLITS = ('train', 'val', 'test')
 #: Keys by which a dataset that wraps others holds them.
 WRAPPED = {'dataset', 'datasets'}
-#: In the recorded config of a smoke run.
-SMOKE_LINE = re.compile(r'^smoke = True$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -119,8 +117,7 @@ def refuse_smoke_run(work_dir: Path) -> None:
     Raises:
         ValueError: it was; its checkpoint is no start for a training.
     """
-    configs = sorted(work_dir.glob('*/vis_data/config.py'))
-    if configs and SMOKE_LINE.search(configs[-1].read_text(encoding='utf-8')):
+    if is_smoke_run(work_dir):
         raise ValueError(
             f'--resume: the last run in {work_dir} was a smoke run; delete the folder, or give another --work-dir'
         )

@@ -33,6 +33,12 @@ from .stop_signals import protect_workers
 CORE = 'loss_tensors'
 #: Hooks of every run beside mmengine's: a check of the training files at the start, the loss of validations.
 DEFAULT_HOOKS = {'check_dataset': 'mmseg.DatasetCheckHook', 'val_loss': 'mmseg.ValLossHook'}
+#: Beginnings of mmengine's warnings about its own code, which a user can not act on.
+_OF_MMENGINE = (
+    'The prefix is not set in metric class',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the',
+)
 # numbers the runners of this process
 _RUNS = itertools.count()
 
@@ -52,6 +58,10 @@ def _launcher_environment(launcher: str) -> None:
     for target, source in zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), names):
         os.environ[target] = os.environ[source]
     os.environ.setdefault('MASTER_PORT', '29500')
+
+
+def _concerns_the_user(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_OF_MMENGINE)
 
 
 @RUNNERS.register_module()
@@ -87,6 +97,7 @@ class SegRunner(Runner):
             for handler in logger.handlers:
                 if type(handler) is logging.StreamHandler:
                     handler.setLevel(max(handler.level, logging.WARNING))
+                    handler.addFilter(_concerns_the_user)
         return logger
 
     def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:

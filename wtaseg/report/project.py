@@ -10,6 +10,7 @@ from wtaseg.report.overlays import choose_images, draw_overlay, predicted_images
 from wtaseg.report.page import Image, Page, RowSettings, RunLine
 from wtaseg.report.plots import METRICS, Curve, curve_name, draw_bars, draw_curves, png
 from wtaseg.report.summary import Marking, Row, Summary, Table
+from wtaseg.runs.outputs import is_smoke_run
 from wtaseg.runs.records import RunRecord
 
 
@@ -38,6 +39,7 @@ def tabulate(runs: Sequence[RunRecord]) -> Table:
         marking=Marking.BEST if alone else Marking.BEST_IN_GROUP,
         over_seeds=False,
         unfinished=tuple(run.name for run in runs if not run.finished),
+        smoke=any(is_smoke_run(run.path) for run in tested),
     )
 
 
@@ -77,16 +79,17 @@ def draw_results(runs: Sequence[RunRecord], labels: Sequence[str]) -> list[Image
         The images; those without any value are left out.
     """
     images = []
+    smoke = any(is_smoke_run(run.path) for run in runs)
     for name in validated_classes(runs):
         for metric in METRICS:
             curves = [Curve(label, validated(run, f'{metric}.{name}')) for run, label in zip(runs, labels)]
-            if figure := draw_curves(curves, name, metric):
+            if figure := draw_curves(curves, name, metric, smoke=smoke):
                 caption = f'{metric} of {name} on the validation set'
                 images.append(Image(f'{curve_name(name, metric)}.png', png(figure), caption))
     tested = [(run, label) for run, label in zip(runs, labels) if run.finished]
     classes = foreground_classes([run for run, _ in tested])
     rows = [Row('', label, summaries(run, classes)) for run, label in tested]
-    if figure := draw_bars(rows, [label for _, label in tested], classes):
+    if figure := draw_bars(rows, [label for _, label in tested], classes, smoke):
         images.append(Image('test_set_eval.png', png(figure), 'IoU and accuracy on the test set', wide=True))
     return images
 
