@@ -33,7 +33,7 @@ def test_conda_environment_equals_pyproject():
     assert f'python{PROJECT["requires-python"]}' in environment['dependencies']
 
 
-@pytest.mark.parametrize('extra', [None, 'augment', 'table', 'deploy', 'dev'])
+@pytest.mark.parametrize('extra', [None, 'augment', 'table', 'deploy', 'tracking', 'dev'])
 def test_pins_satisfy_the_ranges(extra):
     requirements = PROJECT['dependencies'] if extra is None else PROJECT['optional-dependencies'][extra]
     for requirement in map(Requirement, requirements):

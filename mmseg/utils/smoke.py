@@ -106,4 +106,5 @@ def shrink(cfg: Config, iterations: int = 4, side: int = 64, batch_size: int = 2
     _shrink_data(cfg, side, batch_size, samples)
     _shrink_model(cfg, side)
     _shrink_schedule(cfg, iterations)
+    cfg.smoke = True  # recorded with the run
     return cfg

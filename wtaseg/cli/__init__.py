@@ -15,7 +15,7 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 
 #: Environment variable that shows the traceback of errors in user input.
 TRACEBACK = 'WTA_SEG_TRACEBACK'
-USAGE_ERROR, FAILED = 2, 1
+USAGE_ERROR, FAILED, INTERRUPTED = 2, 1, 130
 
 #: An option with several values, ``--option A B``.
 MANY = Parameter(consume_multiple=True, show_default=False)
@@ -31,6 +31,7 @@ COMMANDS = {
     'convert': 'Convert masks, LabelMe or COCO annotations to label maps of class ids.',
     'train': 'Train one experiment.',
     'test': 'Test a checkpoint of an experiment.',
+    'predict': 'Find the defects in images without labels.',
     'batch': 'Train, select the best checkpoint of and test many experiments.',
     'find-best': 'Print the training step whose checkpoint is tested.',
     'study': 'Train, test, tabulate and draw what a study compares.',
@@ -110,7 +111,8 @@ def run(target: App, argv: Sequence[str], program: str) -> int:
     """Run an application; print an error in user input as one line that begins with ``program``.
 
     Returns:
-        The exit status: that of the command, 1 for an error in user input, 2 for arguments that can not be parsed.
+        The exit status: that of the command, 1 for an error in user input, 2 for arguments that can not be parsed,
+        130 after Ctrl-C.
     """
     try:
         status = target(argv, exit_on_error=False, print_error=False, result_action='return_value')
@@ -122,6 +124,9 @@ def run(target: App, argv: Sequence[str], program: str) -> int:
             raise
         print(f'{program}: {error}', file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        print(f'{program}: interrupted', file=sys.stderr)
+        return INTERRUPTED
     return status or 0
 
 
