@@ -112,16 +112,31 @@ class AugmentConfig:
         'label: only the dilated label changes; attention: LocalBlend as published; none: the whole image',
         PROJECT,
     )
+    blend_threshold: float = option(
+        0.3,
+        'blend=attention: share of the largest attention to the word from which on a cell may change',
+        'Hertz et al. 2023, published code',
+        low=0.0,
+        high=1.0,
+    )
+    blend_blocks: Literal['down-up', 'down', 'up', 'all'] = option(
+        'down-up',
+        'blend=attention: UNet blocks whose attention maps are read, at their coarsest resolution; all: the middle too',
+        'Hertz et al. 2023, published code',
+    )
     mask_dilate: int = option(4, 'pixels by which the label mask grows (at native size)', PROJECT, low=0)
     mask_feather: int = option(4, 'pixels over which the grown mask fades to nothing', PROJECT, low=0)
-    crop: Literal['none', 'defect'] = option(
-        'none', 'defect: edit enlarged crops around defects and paste them back', PROJECT
+    crop: Literal['auto', 'none', 'defect'] = option(
+        'auto',
+        'auto: edit enlarged crops around defects and paste them back, and the whole image for large defects; none: '
+        'whole images; defect: crops only',
+        PROJECT,
     )
     crop_context: float = option(
         1.0, "surroundings of a crop, in multiples of the defect's extent", PROJECT, low=0
     )
     crop_min: int = option(128, 'smallest side of a crop in pixels', PROJECT, low=8)
-    crop_limit: int = option(4, 'most crops per image, largest defects first', PROJECT, low=1)
+    crop_limit: int = option(0, 'most crops per image, largest defects first; 0: all', PROJECT, low=0)
     min_psnr: float = option(
         25.0, 'gate: PSNR in dB of the reconstruction against the VAE round trip', PROJECT, low=0.0
     )
@@ -217,6 +232,8 @@ class AugmentConfig:
             ('crop_min', self.crop == 'none', 'crop=none edits whole images'),
             ('crop_limit', self.crop == 'none', 'crop=none edits whole images'),
             ('self_max_positions', self.self_replace == 0, 'self=0 replaces no self-attention map'),
+            ('blend_threshold', self.blend != 'attention', f'blend={self.blend} reads no attention maps'),
+            ('blend_blocks', self.blend != 'attention', f'blend={self.blend} reads no attention maps'),
             ('max_outside', self.blend == 'label', 'blend=label changes nothing outside the mask'),
             ('summary_rows', not self.summary, '--summary is not given'),
         )

@@ -2,8 +2,8 @@
 
 A region is a box of the image with a weight for each pixel: 1 takes the edit, 0 keeps the source to the bit. With
 ``blend='label'`` the weight is the label mask, dilated and feathered; otherwise it is 1 over the box. A box is the
-whole image, or with ``crop='defect'`` a square around defects: five pixels are less than one latent cell at 512²,
-while a crop of 128² enlarged to 512² gives them one or two cells.
+whole image or a square around defects: five pixels are less than one latent cell at 512², while a crop of 128² enlarged
+to 512² gives them one or two cells.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,9 @@ from augment.dataset.packed import PackedArray
 from augment.dataset.reading import defect_mask
 
 Box = tuple[int, int, int, int]
+
+MIN_ENLARGEMENT = 2
+"""A crop at least so many times smaller than the image is edited on its own; with less gain, the whole image is."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,9 @@ def plan_regions(label: np.ndarray, config: AugmentConfig) -> list[Region]:
         everywhere = np.ones(label.shape, bool)
         return [make_region(whole, everywhere.astype(np.float32), everywhere, config)]
     weight = feathered(defect, config.mask_dilate, config.mask_feather)
-    if config.crop == 'none':
-        boxes = [(whole, weight)]
-    else:
-        boxes = crop_boxes(weight, config)[: config.crop_limit]
+    boxes = [(whole, weight)] if config.crop == 'none' else crop_boxes(weight, config)
+    if config.crop != 'none' and config.crop_limit:
+        boxes = boxes[: config.crop_limit]
     regions = []
     for box, box_weight in boxes:
         inside_box = cut(box_weight, box)
@@ -97,28 +99,93 @@ def working_size(height: int, width: int, resolution: int) -> tuple[int, int]:
     return high, wide
 
 
-def crop_boxes(weight: np.ndarray, config: AugmentConfig) -> list[tuple[Box, np.ndarray]]:
-    """Square boxes around the connected parts of ``weight``, each with the weight of the parts assigned to it.
+@dataclass
+class Crop:
+    """A box and the connected parts of the weight that are edited in it, the largest first."""
 
-    From the largest part down, a part that no box contains opens a new one, to which every other part inside it is
-    assigned. Assigned weights never overlap, so crops can be pasted back in any order. A part too long for a square
-    gets the whole image.
+    box: Box
+    parts: list[int]
+
+
+def crop_boxes(weight: np.ndarray, config: AugmentConfig) -> list[tuple[Box, np.ndarray]]:
+    """Boxes around the connected parts of ``weight`` ``(H, W)``, each with the weight of the parts assigned to it.
+
+    Every part is assigned to one box, so weights never overlap and crops can be pasted back in any order. With
+    ``crop='auto'`` large parts are edited in the whole image and overlapping crops are merged; with ``crop='defect'``
+    only a part too long for a square gets the whole image.
     """
-    height, width = weight.shape
     count, parts, stats, _ = cv2.connectedComponentsWithStats((weight > 0).astype(np.uint8), connectivity=8)
     order = sorted(range(1, count), key=lambda i: (-int(stats[i, cv2.CC_STAT_AREA]), i))
     bounds = {i: extent(stats[i]) for i in order}
-    unassigned = dict.fromkeys(order)
-    boxes = []
-    for part in order:
+    if config.crop == 'auto':
+        crops = automatic_crops(bounds, weight.shape, config)
+    else:
+        crops = squares_around_parts(bounds, weight.shape, config)
+    return [(crop.box, np.where(np.isin(parts, crop.parts), weight, 0)) for crop in crops]
+
+
+def automatic_crops(bounds: dict[int, Box], shape: tuple[int, ...], config: AugmentConfig) -> list[Crop]:
+    """The whole image for parts whose crop gains little, and merged squares for the others.
+
+    ``bounds`` are the boxes of the parts in an image of ``shape = (H, W)``, the largest part first.
+    """
+    height, width = shape
+    large = [i for i, box in bounds.items() if not gains(square_around(box, height, width, config), shape)]
+    small = {i: box for i, box in bounds.items() if i not in set(large)}
+    whole = [Crop((0, 0, width, height), large)] if large else []
+    return whole + merged(squares_around_parts(small, shape, config), bounds, shape, config)
+
+
+def squares_around_parts(bounds: dict[int, Box], shape: tuple[int, ...], config: AugmentConfig) -> list[Crop]:
+    """From the largest part down, a part that no box contains opens a new one, which takes every part inside it."""
+    height, width = shape
+    unassigned = dict(bounds)
+    crops = []
+    for part, part_box in bounds.items():
         if part not in unassigned:
             continue
-        box = square_around(bounds[part], height, width, config)
-        assigned = [i for i in unassigned if inside(bounds[i], box)]
-        for i in assigned:
+        box = square_around(part_box, height, width, config)
+        crops.append(Crop(box, [i for i, inner in unassigned.items() if inside(inner, box)]))
+        for i in crops[-1].parts:
             del unassigned[i]
-        boxes.append((box, np.where(np.isin(parts, assigned), weight, 0)))
-    return boxes
+    return crops
+
+
+def merged(
+    crops: list[Crop], bounds: dict[int, Box], shape: tuple[int, ...], config: AugmentConfig
+) -> list[Crop]:
+    """Overlapping crops merged into the square around their parts, unless that gains too little in scale."""
+    crops, first = list(crops), 0
+    while first < len(crops):
+        for second in range(first + 1, len(crops)):
+            joint = joined(crops[first], crops[second], bounds, shape, config)
+            if joint is not None:
+                crops[first] = joint
+                del crops[second]
+                first = -1  # the new box may overlap an earlier one
+                break
+        first += 1
+    return crops
+
+
+def joined(
+    first: Crop, second: Crop, bounds: dict[int, Box], shape: tuple[int, ...], config: AugmentConfig
+) -> Crop | None:
+    """One crop for the parts of both, or None where they do not overlap or one crop would gain too little."""
+    left, top = max(first.box[0], second.box[0]), max(first.box[1], second.box[1])
+    right, bottom = min(first.box[2], second.box[2]), min(first.box[3], second.box[3])
+    if left >= right or top >= bottom:
+        return None
+    parts = first.parts + second.parts
+    corners = np.array([bounds[i] for i in parts])
+    around = (*corners[:, :2].min(axis=0).tolist(), *corners[:, 2:].max(axis=0).tolist())
+    box = square_around(around, *shape, config)
+    return Crop(box, parts) if gains(box, shape) else None
+
+
+def gains(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether a crop is enlarged at least MIN_ENLARGEMENT times more than the whole image would be."""
+    return MIN_ENLARGEMENT * max(box[2] - box[0], box[3] - box[1]) <= min(shape)
 
 
 def extent(stats: np.ndarray) -> Box:

@@ -147,7 +147,9 @@ def test_a_config_is_checked_when_it_is_made(data):
 
 def test_settings_without_effect_are_named():
     assert AugmentConfig().without_effect() == []
-    lines = AugmentConfig(inversion='ddim', inner_steps=3, crop_min=64, max_outside=1.0).without_effect()
+    lines = AugmentConfig(
+        inversion='ddim', inner_steps=3, crop='none', crop_min=64, max_outside=1.0
+    ).without_effect()
     assert [line.split('=')[0] for line in lines] == ['inner_steps', 'crop_min', 'max_outside']
 
 

@@ -24,6 +24,8 @@ MANY = Parameter(consume_multiple=True, show_default=False)
 #: ``command``, a function or an app, whose docstring is the help of the subcommand itself.
 COMMANDS = {
     'demo': 'Render a small dataset, train two experiments, test, tabulate and draw.',
+    'new': 'Make a dataset and three experiments from your images and labels.',
+    'split': 'Split a labelled dataset anew, or into folds.',
     'render': 'Render a synthetic dataset of blade images with rare defects.',
     'check': 'Check every file of a dataset and print the share of each class.',
     'convert': 'Convert masks, LabelMe or COCO annotations to label maps of class ids.',

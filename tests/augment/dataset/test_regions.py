@@ -99,6 +99,52 @@ def test_a_defect_too_long_for_a_square_takes_the_whole_image():
     assert [r.box for r in regions] == [(0, 0, 200, 40)]
 
 
+def speckled(shape=(512, 512), count=40, seed=0):
+    """A label with ``count`` defects of 3 x 3 pixels."""
+    random = np.random.default_rng(seed)
+    label = np.zeros(shape, np.uint8)
+    for y, x in random.integers(0, np.array(shape) - 3, (count, 2)):
+        label[y : y + 3, x : x + 3] = 1
+    return label
+
+
+@pytest.mark.parametrize('shape', [(512, 512), (300, 900), (64, 192)])
+@pytest.mark.parametrize('count', [1, 6, 40])
+def test_automatic_crops_cover_every_defect_once(shape, count):
+    config = AugmentConfig()
+    label = speckled(shape, count)
+    label[10:12, 5 : shape[1] // 2] = 2
+    covered = np.zeros(shape, np.float32)
+    for region in plan_regions(label, config):
+        cut(covered, region.box)[...] += region.weight
+    assert np.array_equal(covered, feathered(label > 0, config.mask_dilate, config.mask_feather))
+
+
+def test_automatic_crops_enlarge_small_defects_and_take_the_whole_image_for_large_ones():
+    config = AugmentConfig()
+    label = speckled(count=6)
+    label[100:104, 60:400] = 2
+    whole, *crops = plan_regions(label, config)
+    assert whole.box == (0, 0, 512, 512) and cut(label, whole.box)[whole.mask].max() == 2
+    assert crops and all(region.box[2] - region.box[0] <= 256 for region in crops)
+    # Where crop_min is most of the image already, a crop would gain nothing.
+    (region,) = plan_regions(label_with((5, 5), (90, 90)), config)
+    assert region.box == (0, 0, 96, 96) and region.mask[5, 5] and region.mask[90, 90]
+
+
+def test_overlapping_crops_are_merged_while_that_still_enlarges():
+    config = AugmentConfig(mask_dilate=0, mask_feather=0)
+    shape = (512, 512)
+    # Crops of 128: alone, the first two would overlap by 28 columns; together they need (101 + 1) * 2 = 202 pixels.
+    boxes = [r.box for r in plan_regions(label_with((200, 100), (200, 200), (450, 450), shape=shape), config)]
+    assert boxes == [(49, 99, 251, 301), (384, 384, 512, 512)]
+    # In a chain over the whole width, squares over half the image are not made; the crops stay apart.
+    chain = label_with(*((200, x) for x in range(50, 470, 100)), shape=shape)
+    regions = plan_regions(chain, config)
+    assert 1 < len(regions) < 5 and all(r.box[2] - r.box[0] <= 256 for r in regions)
+    assert sum(int((r.weight > 0).sum()) for r in regions) == 5
+
+
 def test_crop_limit_keeps_the_largest():
     label = label_with((5, 5), (80, 80), (80, 81))
     regions = plan_regions(
@@ -123,7 +169,8 @@ def test_latent_mask_opens_every_cell_that_the_weight_touches():
     assert cells.nonzero().tolist() == [[0, 2, 5]]
     # A crop enlarged to the working size: the mask is enlarged with it and never lost on the way down.
     (region,) = plan_regions(
-        label_with((17, 40), shape=(256, 256)), AugmentConfig(resolution=64, mask_dilate=0, mask_feather=0)
+        label_with((17, 40), shape=(256, 256)),
+        AugmentConfig(resolution=64, mask_dilate=0, mask_feather=0, crop='none'),
     )
     assert torch.equal(latent_mask(region, 8).nonzero(), torch.tensor([[0, 0, 1]]))
     assert working_mask(region).sum() == 1

@@ -121,6 +121,15 @@ def test_cmyk_is_converted(form):
     np.testing.assert_allclose(decode_image(file.getvalue())[..., ::-1].astype(int), expected, atol=2)
 
 
+def test_transparency_is_dropped_not_blended():
+    alpha = np.dstack([SCENE, SCENE[..., 0] // 2])
+    for form in ('PNG', 'WEBP', 'TIFF'):
+        options = dict(exact=True) if form == 'WEBP' else {}
+        content = encode(alpha, form, **options)
+        np.testing.assert_array_equal(decode_image(content), BGR)
+        assert decode_image(content, 'unchanged').shape == (20, 32, 4)
+
+
 @pytest.mark.parametrize('channels', [4, 5, 8])
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
 @pytest.mark.parametrize('planes', ['contig', 'separate'])
