@@ -130,6 +130,7 @@ class Table:
         over_seeds: rows are means over several runs; CSV and XLSX then have columns for the std and the runs.
         unfinished: names of runs that have no results yet and no row.
         smoke: a run was a trial of a few iterations.
+        validated: the rows are best validations of runs that have not been tested, not tests.
     """
 
     columns: tuple[str, str]
@@ -139,6 +140,7 @@ class Table:
     over_seeds: bool = True
     unfinished: tuple[str, ...] = ()
     smoke: bool = False
+    validated: bool = False
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
