@@ -140,7 +140,7 @@ class AugmentConfig:
         high=1.0,
     )
     min_edit_kept: float = option(
-        0.25, "gate: share of each defect's contrast that the edit has; 0: off", MEASURED, low=0.0, high=1.0
+        0.2, "gate: share of each defect's contrast that the edit has; 0: off", MEASURED, low=0.0, high=1.0
     )
     min_change: float = option(
         1.0,

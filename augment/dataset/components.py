@@ -10,7 +10,8 @@ less the mean of its ring, in one image, ``s`` the same in the source, and ``Σ`
   ``excess`` is the variance of ``t`` above that of the ring and its sampling error, which counts defects of light and
   dark parts;
 - kept by the VAE and by the reconstruction: ``sum t·s / sum s·s``, the share of the source's pattern in the image;
-- kept by the edit: its contrast divided by that of the source, since an edit may change the colours.
+- kept by the edit: its contrast divided by that of the source, since an edit may change the colours. The ring is here
+  that of the reconstruction: an edited defect often grows beyond its label and covers the ring.
 
 A component of a signal below VISIBLE cannot be told from the surface by its own pixels (Rose 1948: the criterion of 5).
 Such faint components are judged together, all of one class in a region, as their signals add up.
@@ -150,7 +151,7 @@ def find_components(label: np.ndarray, mask: np.ndarray) -> list[Component]:
 def ring_around(inside: Points, free: np.ndarray) -> Points:
     """Rows and columns of the ring around the pixels ``inside``, chosen from ``free`` ``(h, w)`` bool."""
     reach = int(RING_GAP + RING_WIDTH) + 1
-    for margin in (reach, max(free.shape)):
+    for margin in (reach, 4 * reach, max(free.shape)):
         top, left = (max(0, int(axis.min()) - margin) for axis in inside)
         bottom, right = (int(axis.max()) + margin + 1 for axis in inside)
         window = free[top:bottom, left:right]
@@ -170,15 +171,15 @@ def ring_around(inside: Points, free: np.ndarray) -> Points:
 
 @dataclass(frozen=True)
 class Residual:
-    """A component in one image: pixels ``(n, 3)`` less the ring's mean, and the ring's covariance ``(3, 3)``."""
+    """A component in an image: pixels ``(n, 3)`` less the ring's mean, and the ring's covariance ``(3, 3)``."""
 
     pixels: np.ndarray
     covariance: np.ndarray
 
     @classmethod
-    def of(cls, image: np.ndarray, component: Component) -> 'Residual':
-        """The residual of ``component``, whose ring is not empty, in ``image`` ``(h, w, 3)``."""
-        ring = image[component.ring].astype(np.float64)
+    def of(cls, component: Component, image: np.ndarray, surface: np.ndarray) -> 'Residual':
+        """``component`` in ``image`` against its ring, which is not empty, in ``surface``, both ``(h, w, 3)``."""
+        ring = surface[component.ring].astype(np.float64)
         mean = ring.mean(0)
         covariance = (ring - mean).T @ (ring - mean) / len(ring) + ROUNDING * np.eye(3)
         return cls(image[component.inside] - mean, covariance)
@@ -269,11 +270,12 @@ def contrast_figures(group: Sequence[Component], stages: Stages) -> dict[str, fl
     """Signal and contrast of components with rings, and what is kept of it where the signal suffices."""
     if not group:
         return {'signal': 0.0, 'contrast': 0.0}
-    source, round_trip, reconstruction, edited = (
-        [Residual.of(getattr(stages, f.name), c) for c in group] for f in fields(stages)
-    )
+    source = [Residual.of(c, stages.source, stages.source) for c in group]
     figures = {'signal': signal(source), 'contrast': contrast(source)}
     if figures['signal'] >= VISIBLE:
+        round_trip = [Residual.of(c, stages.round_trip, stages.round_trip) for c in group]
+        reconstruction = [Residual.of(c, stages.reconstruction, stages.reconstruction) for c in group]
+        edited = [Residual.of(c, stages.edited, stages.reconstruction) for c in group]
         figures['vae_kept'] = pattern_kept(round_trip, source)
         figures['reconstruction_kept'] = pattern_kept(reconstruction, source)
         if figures['contrast']:

@@ -142,6 +142,17 @@ class TestFigures:
         (record,) = measure_components(components, painted, (0, 0))
         assert record.contrast > 50 and record.edit_kept < 0.1
 
+    def test_an_edited_defect_that_grows_over_its_ring_is_still_there(self):
+        source = surface(5)
+        label = np.zeros(source.shape[:2], np.uint8)
+        label[20:24, 20:24] = 1
+        source[20:24, 20:24] = 150
+        grown = source.copy()
+        grown[14:30, 14:30] = 150
+        components = find_components(label, everything(label))
+        (record,) = measure_components(components, stages(source, edited=grown), (0, 0))
+        assert record.edit_kept == pytest.approx(1, abs=0.02)
+
     @pytest.mark.parametrize('area', [1, 2, 3, 5])
     def test_tiny_defects_on_a_noisy_surface(self, area):
         # 40 levels of contrast on noise of 3: every one can be told from the surface.
