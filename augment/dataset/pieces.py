@@ -13,7 +13,7 @@ from augment.dataset.gates import reasons_against
 from augment.dataset.judge import Verdict
 from augment.dataset.plan import PlannedImage
 from augment.dataset.quality import measure
-from augment.dataset.reading import Sample, decode_image
+from augment.dataset.reading import Sample
 from augment.dataset.regions import Region, cut, paste, resize, to_working, working_mask
 from augment.dataset.rows import RegionRecord
 from augment.diffusion.inversion import Inversion
@@ -77,7 +77,7 @@ def cut_pieces(group: list[PlannedImage]) -> list[Piece]:
     """The regions of a group of images, cut out and resized."""
     pieces = []
     for planned in group:
-        image = decode_image(planned.sample.image.read_bytes())
+        image = planned.sample.pixels()
         pieces += [Piece(planned.sample, image, r, to_working(image, r)) for r in planned.regions]
     return pieces
 

@@ -14,7 +14,7 @@ from augment.config import AugmentConfig
 from augment.dataset.components import CLASS_COLOURS, EIGHT_CONNECTED, OTHER_COLOUR
 from augment.dataset.manifest import REVIEW
 from augment.dataset.quality import Metrics
-from augment.dataset.reading import IMAGES, Dataset, decode_image, defect_mask, image_file
+from augment.dataset.reading import IMAGES, Dataset, decode_image, defect_mask, source_file
 from augment.dataset.regions import Box, cut, extent
 from augment.dataset.rows import EditRow
 from augment.files import write_bytes, write_png
@@ -40,16 +40,12 @@ def write_summary(config: AugmentConfig, data: Dataset, edits: list[EditRow]) ->
         sources = [sources[i] for i in sorted(drawn)]
     words = sorted({row.word for row in edits})
     by_cell = {(row.source, row.word): row for row in edits}
-    labels = {
-        image_file(data.split, sample.name): sample.class_ids()
-        for sample in data.samples
-        if image_file(data.split, sample.name) in sources
-    }
+    samples = {source_file(data.split, sample): sample for sample in data.samples}
     strips = []
     for source in sources:
-        original = decode_image((data.root / source).read_bytes())
+        original, label = samples[source].pixels(), samples[source].class_ids()
         rows = [by_cell.get((source, word)) for word in words]
-        strips.append(strip(out, source, original, labels[source], rows))
+        strips.append(strip(out, source, original, label, rows))
     write_png(out / 'summary.png', sheet(words, strips))
 
 
