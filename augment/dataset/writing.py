@@ -11,7 +11,7 @@ from augment.dataset.manifest import Manifest
 from augment.dataset.pieces import Piece
 from augment.dataset.quality import Metrics
 from augment.dataset.reading import RECORD, Dataset, Sample, edit_name, image_file, label_file, source_file
-from augment.dataset.regions import paste, resize, support
+from augment.dataset.regions import cut, paste, resize, support
 from augment.dataset.rows import EditRow, ModelIdentity, RegionRecord
 from augment.files import copy_file, sha256, write_png
 
@@ -132,9 +132,12 @@ class EditWriter:
         if path.is_file() or not reconstructed:
             return
         image = pieces[0].image.copy()
-        for piece in reversed(reconstructed):
-            left, top, right, bottom = piece.region.box
-            image[top:bottom, left:right] = resize(piece.reconstruction, (bottom - top, right - left))
+        boxes = [(p.region, resize(p.reconstruction, p.region.weight.shape)) for p in reconstructed]
+        boxes.sort(key=lambda item: -item[1].size)
+        for region, pixels in boxes:
+            cut(image, region.box)[...] = pixels
+        for region, pixels in boxes:  # a box may contain defects that belong to another region
+            cut(image, region.box)[region.mask] = pixels[region.mask]
         write_png(path, image)
 
 
