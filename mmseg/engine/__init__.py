@@ -10,6 +10,7 @@ from .hooks import (
     ClassWeightHook,
     LoggerHook,
     NonFiniteLossError,
+    OperatingPointHook,
     RuntimeInfoHook,
     SegVisualizationHook,
 )
@@ -32,6 +33,7 @@ __all__ = [
     'LearningRateDecayOptimizerConstructor',
     'LoggerHook',
     'NonFiniteLossError',
+    'OperatingPointHook',
     'RuntimeInfoHook',
     'SegRunner',
     'SegVisualizationHook',

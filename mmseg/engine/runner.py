@@ -27,6 +27,11 @@ from .checkpoint_loading import load_checkpoint_into, read_checkpoint
 
 #: The method of a segmentor that maps tensors to losses, see ``BaseSegmentor.loss_tensors``.
 CORE = 'loss_tensors'
+#: Hooks of every run beside mmengine's: a check of the training files, the operating point of ``InspectionMetric``.
+DEFAULT_HOOKS = {
+    'check_dataset': 'mmseg.DatasetCheckHook',
+    'operating_point': 'mmseg.OperatingPointHook',
+}
 # numbers the runners of this process
 _RUNS = itertools.count()
 
@@ -80,15 +85,14 @@ class SegRunner(Runner):
         return super().build_visualizer(visualizer)
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """Register mmengine's default hooks and ``DatasetCheckHook``, which checks the training files at the start.
+        """Register mmengine's default hooks and those of :data:`DEFAULT_HOOKS`.
 
-        ``default_hooks=dict(check_dataset=None)`` leaves it out; ``check_dataset=dict(type=…, limit=…)``
-        changes it.
+        ``default_hooks=dict(check_dataset=None)`` leaves one out; ``check_dataset=dict(type=…, limit=…)`` changes it.
         """
-        hooks = {'check_dataset': dict(type='mmseg.DatasetCheckHook'), **(hooks or {})}
-        if hooks['check_dataset'] is None:
-            del hooks['check_dataset']
-        super().register_default_hooks(hooks)
+        hooks = {**{name: dict(type=kind) for name, kind in DEFAULT_HOOKS.items()}, **(hooks or {})}
+        super().register_default_hooks(
+            {name: hook for name, hook in hooks.items() if hook or name not in DEFAULT_HOOKS}
+        )
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up processes; without a GPU they communicate through gloo, whatever ``dist_cfg.backend`` is."""

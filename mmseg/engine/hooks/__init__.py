@@ -4,6 +4,7 @@ from .check_dataset_hook import DatasetCheckHook
 from .checkpoint_hook import CheckpointHook
 from .class_weight_hook import ClassWeightHook
 from .logger_hook import LoggerHook
+from .operating_point_hook import OperatingPointHook
 from .runtime_info_hook import NonFiniteLossError, RuntimeInfoHook
 from .visualization_hook import SegVisualizationHook
 
@@ -13,6 +14,7 @@ __all__ = [
     'DatasetCheckHook',
     'LoggerHook',
     'NonFiniteLossError',
+    'OperatingPointHook',
     'RuntimeInfoHook',
     'SegVisualizationHook',
 ]
