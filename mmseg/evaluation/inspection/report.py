@@ -128,7 +128,7 @@ def summarise(
             per_image = one.applied or _at_point(one, threshold)
             scalars |= _match_scalars('OP', one.name, sum_match(per_image), defects, len(images))
             scalars[f'OPThreshold.{one.name}'] = math.nan if threshold is None else threshold
-            applied[one.name] = _intervals(per_image, one.defects)
+            applied[one.name] = _with_intervals(per_image, one.defects)
         curves[one.name] = _curves(one, len(images))
     kinds = ('Found', 'AP', *(['OPFound'] if point else []))
     for kind in kinds:
@@ -140,7 +140,7 @@ def summarise(
         thresholds=[float(f'{value:.6g}') for value in thresholds()],
         classes=curves,
         operating_point=point.to_dict() if point else None,
-        intervals=applied,
+        at_operating_point=applied,
     )
     return Inspection(scalars, point, content)
 
@@ -155,12 +155,16 @@ def _dataset_scalars(images: Sequence[ImageCounts]) -> dict[str, float]:
     return {'ImageAUROC': 100 * auroc, 'ImageRecall95': 100 * recall, 'PRO': 100 * pro}
 
 
-def _intervals(result: Match, defects: np.ndarray) -> dict[str, list[float]]:
+def _with_intervals(result: Match, defects: np.ndarray) -> dict[str, float | list[float]]:
+    """Percent found and false alarms per image, each with its 95 % interval; by image."""
+    hits, total = result.found.sum(), defects.sum()
     found = share_interval(result.found.sum(axis=1), defects.sum(axis=1))
     alarms = share_interval(result.false_alarms, np.ones(len(defects)))
     return {
-        'found': [round(100 * found.low, 2), round(100 * found.high, 2)],
-        'false_alarms': [round(alarms.low, 4), round(alarms.high, 4)],
+        'found': round(100 * float(hits / total), 2) if total else math.nan,
+        'false_alarms': round(float(result.false_alarms.mean()), 4),
+        'found_interval': [round(100 * found.low, 2), round(100 * found.high, 2)],
+        'false_alarms_interval': [round(alarms.low, 4), round(alarms.high, 4)],
     }
 
 

@@ -56,7 +56,9 @@ def test_validation_to_checkpoint_to_test(trained, experiment):
     (file,) = (folder / 'test').glob('*/inspection.json')
     content = json.loads(file.read_text())
     assert OperatingPoint.from_dict(content['operating_point']).to_dict().keys() == point.to_dict().keys()
-    assert set(content['intervals']) == {'attached', 'broken'}
+    assert content['at_operating_point']['broken']['found'] == pytest.approx(
+        scores['OPFound.broken'], nan_ok=True
+    )
     stored = json.loads((file.parent / f'{file.parent.name}.json').read_text())
     assert stored['mOPFound'] == pytest.approx(scores['mOPFound'], nan_ok=True)
 
