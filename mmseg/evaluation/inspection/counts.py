@@ -55,24 +55,37 @@ class ImageCounts:
     regions: int
 
 
-def count_image(
-    probability: Tensor,
-    predicted: Tensor,
-    label: Tensor,
-    ignore_index: int,
-    rule: Rule,
-    marked: Tensor | None = None,
-) -> ImageCounts:
-    """Count one image.
+@dataclass(frozen=True)
+class Maps:
+    """What the components of an image are counted from; all on the CPU.
 
-    The levels and their histograms are computed on the device of ``probability``; components on the CPU.
+    Attributes:
+        levels: (C, H, W), uint8: of each foreground class, then of not being normal.
+        predicted, label: (H, W), int16: ids; ``ignored`` pixels are predicted as class 0 and have label -1.
+        marked: (C - 1, H, W), bool: where the operating point marks each class; None: there is none.
+        histograms: (2 * C - 1, LEVELS + 1): pixels at each level, of each foreground class and of all others in turn,
+            then of the normal ones.
+        score: see :class:`ImageCounts`.
+    """
+
+    levels: np.ndarray
+    predicted: np.ndarray
+    label: np.ndarray
+    marked: np.ndarray | None
+    histograms: np.ndarray
+    score: float
+
+
+def read_maps(
+    probability: Tensor, predicted: Tensor, label: Tensor, ignore_index: int, marked: Tensor | None = None
+) -> Maps:
+    """Levels and histograms of one image, computed on the device of ``probability``.
 
     Args:
         probability: (C, H, W), class 0 the normal one.
         predicted: (H, W): ids of the most probable class.
         label: (H, W): ids; pixels of ``ignore_index`` are neither labelled nor predicted as anything.
         ignore_index: see there.
-        rule: how components are matched.
         marked: (C - 1, H, W), bool: where the operating point marks each class.
     """
     used = label != ignore_index
@@ -85,29 +98,36 @@ def count_image(
             _histogram(levels[index - 1], used & (label != index)),
         ]
     histograms.append(_histogram(levels[-1], used & (label == 0)))
-    maps = levels.cpu().numpy()
-    histograms = torch.stack(histograms).cpu().numpy()
-    predicted = predicted.masked_fill(~used, 0).to(torch.int16).cpu().numpy()
-    ids = label.to(torch.int16).cpu().numpy()
-    masks = None if marked is None else (marked & used).cpu().numpy()
-    classes = []
-    for index in range(1, len(probability)):
-        defects = find_defects(ids == index, rule)
+    return Maps(
+        levels=levels.cpu().numpy(),
+        predicted=predicted.masked_fill(~used, 0).to(torch.int16).cpu().numpy(),
+        label=label.to(torch.int16).masked_fill(~used, -1).cpu().numpy(),
+        marked=None if marked is None else (marked & used).cpu().numpy(),
+        histograms=torch.stack(histograms).cpu().numpy(),
+        score=float(anomaly.max()),
+    )
+
+
+def count_image(maps: Maps, rule: Rule) -> ImageCounts:
+    """Count the components of one image."""
+    classes, masks = [], maps.marked
+    for index in range(1, len(maps.levels)):
+        defects = find_defects(maps.label == index, rule)
         at_point = None if masks is None else match(np.ascontiguousarray(masks[index - 1]), defects, rule)
         classes.append(
             ClassCounts(
                 defects=defects.count_by_bin,
-                sweep=_compact(sweep(maps[index - 1], defects, rule)),
-                argmax=match(predicted == index, defects, rule),
+                sweep=_compact(sweep(maps.levels[index - 1], defects, rule)),
+                argmax=match(maps.predicted == index, defects, rule),
                 applied=at_point,
-                positives=histograms[2 * index - 2],
-                negatives=histograms[2 * index - 1],
+                positives=maps.histograms[2 * index - 2],
+                negatives=maps.histograms[2 * index - 1],
             )
         )
-    foreground = (ids > 0) & (ids < len(probability)) & (ids != ignore_index)
-    overlap, regions = _region_overlap(maps[-1], foreground)
+    foreground = (maps.label > 0) & (maps.label < len(maps.levels))
+    overlap, regions = _region_overlap(maps.levels[-1], foreground)
     return ImageCounts(
-        tuple(classes), bool(foreground.any()), float(anomaly.max()), histograms[-1], overlap, regions
+        tuple(classes), bool(foreground.any()), maps.score, maps.histograms[-1], overlap, regions
     )
 
 

@@ -189,17 +189,20 @@ def _expand(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarra
     counts = np.maximum(upper - lower, 0)
     index = np.repeat(np.arange(len(counts)), counts)
     level = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + lower[index] + 1
-    key = np.sort(level * len(counts) + index)
+    key = level * len(counts) + index
+    # half the width sorts in half the time
+    key = np.sort(key.astype(np.int32) if (LEVELS + 1) * len(counts) < 2**31 else key).astype(np.int64)
     return key // len(counts), key % len(counts)
 
 
 def _sums(basin: np.ndarray, level: np.ndarray, runs: Runs) -> np.ndarray:
     """Number of the given pixels that reach each run's threshold inside of it, (R,)."""
-    width = LEVELS + 1
+    width = int(runs.level[-1]) + 1
     counts = np.bincount(basin * width + level, minlength=runs.basins * width).reshape(-1, width)
-    total = np.zeros((runs.basins + 1, width), np.int64)
+    dtype = np.int32 if basin.size < 2**31 else np.int64
+    total = np.zeros((runs.basins + 1, width), dtype)
     np.cumsum(counts, axis=0, out=total[1:])
-    total = total[:, ::-1].cumsum(axis=1)[:, ::-1]
+    total = total[:, ::-1].cumsum(axis=1, dtype=dtype)[:, ::-1]
     return total[runs.end + 1, runs.level] - total[runs.start, runs.level]
 
 

@@ -1,17 +1,22 @@
 """Defects found and false alarms, beside :class:`IoUMetric`."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger, print_log
 
 from mmseg.registry import METRICS
 
-from ..inspection.counts import count_image
+from ..inspection.counts import ImageCounts, count_image, read_maps
 from ..inspection.levels import probabilities
 from ..inspection.matching import Rule
 from ..inspection.operating_point import OperatingPoint
 from ..inspection.report import Inspection, choose, summarise, table
+
+#: Most threads that count components, of images that the model has finished.
+MAX_WORKERS = 4
 
 
 @METRICS.register_module()
@@ -64,6 +69,10 @@ class InspectionMetric(BaseMetric):
         self.choose_operating_point = choose_operating_point
         self.operating_point: OperatingPoint | None = None
         self.inspection: Inspection | None = None
+        # components are counted while the model computes the next images
+        self._workers = min(MAX_WORKERS, os.cpu_count() or 1)
+        self._pool: ThreadPoolExecutor | None = None
+        self._counted = 0
 
     @property
     def foreground(self) -> tuple[str, ...]:
@@ -100,10 +109,27 @@ class InspectionMetric(BaseMetric):
             marked = None
             if self.operating_point is not None and not self.choose_operating_point:
                 marked = self.operating_point.masks(probability)
-            counts = count_image(probability, predicted, label, self.ignore_index, self.rule, marked)
-            self.results.append(counts)
+            maps = read_maps(probability, predicted, label, self.ignore_index, marked)
+            self._wait_for(self._workers)
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix='inspection')
+            self.results.append(self._pool.submit(count_image, maps, self.rule))
 
-    def compute_metrics(self, results: list) -> dict[str, float]:
+    def _wait_for(self, pending: int) -> None:
+        """Wait until no more than ``pending`` images are being counted, which bounds the memory."""
+        while len(self.results) - self._counted > pending:
+            self.results[self._counted] = self.results[self._counted].result()
+            self._counted += 1
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """As mmengine's, after the images that are still being counted."""
+        self._wait_for(0)
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._pool, self._counted = None, 0
+        return super().evaluate(size)
+
+    def compute_metrics(self, results: list[ImageCounts]) -> dict[str, float]:
         """Scalars of the whole dataset; prints the table per class."""
         logger: MMLogger = MMLogger.get_current_instance()
         if self.choose_operating_point:
