@@ -8,11 +8,13 @@ from .data_stream import InfiniteSampler
 from .hooks import (
     CheckpointHook,
     ClassWeightHook,
+    EarlyStoppingHook,
     LoggerHook,
     NonFiniteLossError,
     OperatingPointHook,
     RuntimeInfoHook,
     SegVisualizationHook,
+    ValLossHook,
 )
 from .loops import IterBasedTrainLoop
 from .optimizers import (
@@ -27,6 +29,7 @@ __all__ = [
     'BrokenCheckpointError',
     'CheckpointHook',
     'ClassWeightHook',
+    'EarlyStoppingHook',
     'InfiniteSampler',
     'IterBasedTrainLoop',
     'LayerDecayOptimizerConstructor',
@@ -38,6 +41,7 @@ __all__ = [
     'SegRunner',
     'SegVisualizationHook',
     'UnsafeCheckpointError',
+    'ValLossHook',
     'build_runner',
     'find_last_whole_checkpoint',
     'load_checkpoint',
