@@ -252,8 +252,12 @@ def _dataloader(split: str) -> str:
 
 
 _EVALUATORS = """
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator
+# the operating point is chosen in validations alone; a test applies that of the checkpoint
+val_evaluator = [
+    dict(type='IoUMetric', iou_metrics=['mIoU']),
+    dict(type='InspectionMetric', choose_operating_point=True, false_alarms=0.1),
+]
+test_evaluator = [dict(type='IoUMetric', iou_metrics=['mIoU']), dict(type='InspectionMetric')]
 """
 
 
