@@ -1,23 +1,19 @@
 """Training and test of one experiment in this process."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.device import get_device
 
 from mmseg.engine import build_runner
 from mmseg.utils import launch
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.smoke import shrink
-from mmseg.utils.walk import dataset_configs
+from wtaseg.runs.data import set_data_root
 from wtaseg.runs.layout import find_config
 from wtaseg.runs.settings import parse_options
-
-SPLITS = ('train', 'val', 'test')
-#: Keys by which a dataset that wraps others holds them.
-WRAPPED = {'dataset', 'datasets'}
 
 
 @dataclass(frozen=True)
@@ -129,41 +125,3 @@ def test(
         launch.write_predictions(cfg, out)
     build_runner(cfg).test()
     launch.end_distributed_run()
-
-
-def set_data_root(cfg: Config, folder: Path, checked: Iterable[str] = SPLITS) -> None:
-    """Set ``data_root`` of every dataset in a config, also inside wrappers, in place.
-
-    Args:
-        cfg: config of an experiment.
-        folder: dataset in the img_dir/ann_dir layout.
-        checked: splits whose folders must exist.
-
-    Raises:
-        FileNotFoundError: a folder of a checked split does not exist.
-        ValueError: a split joins datasets of several roots, which one folder can not replace.
-    """
-    for split in SPLITS:
-        loader = cfg.get(f'{split}_dataloader')
-        if not loader:
-            continue
-        datasets = [dataset for dataset in dataset_configs(loader['dataset']) if not WRAPPED & set(dataset)]
-        roots = sorted({str(dataset.get('data_root')) for dataset in datasets})
-        if len(roots) > 1:
-            raise ValueError(
-                f'--data {folder}: {split}_dataloader of {cfg.filename} joins datasets in {" and ".join(roots)}; '
-                'set each data_root with --cfg-options, or in a config'
-            )
-        for dataset in datasets:
-            dataset['data_root'] = str(folder)
-            if split in checked:
-                _check_folders(dataset, folder, split)
-
-
-def _check_folders(dataset: ConfigDict, folder: Path, split: str) -> None:
-    for name in (dataset.get('data_prefix') or {}).values():
-        if name and not (folder / name).is_dir():
-            raise FileNotFoundError(
-                f'--data {folder}: {folder / name} does not exist, which the {split} split needs; '
-                'a dataset has img_dir/<split> and ann_dir/<split>, see data/README.md'
-            )

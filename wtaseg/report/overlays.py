@@ -17,7 +17,6 @@ from matplotlib.patches import Patch
 from wtaseg.io import write
 from wtaseg.palette import Color, class_colors
 from wtaseg.runs.describe import leaf_datasets
-from wtaseg.runs.layout import base_folder
 from wtaseg.runs.records import RunRecord
 
 RING_DISTANCE = 5
@@ -38,14 +37,13 @@ class PredictedImage:
     prediction: Path
 
 
-def predicted_images(run: RunRecord, base: Path | None = None) -> dict[str, PredictedImage]:
+def predicted_images(run: RunRecord) -> dict[str, PredictedImage]:
     """Every test image that a run has predicted, by name.
 
     The folders are those of the last test's config, which is read and not executed.
 
     Args:
         run: a tested run.
-        base: what a relative ``data_root`` counts from; default: the clone, or else the current folder.
 
     Raises:
         ValueError: the run's config names no test set, or there is no prediction of it.
@@ -56,7 +54,7 @@ def predicted_images(run: RunRecord, base: Path | None = None) -> dict[str, Pred
         raise ValueError(
             f'{run.name}: its config has no test_dataloader.dataset.data_prefix to take images from'
         )
-    root = (base or base_folder()) / (dataset.get('data_root') or '')
+    root = run.base / (dataset.get('data_root') or '')
     images, labels = root / prefix['img_path'], root / prefix['seg_map_path']
     img_suffix, label_suffix = dataset.get('img_suffix', '.png'), dataset.get('seg_map_suffix', '.png')
     result = {}
@@ -186,12 +184,11 @@ def draw_overlay(
     return figure
 
 
-def write_pairs(run: RunRecord, base: Path | None = None) -> int:
+def write_pairs(run: RunRecord) -> int:
     """Write ``test/<name>.png`` for every test image: ground truth on the left, prediction on the right.
 
     Args:
         run: a tested run.
-        base: as for :func:`predicted_images`.
 
     Returns:
         How many were written.
@@ -199,7 +196,7 @@ def write_pairs(run: RunRecord, base: Path | None = None) -> int:
     Raises:
         FileNotFoundError, ValueError: as :func:`predicted_images`, or a file is missing or can't be read.
     """
-    images = predicted_images(run, base)
+    images = predicted_images(run)
     for image in images.values():
         pixels = read_rgb(image.image)
         files = (image.labels, image.prediction)
