@@ -131,7 +131,7 @@ class Editor:
     def key(self, piece: Piece) -> dict[str, Any]:
         """Cache key of a piece's inversion."""
         device = torch.device(self.model.device).type
-        place = piece.sample.image_sha256, piece.region.box, piece.region.size
+        place = piece.sample.pixels_id(), piece.region.box, piece.region.size
         return inversion_key(self.config, self.identity.fingerprint, device, *place)
 
     def edit(self, batch: list[Piece], word: str) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from augment.config import AugmentConfig
 from augment.dataset.plan import PlannedImage
 from augment.dataset.quality import measure, reasons_against
-from augment.dataset.reading import Sample, decode_image
+from augment.dataset.reading import Sample
 from augment.dataset.regions import Region, to_working, working_mask
 from augment.dataset.rows import RegionRecord
 from augment.diffusion.inversion import Inversion
@@ -54,7 +54,7 @@ def cut_pieces(group: list[PlannedImage]) -> list[Piece]:
     """The regions of a group of images, cut out and resized."""
     pieces = []
     for planned in group:
-        image = decode_image(planned.sample.image.read_bytes())
+        image = planned.sample.pixels()
         pieces += [Piece(planned.sample, image, r, to_working(image, r)) for r in planned.regions]
     return pieces
 

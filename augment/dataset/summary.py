@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from augment.config import AugmentConfig
 from augment.dataset.manifest import REVIEW
 from augment.dataset.quality import Metrics
-from augment.dataset.reading import IMAGES, Dataset, decode_image, defect_mask, image_file
+from augment.dataset.reading import IMAGES, Dataset, decode_image, defect_mask, source_file
 from augment.dataset.regions import Box, cut, extent
 from augment.dataset.rows import EditRow
 from augment.files import write_bytes, write_png
@@ -39,16 +39,12 @@ def write_summary(config: AugmentConfig, data: Dataset, edits: list[EditRow]) ->
         sources = [sources[i] for i in sorted(drawn)]
     words = sorted({row.word for row in edits})
     by_cell = {(row.source, row.word): row for row in edits}
-    masks = {
-        image_file(data.split, sample.name): defect_mask(sample.class_ids())
-        for sample in data.samples
-        if image_file(data.split, sample.name) in sources
-    }
+    samples = {source_file(data.split, sample): sample for sample in data.samples}
     strips = []
     for source in sources:
-        original = decode_image((data.root / source).read_bytes())
+        original, mask = samples[source].pixels(), defect_mask(samples[source].class_ids())
         rows = [by_cell.get((source, word)) for word in words]
-        strips.append(strip(out, source, original, masks[source], rows))
+        strips.append(strip(out, source, original, mask, rows))
     write_png(out / 'summary.png', sheet(words, strips))
 
 

@@ -9,21 +9,25 @@ from augment.config import AugmentConfig
 from augment.dataset.manifest import Manifest
 from augment.dataset.pieces import Piece
 from augment.dataset.quality import Metrics
-from augment.dataset.reading import Dataset, Sample, edit_name, image_file, label_file
+from augment.dataset.reading import RECORD, Dataset, Sample, edit_name, image_file, label_file, source_file
 from augment.dataset.regions import paste, resize, support
 from augment.dataset.rows import EditRow, ModelIdentity, RegionRecord
 from augment.files import copy_file, sha256, write_png
 
 
 def copy_originals(data: Dataset, out: Path, rank: int = 0, world: int = 1) -> None:
-    """Copy this process's share of the other splits and of the usable originals, byte for byte."""
+    """Copy this process's share of the other splits and of the usable originals; only turned labels are re-encoded."""
     pairs = [(path, path.relative_to(data.root).as_posix()) for path in data.untouched]
     for sample in data.samples:
         if not sample.problem:
-            pairs.append((sample.image, image_file(data.split, sample.name)))
-            pairs.append((sample.label, label_file(data.split, sample.name)))
+            pairs.append((sample.image, source_file(data.split, sample)))
     for source, target in pairs[rank::world]:
         copy_file(source, out / target)
+    usable = [sample for sample in data.samples if not sample.problem]
+    for sample in usable[rank::world]:
+        sample.write_label(out / label_file(data.split, sample.name))
+    if (data.root / RECORD).is_file():
+        copy_file(data.root / RECORD, out / RECORD)
 
 
 def edit_row(
@@ -44,7 +48,7 @@ def edit_row(
         file=image_file(split, name),
         kind='edit',
         split=split,
-        source=image_file(split, sample.name),
+        source=source_file(split, sample),
         source_sha256=sample.image_sha256,
         label=label_file(split, name),
         label_sha256=sample.label_sha256,
@@ -104,7 +108,7 @@ class EditWriter:
         root = self.manifest.root
         write_png(root / row.file, image)
         if not (root / row.label).is_file():
-            copy_file(sample.label, root / row.label)
+            sample.write_label(root / row.label)
         return replace(row, file_sha256=sha256(root / row.file))
 
     def write_reconstruction(self, row: EditRow, pieces: list[Piece]) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from mmseg.apis import init_model
+from mmseg.apis.inference import pipeline_of_test
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.models.utils import resize
 from mmseg.utils.files import atomic_path
@@ -98,8 +99,18 @@ def _describe(model: BaseSegmentor, sides: Sides | None, size: tuple[int, int]) 
         palette=model.dataset_meta.get('palette'),
         sides=[sides.low, sides.high] if sides else None,
         size=list(size),
+        resize=_test_resize(model),
     )
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+
+
+def _test_resize(model: BaseSegmentor) -> list[int] | None:
+    """The scale (longer side, shorter side) to which the test pipeline resizes images, keeping their shape."""
+    for step in pipeline_of_test(model.cfg):
+        if str(step['type']).rpartition('.')[2] == 'Resize' and step.get('scale') and step.get('keep_ratio'):
+            scale = step['scale']
+            return [int(side) for side in scale] if isinstance(scale, (list, tuple)) else [int(scale)] * 2
+    return None
 
 
 def write(program: ExportedProgram, path: Path, metadata: dict[str, str]) -> None:

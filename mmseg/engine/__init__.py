@@ -8,10 +8,12 @@ from .data_stream import InfiniteSampler
 from .hooks import (
     CheckpointHook,
     ClassWeightHook,
+    EarlyStoppingHook,
     LoggerHook,
     NonFiniteLossError,
     RuntimeInfoHook,
     SegVisualizationHook,
+    ValLossHook,
 )
 from .loops import IterBasedTrainLoop
 from .optimizers import (
@@ -26,6 +28,7 @@ __all__ = [
     'BrokenCheckpointError',
     'CheckpointHook',
     'ClassWeightHook',
+    'EarlyStoppingHook',
     'InfiniteSampler',
     'IterBasedTrainLoop',
     'LayerDecayOptimizerConstructor',
@@ -36,6 +39,7 @@ __all__ = [
     'SegRunner',
     'SegVisualizationHook',
     'UnsafeCheckpointError',
+    'ValLossHook',
     'build_runner',
     'find_last_whole_checkpoint',
     'load_checkpoint',

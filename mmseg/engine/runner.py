@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import logging
 import os
 import subprocess
 from pathlib import Path
@@ -12,10 +13,12 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
 from mmengine.hooks import CheckpointHook
+from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
+from torch.utils.data import DataLoader
 
 from mmseg.evaluation.metric_names import rename_in_config
 from mmseg.registry import RUNNERS, VISUALIZERS
@@ -24,9 +27,18 @@ from mmseg.utils.files import atomic_path
 
 from .checkpoint_files import find_last_whole_checkpoint
 from .checkpoint_loading import load_checkpoint_into, read_checkpoint
+from .stop_signals import protect_workers
 
 #: The method of a segmentor that maps tensors to losses, see ``BaseSegmentor.loss_tensors``.
 CORE = 'loss_tensors'
+#: Hooks of every run beside mmengine's: a check of the training files at the start, the loss of validations.
+DEFAULT_HOOKS = {'check_dataset': 'mmseg.DatasetCheckHook', 'val_loss': 'mmseg.ValLossHook'}
+#: Beginnings of mmengine's warnings about its own code, which a user can not act on.
+_OF_MMENGINE = (
+    'The prefix is not set in metric class',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the',
+)
 # numbers the runners of this process
 _RUNS = itertools.count()
 
@@ -46,6 +58,10 @@ def _launcher_environment(launcher: str) -> None:
     for target, source in zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), names):
         os.environ[target] = os.environ[source]
     os.environ.setdefault('MASTER_PORT', '29500')
+
+
+def _concerns_the_user(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_OF_MMENGINE)
 
 
 @RUNNERS.register_module()
@@ -70,6 +86,20 @@ class SegRunner(Runner):
             kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or file}_{run}'
         super().__init__(*args, **kwargs)
 
+    def build_logger(self, log_level: int | str = 'INFO', log_file: str | None = None, **kwargs) -> MMLogger:
+        """As mmengine's; with ``brief_console=True`` in the config the console shows warnings only.
+
+        Environment, config and hooks, about 500 lines, then are in the log file alone. Who sets the key raises the
+        level of the console again, see ``wtaseg.start_screen``.
+        """
+        logger = super().build_logger(log_level, log_file, **kwargs)
+        if self.cfg.get('brief_console'):
+            for handler in logger.handlers:
+                if type(handler) is logging.StreamHandler:
+                    handler.setLevel(max(handler.level, logging.WARNING))
+                    handler.addFilter(_concerns_the_user)
+        return logger
+
     def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:
         """A new visualizer, also where an earlier run of the process had one of the same name."""
         if isinstance(visualizer, dict) and 'name' in visualizer:
@@ -79,16 +109,24 @@ class SegRunner(Runner):
                 visualizer = {**visualizer, 'name': f'{visualizer["name"]}_{self._experiment_name}'}
         return super().build_visualizer(visualizer)
 
-    def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """Register mmengine's default hooks and ``DatasetCheckHook``, which checks the training files at the start.
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """As mmengine's; stop signals from outside do not end the workers, see :mod:`.stop_signals`."""
+        if isinstance(dataloader, DataLoader):
+            return dataloader
+        return protect_workers(Runner.build_dataloader(dataloader, seed, diff_rank_seed))
 
-        ``default_hooks=dict(check_dataset=None)`` leaves it out; ``check_dataset=dict(type=…, limit=…)``
-        changes it.
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """Register mmengine's default hooks and those of :data:`DEFAULT_HOOKS`.
+
+        ``default_hooks=dict(val_loss=None)`` leaves one out; ``check_dataset=dict(type=…, limit=…)`` changes it.
         """
-        hooks = {'check_dataset': dict(type='mmseg.DatasetCheckHook'), **(hooks or {})}
-        if hooks['check_dataset'] is None:
-            del hooks['check_dataset']
-        super().register_default_hooks(hooks)
+        hooks = {**{name: dict(type=kind) for name, kind in DEFAULT_HOOKS.items()}, **(hooks or {})}
+        super().register_default_hooks(
+            {name: hook for name, hook in hooks.items() if hook or name not in DEFAULT_HOOKS}
+        )
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up processes; without a GPU they communicate through gloo, whatever ``dist_cfg.backend`` is."""

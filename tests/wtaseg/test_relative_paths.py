@@ -13,6 +13,8 @@ from study_helpers import ROOT, made_up_results, write_blades
 
 from wtaseg.cli import main
 from wtaseg.cli.study import main as study
+from wtaseg.new.new import NewDataset
+from wtaseg.new.sources import LabelOptions
 from wtaseg.report.summary import Marking
 from wtaseg.runs import execute
 from wtaseg.runs.layout import relative_to_base
@@ -113,6 +115,16 @@ def test_study_by_its_script_has_its_projects_in_the_clone(tmp_path):
     done = started(tmp_path, ROOT / 'tools/study.py', '--report-only', '--project', 'no such project')
     assert done.returncode == 2
     assert f'{ROOT}/work_dirs/no such project/report/results.json does not exist' in done.stderr
+
+
+def test_new_writes_data_and_configs_below_the_current_folder(tmp_path, monkeypatch):
+    request = NewDataset('mine', (), (), LabelOptions(('normal', 'dent')))
+    monkeypatch.chdir(tmp_path)
+    assert request.folder == tmp_path / 'data/mine'
+    assert request.config_folder.resolve() == tmp_path / 'configs'
+    # in the clone, where configs are found by name
+    monkeypatch.chdir(ROOT)
+    assert (request.folder, request.config_folder) == (ROOT / 'data/mine', ROOT / 'configs')
 
 
 def test_paths_inside_the_base_are_relative(tmp_path):

@@ -15,7 +15,7 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 
 #: Environment variable that shows the traceback of errors in user input.
 TRACEBACK = 'WTA_SEG_TRACEBACK'
-USAGE_ERROR, FAILED = 2, 1
+USAGE_ERROR, FAILED, INTERRUPTED = 2, 1, 130
 
 #: An option with several values, ``--option A B``.
 MANY = Parameter(consume_multiple=True, show_default=False)
@@ -24,11 +24,14 @@ MANY = Parameter(consume_multiple=True, show_default=False)
 #: ``command``, a function or an app, whose docstring is the help of the subcommand itself.
 COMMANDS = {
     'demo': 'Render a small dataset, train two experiments, test, tabulate and draw.',
+    'new': 'Make a dataset and three experiments from your images and labels.',
+    'split': 'Split a labelled dataset anew, or into folds.',
     'render': 'Render a synthetic dataset of blade images with rare defects.',
     'check': 'Check every file of a dataset and print the share of each class.',
     'convert': 'Convert masks, LabelMe or COCO annotations to label maps of class ids.',
     'train': 'Train one experiment.',
     'test': 'Test a checkpoint of an experiment.',
+    'predict': 'Find the defects in images without labels.',
     'batch': 'Train, select the best checkpoint of and test many experiments.',
     'find-best': 'Print the training step whose checkpoint is tested.',
     'study': 'Train, test, tabulate and draw what a study compares.',
@@ -108,7 +111,8 @@ def run(target: App, argv: Sequence[str], program: str) -> int:
     """Run an application; print an error in user input as one line that begins with ``program``.
 
     Returns:
-        The exit status: that of the command, 1 for an error in user input, 2 for arguments that can not be parsed.
+        The exit status: that of the command, 1 for an error in user input, 2 for arguments that can not be parsed,
+        130 after Ctrl-C.
     """
     try:
         status = target(argv, exit_on_error=False, print_error=False, result_action='return_value')
@@ -120,6 +124,9 @@ def run(target: App, argv: Sequence[str], program: str) -> int:
             raise
         print(f'{program}: {error}', file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        print(f'{program}: interrupted', file=sys.stderr)
+        return INTERRUPTED
     return status or 0
 
 

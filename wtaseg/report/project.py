@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from wtaseg.io import write
+from wtaseg.report import overlays
 from wtaseg.report.labels import row_labels
 from wtaseg.report.overlays import choose_images, draw_overlay, predicted_images, read_labels
 from wtaseg.report.page import Image, Page, RowSettings, RunLine
 from wtaseg.report.plots import METRICS, Curve, curve_name, draw_bars, draw_curves, png
 from wtaseg.report.summary import Marking, Row, Summary, Table
+from wtaseg.runs.outputs import is_smoke_run
 from wtaseg.runs.records import RunRecord
 
 
@@ -37,6 +39,7 @@ def tabulate(runs: Sequence[RunRecord]) -> Table:
         marking=Marking.BEST if alone else Marking.BEST_IN_GROUP,
         over_seeds=False,
         unfinished=tuple(run.name for run in runs if not run.finished),
+        smoke=any(is_smoke_run(run.path) for run in tested),
     )
 
 
@@ -76,16 +79,17 @@ def draw_results(runs: Sequence[RunRecord], labels: Sequence[str]) -> list[Image
         The images; those without any value are left out.
     """
     images = []
+    smoke = any(is_smoke_run(run.path) for run in runs)
     for name in validated_classes(runs):
         for metric in METRICS:
             curves = [Curve(label, validated(run, f'{metric}.{name}')) for run, label in zip(runs, labels)]
-            if figure := draw_curves(curves, name, metric):
+            if figure := draw_curves(curves, name, metric, smoke=smoke):
                 caption = f'{metric} of {name} on the validation set'
                 images.append(Image(f'{curve_name(name, metric)}.png', png(figure), caption))
     tested = [(run, label) for run, label in zip(runs, labels) if run.finished]
     classes = foreground_classes([run for run, _ in tested])
     rows = [Row('', label, summaries(run, classes)) for run, label in tested]
-    if figure := draw_bars(rows, [label for _, label in tested], classes):
+    if figure := draw_bars(rows, [label for _, label in tested], classes, smoke):
         images.append(Image('test_set_eval.png', png(figure), 'IoU and accuracy on the test set', wide=True))
     return images
 
@@ -123,9 +127,9 @@ def draw_overlays(
     images = []
     for name in chosen:
         predictions = {label: files[name].prediction for label, files in zip(labels, predicted)}
-        figure = draw_overlay(first[name], predictions, spec.classes, spec.palette)
+        image = draw_overlay(first[name], predictions, spec.classes, spec.palette)
         caption = f'Test image {name} with its labels and the predictions'
-        images.append(Image(f'{name}.png', png(figure), caption, wide=True))
+        images.append(Image(f'{name}.png', overlays.png(image), caption, wide=True))
     return images
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 NORMAL = 'normal'
 """What class 0 is called in tables, whatever the dataset calls it; WTADataset's METAINFO says 'defect'."""
 MISSING = '–'
+SMOKE_NOTE = 'smoke run: the results mean nothing'
+"""What everything that is made from a trial of a few iterations says."""
 
 
 class Mark(StrEnum):
@@ -127,6 +129,7 @@ class Table:
         marking: which cells are bold or italic.
         over_seeds: rows are means over several runs; CSV and XLSX then have columns for the std and the runs.
         unfinished: names of runs that have no results yet and no row.
+        smoke: a run was a trial of a few iterations.
     """
 
     columns: tuple[str, str]
@@ -135,6 +138,7 @@ class Table:
     marking: Marking
     over_seeds: bool = True
     unfinished: tuple[str, ...] = ()
+    smoke: bool = False
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:

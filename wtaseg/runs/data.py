@@ -12,6 +12,13 @@ SPLITS = ('train', 'val', 'test')
 WRAPPED = {'dataset', 'datasets'}
 
 
+def leaf_configs(cfg: Config, split: str) -> list[ConfigDict]:
+    """The configs of a split's datasets that read files, inside those that wrap them; empty without the split."""
+    loader = cfg.get(f'{split}_dataloader')
+    datasets = dataset_configs(loader['dataset']) if loader else ()
+    return [dataset for dataset in datasets if not WRAPPED & set(dataset)]
+
+
 def set_data_root(cfg: Config, folder: Path, checked: Iterable[str] = SPLITS, base: Path = Path()) -> None:
     """Set ``data_root`` of every dataset in a config, also inside wrappers, in place.
 
@@ -26,10 +33,7 @@ def set_data_root(cfg: Config, folder: Path, checked: Iterable[str] = SPLITS, ba
         ValueError: a split joins datasets of several roots, which one folder can not replace.
     """
     for split in SPLITS:
-        loader = cfg.get(f'{split}_dataloader')
-        if not loader:
-            continue
-        datasets = [dataset for dataset in dataset_configs(loader['dataset']) if not WRAPPED & set(dataset)]
+        datasets = leaf_configs(cfg, split)
         roots = sorted({str(dataset.get('data_root')) for dataset in datasets})
         if len(roots) > 1:
             raise ValueError(

@@ -31,7 +31,7 @@ def tabulate(results: StudyResults, study: StudyRecord) -> Table:
         summaries = [Summary.of(column) for column in zip(*values)]
         summaries = summaries or [Summary.of(())] * (2 * len(classes) + 2)
         rows.append(Row(record.group, record.label, tuple(summaries), len(values), len(record.runs)))
-    return Table(study.columns, classes, tuple(rows), study.marking)
+    return Table(study.columns, classes, tuple(rows), study.marking, smoke=study.settings.smoke)
 
 
 def draw_images(results: StudyResults, name: str, study: StudyRecord, table: Table) -> list[Image]:
@@ -39,7 +39,7 @@ def draw_images(results: StudyResults, name: str, study: StudyRecord, table: Tab
     images = []
     several = len({row.group for row in table.measured}) > 1
     labels = [f'{row.group} {row.label}' if several else row.label for row in table.measured]
-    if bars := draw_bars(table.measured, labels, table.classes):
+    if bars := draw_bars(table.measured, labels, table.classes, table.smoke):
         images.append(Image(f'{name}_bars.png', png(bars), 'IoU and accuracy on the test set', wide=True))
         if name == 'ratio':
             caption = 'IoU and accuracy on the test set by share of edited images'
@@ -52,7 +52,7 @@ def draw_images(results: StudyResults, name: str, study: StudyRecord, table: Tab
         for class_name in table.classes:
             for metric in METRICS:
                 curves = [Curve(row.label, results.curve(row, f'{metric}.{class_name}')) for row in rows]
-                if figure := draw_curves(curves, class_name, metric, group):
+                if figure := draw_curves(curves, class_name, metric, group, table.smoke):
                     caption = f'{group} {metric} of {class_name} on the validation set'.lstrip()
                     file = f'{name}{tag}_{curve_name(class_name, metric)}.png'
                     images.append(Image(file, png(figure), caption))
@@ -153,7 +153,6 @@ def make_page(
         findings=tuple(sentences),
         images=tuple(images),
         seeds=study.seeds,
-        smoke=study.settings.smoke,
         common_settings=common,
         settings=settings,
         runs=tuple(_run_line(results, run, table) for run in study.run_names),

@@ -1,14 +1,14 @@
-"""mmengine's checkpoint hook, with the names of segmentation metrics, a subfolder, and a checkpoint on SIGTERM."""
+"""mmengine's checkpoint hook with names of segmentation metrics, a subfolder, and a checkpoint on SIGINT or SIGTERM."""
 
-import signal
-import threading
 from pathlib import Path
 
 from mmengine.dist import is_distributed, is_main_process
 from mmengine.hooks import CheckpointHook as _CheckpointHook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 from mmseg.registry import HOOKS
+
+from ..stop_signals import StopListener
 
 
 @HOOKS.register_module()
@@ -19,8 +19,9 @@ class CheckpointHook(_CheckpointHook):
     cannot: for ``save_best='IoU.broken'``, for example. This hook can. A score of NaN, as of a class without
     a pixel in the ground truth, never counts as best.
 
-    On SIGTERM (``kill``, a time limit of Slurm or of a study), a run of one process that counts iterations saves a
-    checkpoint after the current iteration and exits with status 143; a second signal ends it at once.
+    On SIGTERM (``kill``, a time limit of Slurm or of a study) or SIGINT (Ctrl-C), a run of one process that counts
+    iterations saves a checkpoint after the current iteration and exits with status 143 or 130; a second signal ends
+    it at once.
 
     Args:
         subfolder: folder of all checkpoints below mmengine's place for them (the work folder, or
@@ -40,7 +41,6 @@ class CheckpointHook(_CheckpointHook):
         'Fscore',
         'Recall',
     ]
-    _sigterm_received = False
 
     def __init__(self, *args, subfolder: str = '', **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -49,6 +49,7 @@ class CheckpointHook(_CheckpointHook):
                 f"CheckpointHook: subfolder={subfolder!r}; expected a folder below the work folder, such as 'ckpt'"
             )
         self.subfolder = subfolder
+        self._listener = StopListener()
         self._given_out_dir = self.out_dir
 
     def folder(self, work_dir: str | Path) -> Path:
@@ -57,7 +58,7 @@ class CheckpointHook(_CheckpointHook):
         return Path(given or '', Path(work_dir).name if given else work_dir, self.subfolder)
 
     def before_train(self, runner: Runner) -> None:
-        """Resolve the folder of the checkpoints, and listen for SIGTERM where nothing else does."""
+        """Resolve the folder of the checkpoints, and listen for SIGINT and SIGTERM."""
         self.out_dir = self._given_out_dir
         surplus = self._surplus_steps(runner)
         super().before_train(runner)
@@ -65,12 +66,8 @@ class CheckpointHook(_CheckpointHook):
             self.out_dir = self.file_backend.join_path(self.out_dir, self.subfolder)
             runner.logger.info(f'In its subfolder: {self.out_dir}')
             self._remove(surplus)
-        if self.by_epoch or is_distributed() or threading.current_thread() is not threading.main_thread():
-            return
-        listener = signal.getsignal(signal.SIGTERM)
-        of_a_failed_run = getattr(listener, '__func__', None) is CheckpointHook._on_sigterm
-        if listener is signal.SIG_DFL or of_a_failed_run:
-            signal.signal(signal.SIGTERM, self._on_sigterm)
+        if not self.by_epoch and not is_distributed():
+            self._listener.start()
 
     def _surplus_steps(self, runner: Runner) -> list[int]:
         """Steps of a resumed run that ``max_keep_ckpts`` drops; mmengine looks for them outside the subfolder."""
@@ -84,29 +81,37 @@ class CheckpointHook(_CheckpointHook):
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
 
-    def _on_sigterm(self, *_) -> None:
-        self._sigterm_received = True
-        self._stop_listening()
-
-    def _stop_listening(self) -> None:
-        if signal.getsignal(signal.SIGTERM) == self._on_sigterm:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
     def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
-        """Save where it is due; after a SIGTERM save and exit.
+        """Save where it is due; after a stop signal save and exit.
 
         Raises:
-            SystemExit: the process received SIGTERM.
+            SystemExit: the process received SIGINT or SIGTERM; its code is 128 + the signal.
         """
         super().after_train_iter(runner, *args, **kwargs)
-        if not self._sigterm_received:
+        if self._listener.received is not None:
+            self._save_and_exit(runner, runner.iter + 1)
+
+    def after_val_iter(self, runner: Runner, *args, **kwargs) -> None:
+        """After a stop signal save and exit; the resumed run repeats the validation.
+
+        Raises:
+            SystemExit: as of :meth:`after_train_iter`.
+        """
+        loop = runner._train_loop
+        if self._listener.received is None or not isinstance(loop, BaseLoop):
             return
-        if Path(self.last_ckpt or '').name != self.filename_tmpl.format(runner.iter + 1):
+        runner.message_hub.update_info('last_validated_iter', 0)
+        loop._iter -= 1  # mmengine saves within an iteration and counts it as done
+        self._save_and_exit(runner, runner.iter + 1)
+
+    def _save_and_exit(self, runner: Runner, step: int) -> None:
+        if Path(self.last_ckpt or '').name != self.filename_tmpl.format(step):
             self._save_checkpoint(runner)
-        runner.logger.warning(f'SIGTERM: saved {self.last_ckpt}; --resume continues from there')
-        raise SystemExit(128 + signal.SIGTERM)
+        received = self._listener.received
+        runner.logger.warning(f'{received.name}: saved {self.last_ckpt}; --resume continues from there')
+        raise SystemExit(128 + received)
 
     def after_train(self, runner: Runner) -> None:
-        """As mmengine's; from here on SIGTERM ends the process at once."""
-        self._stop_listening()
+        """As mmengine's; from here on a signal ends the process at once."""
+        self._listener.stop()
         super().after_train(runner)

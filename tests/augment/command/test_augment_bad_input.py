@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 from augment_command import WORDS, edits_of, rows_of, tree
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -31,8 +32,14 @@ class TestBadInput:
     def test_missing_split_and_images(self, data, refused):
         assert 'holds test, train, val' in refused('--split', 'training')
         for path in (data / 'img_dir' / 'train').iterdir():
-            path.rename(path.with_suffix('.jpg'))
-        assert 'no images' in (message := refused()) and 'only .jpg files' in message
+            path.rename(path.with_suffix('.gif'))
+        assert 'no images' in (message := refused()) and 'only .gif files' in message
+
+    def test_two_images_of_one_stem(self, data, refused):
+        source = sorted((data / 'img_dir' / 'train').iterdir())[0]
+        shutil.copy(source, source.with_suffix('.JPG'))
+        message = refused()
+        assert source.name in message and source.with_suffix('.JPG').name in message
 
     def test_words_and_prompts(self, refused):
         assert "'wedges' is not in the prompt" in refused(
@@ -55,7 +62,10 @@ class TestBadInput:
         labels[3].unlink()
         Image.open(labels[4]).resize((50, 50)).save(labels[4])
         Image.open(labels[6]).convert('RGB').save(labels[6])
-        Image.fromarray(np.zeros((96, 96), np.uint16)).save(images[7])
+        tifffile.imwrite(
+            images[7].with_suffix('.tif'), np.zeros((96, 96, 5), np.uint8), planarconfig='contig'
+        )
+        images[7].unlink()
         out = tmp_path / 'out'
         assert main(arguments(data, '--out', str(out), '--limit', '1')) == 0
         refused = [r for r in rows_of(out) if r['kind'] == 'original' and not r['accepted']]
@@ -64,7 +74,7 @@ class TestBadInput:
             'label missing',
             'is 50x50 pixels, the image 96x96',
             'has mode RGB',
-            'I;16',
+            'has 5 channels',
         ]
         assert len(refused) == len(expected)
         for row, text in zip(refused, expected):
