@@ -31,8 +31,12 @@ from .stop_signals import protect_workers
 
 #: The method of a segmentor that maps tensors to losses, see ``BaseSegmentor.loss_tensors``.
 CORE = 'loss_tensors'
-#: Hooks of every run beside mmengine's: a check of the training files at the start, the loss of validations.
-DEFAULT_HOOKS = {'check_dataset': 'mmseg.DatasetCheckHook', 'val_loss': 'mmseg.ValLossHook'}
+#: Hooks of every run beside mmengine's: a check of the training files, the loss of validations, the operating point.
+DEFAULT_HOOKS = {
+    'check_dataset': 'mmseg.DatasetCheckHook',
+    'val_loss': 'mmseg.ValLossHook',
+    'operating_point': 'mmseg.OperatingPointHook',
+}
 #: Beginnings of mmengine's warnings about its own code, which a user can not act on.
 _OF_MMENGINE = (
     'The prefix is not set in metric class',

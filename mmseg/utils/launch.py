@@ -122,7 +122,8 @@ def write_predictions(cfg: Config, folder: str) -> Config:
     """Make the test's evaluators also write predictions to ``folder``. In place; returns ``cfg``."""
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     for evaluator in evaluators:
-        evaluator.output_dir = folder
+        if evaluator['type'] != 'InspectionMetric':  # which writes none
+            evaluator.output_dir = folder
     return cfg
 
 

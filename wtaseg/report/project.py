@@ -7,11 +7,13 @@ from pathlib import Path
 
 from wtaseg.io import write
 from wtaseg.report import overlays
+from wtaseg.report.found import draw_found
 from wtaseg.report.labels import row_labels
 from wtaseg.report.overlays import choose_images, draw_overlay, predicted_images, read_labels
 from wtaseg.report.page import Image, Page, RowSettings, RunLine
 from wtaseg.report.plots import METRICS, Curve, curve_name, draw_bars, draw_curves, png
 from wtaseg.report.summary import Marking, Row, Summary, Table
+from wtaseg.runs.inspection import found_at, found_target
 from wtaseg.runs.outputs import ClassScore, is_smoke_run
 from wtaseg.runs.records import RunRecord
 from wtaseg.runs.select import score
@@ -37,14 +39,16 @@ def tabulate(runs: Sequence[RunRecord]) -> Table:
         for run in sorted(group, key=lambda run: (run.spec.augmentation is None, run.spec.name))
     ]
     classes = foreground_classes(ordered)
+    target = found_target(run.inspection for run in ordered)
     alone = all(len(group) == 1 for group in groups.values())
     return Table(
         columns=('Model', 'Trained on'),
         classes=classes,
-        rows=tuple(Row(run.spec.model, labels[run.name], summaries(run, classes)) for run in ordered),
+        rows=tuple(Row(run.spec.model, labels[run.name], summaries(run, classes, target)) for run in ordered),
         marking=Marking.BEST if alone else Marking.BEST_IN_GROUP,
         over_seeds=False,
         unfinished=tuple(run.name for run in runs if not run.finished),
+        found_target=target,
         smoke=any(is_smoke_run(run.path) for run in tested),
         validated=validated,
     )
@@ -67,11 +71,12 @@ def foreground_classes(runs: Sequence[RunRecord]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for run in runs for name in run.foreground))
 
 
-def summaries(run: RunRecord, classes: Sequence[str]) -> tuple[Summary, ...]:
+def summaries(run: RunRecord, classes: Sequence[str], target: float | None = None) -> tuple[Summary, ...]:
     """A run's metrics in the order of :func:`~wtaseg.report.summary.metric_titles`."""
     scores = [run.foreground.get(name) for name in classes]
     values = [getattr(score, kind) if score else None for score in scores for kind in ('iou', 'acc')]
-    return tuple(Summary.of([value]) for value in (*values, run.foreground_miou, run.foreground_macc))
+    found = [] if target is None else [found_at(run.inspection, name, target) for name in classes]
+    return tuple(Summary.of([value]) for value in (*values, run.foreground_miou, run.foreground_macc, *found))
 
 
 def validated_classes(runs: Sequence[RunRecord]) -> list[str]:
@@ -88,7 +93,7 @@ def validated_classes(runs: Sequence[RunRecord]) -> list[str]:
 
 
 def draw_results(runs: Sequence[RunRecord], labels: Sequence[str]) -> list[Image]:
-    """``test_set_eval.png`` of the tests, and ``<class>_iou.png`` and ``<class>_acc.png`` of the validations.
+    """``test_set_eval.png`` and ``<class>_found.png`` of the tests; ``<class>_iou.png``, ``<class>_acc.png`` of the validations.
 
     Args:
         runs: of a project.
@@ -110,6 +115,8 @@ def draw_results(runs: Sequence[RunRecord], labels: Sequence[str]) -> list[Image
     rows = [Row('', label, summaries(run, classes)) for run, label in tested]
     if figure := draw_bars(rows, [label for _, label in tested], classes, smoke):
         images.append(Image('test_set_eval.png', png(figure), 'IoU and accuracy on the test set', wide=True))
+    inspections = [(label, [run.inspection] if run.inspection else []) for run, label in tested]
+    images += draw_found(inspections, classes)
     return images
 
 
@@ -190,7 +197,7 @@ def _settings(run: RunRecord) -> RowSettings:
 
 
 def _run_line(run: RunRecord, table: Table) -> RunLine:
-    numbers = (summary.mean for summary in summaries(run, table.classes))
+    numbers = (summary.mean for summary in summaries(run, table.classes, table.found_target))
     return RunLine.of(
         name=run.name,
         status=run.status,

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from wtaseg.runs.describe import augmentation_from_names, describe_run
-from wtaseg.runs.layout import SPEC_FILE, RunLayout
+from wtaseg.runs.inspection import Inspection, read_inspection
+from wtaseg.runs.layout import SPEC_FILE, RunLayout, project_root
 from wtaseg.runs.outputs import (
     ClassScore,
     plain_work_folders,
@@ -54,6 +55,7 @@ class RunRecord:
         iteration_seconds: median duration of a training iteration.
         memory_mib: largest amount of GPU memory during the training.
         checkpoint: the tested checkpoint, relative to ``path``.
+        inspection: defects found and false alarms of the last test; None: not measured.
         unread: why the recorded config was not read; None where it was, or was not needed.
         trust: whether a recorded config may be executed.
     """
@@ -69,6 +71,7 @@ class RunRecord:
     iteration_seconds: float | None = None
     memory_mib: float | None = None
     checkpoint: str | None = None
+    inspection: Inspection | None = None
     unread: str | None = None
     trust: bool = False
 
@@ -91,6 +94,11 @@ class RunRecord:
     def foreground_macc(self) -> float:
         """Mean accuracy without the normal class; a class without pixels is left out."""
         return _mean(score.acc for score in self.foreground.values())
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths of data in the run's config count from."""
+        return _base(self.path, self.spec.base)
 
     @cached_property
     def test_config(self) -> dict[str, Any]:
@@ -177,6 +185,7 @@ def _read(path: Path, place: RunLayout | str, trust: bool) -> RunRecord:
         iteration_seconds=speed,
         memory_mib=memory,
         checkpoint=state.get('checkpoint'),
+        inspection=read_inspection(path, state.get('metrics')) if scores else None,
         unread=unread,
         trust=trust,
     )
@@ -193,11 +202,21 @@ def _spec(path: Path, name: str, trust: bool) -> tuple[RunSpec, str | None]:
         config = read_config(files[-1], trust) if files else {}
     except NotLiteral as error:
         unread = str(error)
-    spec = describe_run(config, name)
+    spec = describe_run(config, name, base=_base(path, None))
     if spec.augmentation is None and 'augmentation' not in config:
         by_name = augmentation_from_names([name])
         spec = replace(spec, augmentation=UNKNOWN if unread and by_name is None else by_name)
     return spec, unread
+
+
+def _base(path: Path, recorded: str | None) -> Path:
+    """What relative paths of data count from, given the run's folder and what its spec has about it."""
+    place = RunLayout.of(path)
+    if place is None:  # a plain work folder of mmsegmentation, or results that were set aside
+        return Path.cwd() / (recorded or '')
+    if recorded is None:  # older versions of the batch job always started runs there
+        return project_root() or Path.cwd()
+    return (place.project / recorded).resolve()
 
 
 def _state(layout: RunLayout, spec: RunSpec) -> dict | None:

@@ -5,6 +5,7 @@ from .checkpoint_hook import CheckpointHook
 from .class_weight_hook import ClassWeightHook
 from .early_stopping_hook import EarlyStoppingHook
 from .logger_hook import LoggerHook
+from .operating_point_hook import OperatingPointHook
 from .runtime_info_hook import NonFiniteLossError, RuntimeInfoHook
 from .val_loss_hook import ValLossHook
 from .visualization_hook import SegVisualizationHook
@@ -16,6 +17,7 @@ __all__ = [
     'EarlyStoppingHook',
     'LoggerHook',
     'NonFiniteLossError',
+    'OperatingPointHook',
     'RuntimeInfoHook',
     'SegVisualizationHook',
     'ValLossHook',

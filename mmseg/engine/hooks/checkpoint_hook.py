@@ -13,7 +13,7 @@ from ..stop_signals import StopListener
 
 @HOOKS.register_module()
 class CheckpointHook(_CheckpointHook):
-    """Saves checkpoints; ``save_best`` accepts every scalar of ``IoUMetric``.
+    """Saves checkpoints; ``save_best`` accepts every scalar of ``IoUMetric`` and ``InspectionMetric``.
 
     mmengine derives from a metric's name whether more is better, and asks for ``rule='greater'`` where it
     cannot: for ``save_best='IoU.broken'``, for example. This hook can. A score of NaN, as of a class without
@@ -40,7 +40,13 @@ class CheckpointHook(_CheckpointHook):
         'Dice',
         'Fscore',
         'Recall',
+        'Found',
+        'AUROC',
+        'PRO',
+        'AP',
     ]
+    #: Metrics of which less is better, by the part of their names before the class.
+    _less_metrics = ('FA', 'OPFA')
 
     def __init__(self, *args, subfolder: str = '', **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -51,6 +57,15 @@ class CheckpointHook(_CheckpointHook):
         self.subfolder = subfolder
         self._listener = StopListener()
         self._given_out_dir = self.out_dir
+
+    def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
+        rules = list(rules) * len(key_indicators) if len(rules) == 1 else rules
+        metrics = (key.rpartition('/')[2].partition('.')[0] for key in key_indicators)
+        rules = [
+            'less' if rule is None and name in self._less_metrics else rule
+            for rule, name in zip(rules, metrics)
+        ]
+        super()._init_rule(rules, key_indicators)
 
     def folder(self, work_dir: str | Path) -> Path:
         """Where the checkpoints of a run with this work folder are; of a run on the local disk."""
