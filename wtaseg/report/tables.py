@@ -73,10 +73,10 @@ def numbers(table: Table) -> pd.DataFrame:
         if table.over_seeds:
             summaries = [row.summaries[index] for row in table.rows]
             data[f'{metric} SD'] = [round(summary.std, decimals(metric, summary)) for summary in summaries]
-    if table.over_seeds:
-        data['Runs'] = [row.runs for row in table.rows]
     if table.smoke:
         data['Note'] = [SMOKE_NOTE] * len(table.rows)
+    if table.over_seeds:
+        data['Runs'] = [row.runs for row in table.rows]
     return pd.DataFrame(data)
 
 
