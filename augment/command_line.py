@@ -7,7 +7,7 @@ over the file.
 import inspect
 import runpy
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,12 +15,13 @@ from typing import Annotated, Any
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter, Token
 from cyclopts.config import Dict
 
-from augment.config import AugmentConfig, flag_of
+from augment.config import AugmentConfig
+from augment.options import flag_of
 
 HELP = """Edit the training images of a dataset with SDXL: null-text inversion with RLI, then prompt-to-prompt with a
 defect word. Started again after a stop, it continues where it was.
 
-Example: python augment/run.py --data data/wta_512 --word peeling --summary"""
+Example: {command} --data data/wta_512 --word peeling --summary"""
 
 
 def help_of(f: Field) -> str:
@@ -55,22 +56,34 @@ def parameter_of(f: Field) -> inspect.Parameter:
     return inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def build_app() -> App:
-    """The command, whose call returns the ``AugmentConfig``, or None after ``--help``."""
+def build_app(
+    name: str = 'augment/run.py',
+    command: str = 'python augment/run.py',
+    action: Callable[[AugmentConfig], Any] | None = None,
+) -> App:
+    """The command, whose call returns what ``action`` does, or None after ``--help``.
 
-    def config_of(**values: Any) -> AugmentConfig:
-        return AugmentConfig(**values)
+    Args:
+        name: Of the command, in its help.
+        command: How it is typed.
+        action: What to do with the checked configuration; None: return it.
+    """
 
-    config_of.__signature__ = inspect.Signature([parameter_of(f) for f in fields(AugmentConfig)])
+    def call(**values: Any) -> Any:
+        config = AugmentConfig(**values)
+        config.source_dir()
+        return config if action is None else action(config)
+
+    call.__signature__ = inspect.Signature([parameter_of(f) for f in fields(AugmentConfig)])
     app = App(
-        name='augment/run.py',
-        help=HELP,
+        name=name,
+        help=HELP.format(command=command),
         config=apply_config_file,
         help_format='plaintext',  # as Markdown, <word> would vanish
         version_flags=(),
         result_action='return_value',
     )
-    app.default(config_of)
+    app.default(call)
     return app
 
 
@@ -136,9 +149,6 @@ def parse_config(argv: Sequence[str]) -> AugmentConfig | None:
         ValueError, FileNotFoundError: Unknown names, values of the wrong type or out of range, missing files.
     """
     try:
-        config = build_app()(list(argv), exit_on_error=False, print_error=False)
+        return build_app()(list(argv), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         raise ValueError(' '.join(str(error).split())) from error
-    if config is not None:
-        config.source_dir()
-    return config

@@ -1,4 +1,4 @@
-"""What `run_main.sh` runs: `wta-seg batch`."""
+"""What `run_main.sh` runs: `wta-seg batch`, with relative paths counted from the root of the project."""
 
 import sys
 from pathlib import Path
@@ -8,4 +8,4 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 from wtaseg.cli.batch import main
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main(base=Path(sys.path[0])))

@@ -14,7 +14,7 @@ from wtaseg.report.command import PARTS, ProjectReport
 from wtaseg.report.overlays import write_pairs
 from wtaseg.runs.execute import run_experiment
 from wtaseg.runs.job import Job, named_experiments
-from wtaseg.runs.layout import ProjectLayout, base_folder, config_root
+from wtaseg.runs.layout import ProjectLayout, config_root
 from wtaseg.runs.pool import print_summary, run_pool, usable_gpus
 
 EXPERIMENTS = ('fastscnn/fast_scnn_1xb8-1k_wta_demo-96x96', 'fastscnn/fast_scnn_1xb8-1k_wta_demo-ce-96x96')
@@ -26,7 +26,7 @@ class Scale:
     """How much the demo computes.
 
     Attributes:
-        data: folder of the dataset, below the base folder of the project.
+        data: folder of the dataset, from the current folder.
         counts: images per split.
         size: side of the images in pixels.
         train_flags: flags of the training.
@@ -47,7 +47,10 @@ SMOKE = Scale('data/wta_demo_smoke', {'train': 8, 'val': 4, 'test': 4}, 128, ('-
 
 
 def run_demo(project: str = 'demo', smoke: bool = False) -> int:
-    """Run the demo; returns the exit status: 1 where the data or an experiment failed, 130 when interrupted.
+    """Run the demo in the current folder.
+
+    Returns:
+        The exit status: 1 where the data or an experiment failed, 130 when interrupted.
 
     Args:
         project: results go to ``work_dirs/<project>``.
@@ -56,7 +59,7 @@ def run_demo(project: str = 'demo', smoke: bool = False) -> int:
     # small images: one thread is faster than two that wait for each other
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     scale = SMOKE if smoke else FULL
-    data = base_folder() / scale.data
+    data = Path.cwd() / scale.data
     print(render(data, scale.counts, scale.size, workers=os.cpu_count() or 1), flush=True)
     report = check(data)
     print(describe(report), flush=True)

@@ -1,26 +1,22 @@
 """Training and test of one experiment in this process."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmseg.engine import build_runner
 from mmseg.utils import launch
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.smoke import shrink
-from mmseg.utils.walk import dataset_configs
 from wtaseg.errors import one_line_errors
+from wtaseg.runs.data import leaf_configs, set_data_root
 from wtaseg.runs.layout import find_config
 from wtaseg.runs.outputs import is_smoke_run
 from wtaseg.runs.settings import parse_options
 from wtaseg.start_screen import StartScreen
-
-SPLITS = ('train', 'val', 'test')
-#: Keys by which a dataset that wraps others holds them.
-WRAPPED = {'dataset', 'datasets'}
 
 
 @dataclass(frozen=True)
@@ -198,7 +194,7 @@ def refuse_unlabelled(cfg: Config, checkpoint: str) -> None:
     Raises:
         FileNotFoundError: no label map is there; the message names the command that needs none.
     """
-    for dataset in _leaf_configs(cfg, 'test'):
+    for dataset in leaf_configs(cfg, 'test'):
         prefix = dataset.get('data_prefix') or {}
         root = Path(dataset.get('data_root') or '')
         images, labels = (
@@ -210,46 +206,4 @@ def refuse_unlabelled(cfg: Config, checkpoint: str) -> None:
             raise FileNotFoundError(
                 f'{labels or images}: no label map, and a test compares predictions with labels. Without labels: '
                 f'wta-seg predict {checkpoint} {images} --out DIR'
-            )
-
-
-def _leaf_configs(cfg: Config, split: str) -> list[ConfigDict]:
-    """The configs of a split's datasets that read files."""
-    loader = cfg.get(f'{split}_dataloader')
-    datasets = dataset_configs(loader['dataset']) if loader else ()
-    return [dataset for dataset in datasets if not WRAPPED & set(dataset)]
-
-
-def set_data_root(cfg: Config, folder: Path, checked: Iterable[str] = SPLITS) -> None:
-    """Set ``data_root`` of every dataset in a config, also inside wrappers, in place.
-
-    Args:
-        cfg: config of an experiment.
-        folder: dataset in the img_dir/ann_dir layout.
-        checked: splits whose folders must exist.
-
-    Raises:
-        FileNotFoundError: a folder of a checked split does not exist.
-        ValueError: a split joins datasets of several roots, which one folder can not replace.
-    """
-    for split in SPLITS:
-        datasets = _leaf_configs(cfg, split)
-        roots = sorted({str(dataset.get('data_root')) for dataset in datasets})
-        if len(roots) > 1:
-            raise ValueError(
-                f'--data {folder}: {split}_dataloader of {cfg.filename} joins datasets in {" and ".join(roots)}; '
-                'set each data_root with --cfg-options, or in a config'
-            )
-        for dataset in datasets:
-            dataset['data_root'] = str(folder)
-            if split in checked:
-                _check_folders(dataset, folder, split)
-
-
-def _check_folders(dataset: ConfigDict, folder: Path, split: str) -> None:
-    for name in (dataset.get('data_prefix') or {}).values():
-        if name and not (folder / name).is_dir():
-            raise FileNotFoundError(
-                f'--data {folder}: {folder / name} does not exist, which the {split} split needs; '
-                'a dataset has img_dir/<split> and ann_dir/<split>, see data/README.md'
             )

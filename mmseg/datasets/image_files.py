@@ -75,6 +75,7 @@ class ImageHeader:
         bits: per value.
         channels: in the file, transparency included; 3 for a palette.
         mode: PIL's name of the pixel format; of a TIFF of several channels its photometric interpretation.
+        pages: of a TIFF; only the first is read.
     """
 
     size: tuple[int, int]
@@ -83,6 +84,7 @@ class ImageHeader:
     bits: int
     channels: int
     mode: str
+    pages: int = 1
 
 
 def is_tiff(content: bytes) -> bool:
@@ -122,7 +124,7 @@ def _tiff_header(path: Path) -> ImageHeader:
         elif channels == 1:
             mode = {1: '1', 8: 'L', 16: 'I;16'}.get(bits, 'I')
         upright_size = size[::-1] if orientation > 4 else size
-        return ImageHeader(upright_size, size, orientation, bits, channels, mode)
+        return ImageHeader(upright_size, size, orientation, bits, channels, mode, len(file.pages))
 
 
 def scale_to_8_bits(pixels: np.ndarray, value_range: Sequence[float] | None = None) -> np.ndarray:

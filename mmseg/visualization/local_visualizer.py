@@ -90,26 +90,14 @@ class SegLocalVisualizer(Visualizer):
             result[mask] = blend.round().astype(np.uint8)
         return result
 
-    def _draw_sem_seg(
-        self,
-        image: np.ndarray,
-        sem_seg: PixelData,
-        classes: Sequence[str],
-        palette: Sequence[Sequence[int]],
+    def _draw(
+        self, image: np.ndarray, labels: dict[str, np.ndarray], legend: Legend, with_labels: bool | None
     ) -> np.ndarray:
-        """Draw a label map at the size of the image, without title and legend.
-
-        Args:
-            image: (H, W, 3) uint8, RGB; not modified.
-            sem_seg: ``data`` of shape (1, H, W); ids without a class, such as 255, are not drawn.
-            classes: class names.
-            palette: their colours.
-
-        Returns:
-            The drawing (H, W, 3), uint8.
-        """
-        legend, labels = self._legend(classes, palette), _ids(sem_seg, image)
-        return outline(self._blended(image, labels, legend), labels, legend.colors)
+        """Each label map (H, W) on the image (H, W, 3), side by side, with everything around them or without."""
+        blended = {_TITLES[field]: (self._blended(image, ids, legend), ids) for field, ids in labels.items()}
+        if with_labels:
+            return compose([Panel(title, *pair) for title, pair in blended.items()], legend)
+        return np.concatenate([outline(*pair, legend.colors) for pair in blended.values()], axis=1)
 
     @master_only
     def add_datasample(
@@ -153,20 +141,8 @@ class SegLocalVisualizer(Visualizer):
             )
         fields = [field for field, draw in (('gt_sem_seg', draw_gt), ('pred_sem_seg', draw_pred)) if draw]
         fields = [field for field in fields if data_sample is not None and field in data_sample]
-        if not fields:
-            drawn = image
-        elif with_labels:
-            legend = self._legend(classes, palette)
-            labels = {field: _ids(getattr(data_sample, field), image) for field in fields}
-            panels = [
-                Panel(_TITLES[field], self._blended(image, ids, legend), ids) for field, ids in labels.items()
-            ]
-            drawn = compose(panels, legend)
-        else:
-            parts = [
-                self._draw_sem_seg(image, getattr(data_sample, field), classes, palette) for field in fields
-            ]
-            drawn = np.concatenate(parts, axis=1)
+        labels = {field: _ids(getattr(data_sample, field), image) for field in fields}
+        drawn = self._draw(image, labels, self._legend(classes, palette), with_labels) if labels else image
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)
         if out_file is not None:

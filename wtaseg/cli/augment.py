@@ -1,24 +1,35 @@
-"""``wta-seg augment``: the command of the package ``augment``."""
+"""``wta-seg augment``: the command line of the package ``augment``, also ``python augment/run.py``.
 
-from typing import Annotated
+Its exit status is 0, 1 where no edit was accepted, 2 for input that can't be used, 130 when interrupted.
+"""
 
-from cyclopts import App, Parameter
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-# help and errors are those of augment's own command line
-command = App(name='augment', help_flags=(), version_flags=())
+from cyclopts import CycloptsError
+
+from augment.command_line import apply_config_file, build_app
+from augment.run import INPUT_ERRORS, edit_images
+from augment.run import TRACEBACK as AUGMENT_TRACEBACK
+from wtaseg.cli import TRACEBACK
 
 
-@command.default
-def augment(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
-    """Edit the training images of a dataset with Stable Diffusion XL.
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Raise errors in the input as errors of the command line, whose exit status is 2 too.
 
-    Example: ``wta-seg augment --data data/wta_512 --word peeling``
-
-    Parameters
-    ----------
-    arguments
-        options of augment/run.py
+    Raises:
+        CycloptsError: the input can't be used.
     """
-    from augment.run import main
+    try:
+        yield
+    except INPUT_ERRORS as error:
+        if os.environ.get(TRACEBACK) or os.environ.get(AUGMENT_TRACEBACK):
+            raise
+        raise CycloptsError(msg=str(error)) from error
 
-    return main(list(arguments))
+
+command = build_app('augment', 'wta-seg augment', edit_images)
+command.default_command = usage_errors()(command.default_command)
+command.config = usage_errors()(apply_config_file)

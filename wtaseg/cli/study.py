@@ -3,6 +3,8 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import CycloptsError, Parameter
@@ -15,7 +17,11 @@ STARTED = time.monotonic()
 DEFAULTS = StudyOptions()
 
 
-def command(*studies: str, options: Annotated[StudyOptions, Parameter(name='*')] = DEFAULTS) -> int:
+def command(
+    *studies: str,
+    options: Annotated[StudyOptions, Parameter(name='*')] = DEFAULTS,
+    base: Annotated[Path, Parameter(parse=False)] = Path(),
+) -> int:
     """Train, test, tabulate and draw what a study compares.
 
     Example: ``wta-seg study losses --data data/wta_512 --project losses --seeds 3``
@@ -30,15 +36,20 @@ def command(*studies: str, options: Annotated[StudyOptions, Parameter(name='*')]
     from wtaseg.studies.command import StudyCommand, run_studies
 
     try:
-        prepared = StudyCommand.prepare(replace(options, studies=studies))
+        prepared = StudyCommand.prepare(replace(options, studies=studies, base=base))
     except (FileNotFoundError, ValueError) as error:
         raise CycloptsError(msg=str(error)) from None
     return run_studies(prepared, STARTED)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The program ``tools/study.py``; returns the exit status.
+def main(argv: Sequence[str] | None = None, base: Path = Path()) -> int:
+    """The program ``tools/study.py``.
 
-    That is 0, 1 where a run failed or is not done, 2 for input that cannot be used, 130 when interrupted.
+    Args:
+        argv: the arguments; default: those of this process.
+        base: see :class:`~wtaseg.studies.spec.StudyOptions`.
+
+    Returns:
+        The exit status: 0, 1 where a run failed or is not done, 2 for input that cannot be used, 130 when interrupted.
     """
-    return run_alone(command, argv, 'study.py')
+    return run_alone(partial(command, base=base), argv, 'study.py')

@@ -12,43 +12,11 @@ from wtaseg.palette import SERIES, rgb
 from wtaseg.runs.layout import config_root
 
 from .geometry import Geometry
+from .models import ACCURATE, FAST, MIDDLE, MIDDLE_ANY, Model
 
 BATCH = 4
 #: Training sees every image about this often, within the bounds in iterations.
 _EPOCHS, _LEAST_ITERATIONS, _MOST_ITERATIONS = 200, 2000, 40_000
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model that ``new`` writes an experiment for.
-
-    Attributes:
-        folder, stem: of the experiment's config.
-        base: file below ``configs/_base_/models``.
-        title: name and what it is good for.
-        any_channels: whether it takes images of more than three channels.
-    """
-
-    folder: str
-    stem: str
-    base: str
-    title: str
-    any_channels: bool = True
-
-
-FAST = Model('fastscnn', 'fast_scnn', 'fast_scnn_wta', 'Fast-SCNN: small and fast, trains on a CPU too')
-MIDDLE = Model(
-    'mobilenet_v3',
-    'mobilenet-v3-d8_lraspp',
-    'lraspp_m-v3-d8_wta',
-    'MobileNetV3: fast, from pretrained weights',
-    any_channels=False,
-)
-ACCURATE = Model('pspnet', 'pspnet_r50-d8', 'pspnet_r50-d8_wta', 'PSPNet: large, for a GPU')
-#: In place of MobileNetV3 for more than three channels.
-MIDDLE_ANY = Model(
-    'bisenetv2', 'bisenetv2_fcn', 'bisenetv2_wta', 'BiSeNetV2: real-time, larger than Fast-SCNN'
-)
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,9 @@ def describe_images(images: Iterable[SourceImage]) -> list[str]:
     turned = sum(head.orientation != 1 for head in headers)
     if turned:
         lines.append(f'rotation  {turned} images have an EXIF orientation; they are read upright')
+    paged = sum(head.pages > 1 for head in headers)
+    if paged:
+        lines.append(f'pages     {paged} TIFFs have several pages, of which only the first is read')
     return lines
 
 

@@ -10,7 +10,7 @@ from rich.progress import track
 
 from wtaseg.labels.check import check, describe
 from wtaseg.labels.classes import ConversionError
-from wtaseg.runs.layout import base_folder, config_root, project_root
+from wtaseg.runs.layout import config_root, project_root, relative_to_base
 
 from .channels import channel_statistics, find_value_range
 from .configs import DatasetFacts, config_name, write_configs
@@ -39,7 +39,7 @@ class NewDataset:
         empty_missing: images without a label are all normal.
         value_range: what becomes black and white in images of more than 8 bits; None: found from the values.
         all_channels: train on all channels of the files instead of colour.
-        configs: folder for the configs; None: that of the clone, else ``configs`` in the current folder.
+        configs: folder for the configs; None: ``configs`` in the current folder.
     """
 
     name: str
@@ -56,14 +56,14 @@ class NewDataset:
     def folder(self) -> Path:
         """Of the dataset."""
         path = Path(self.name)
-        return base_folder() / 'data' / path if len(path.parts) == 1 else path
+        return Path.cwd() / 'data' / path if len(path.parts) == 1 else path
 
     @property
     def config_folder(self) -> Path:
         """Where the configs go."""
         if self.configs is not None:
             return self.configs
-        return config_root() if project_root() else Path('configs')
+        return config_root() if project_root() == Path.cwd() else Path('configs')
 
     def settings(self) -> dict:
         """What the dataset is made with, for its record."""
@@ -170,8 +170,7 @@ def _facts(
     else:
         _refuse_channels(labelled)
     folder = request.folder
-    inside = folder.resolve().is_relative_to(base_folder().resolve())
-    root = folder.resolve().relative_to(base_folder().resolve()) if inside else folder.resolve()
+    root = relative_to_base(folder.resolve(), Path.cwd())
     return DatasetFacts(
         config_name(folder.name),
         root.as_posix(),
@@ -212,9 +211,8 @@ def next_steps(facts: DatasetFacts, configs: list[Path], folder: Path) -> str:
 
 
 def _short(path: Path) -> Path:
-    """``path`` as typed from the base folder, where it is inside."""
-    base = base_folder().resolve()
-    return path.resolve().relative_to(base) if path.resolve().is_relative_to(base) else path
+    """``path`` as typed from the current folder, where it is inside."""
+    return relative_to_base(path.resolve(), Path.cwd())
 
 
 def _progress(what: str) -> Callable[[list], Iterable]:

@@ -14,7 +14,6 @@ from mmseg.visualization.overlay import Legend, Panel, compose
 from wtaseg.io import write
 from wtaseg.palette import Color, class_colors
 from wtaseg.runs.describe import leaf_datasets
-from wtaseg.runs.layout import base_folder
 from wtaseg.runs.records import RunRecord
 
 IGNORED = 255
@@ -30,14 +29,13 @@ class PredictedImage:
     prediction: Path
 
 
-def predicted_images(run: RunRecord, base: Path | None = None) -> dict[str, PredictedImage]:
+def predicted_images(run: RunRecord) -> dict[str, PredictedImage]:
     """Every test image that a run has predicted, by name.
 
     The folders are those of the last test's config, which is read and not executed.
 
     Args:
         run: a tested run.
-        base: what a relative ``data_root`` counts from; default: the clone, or else the current folder.
 
     Raises:
         ValueError: the run's config names no test set, or there is no prediction of it.
@@ -48,13 +46,13 @@ def predicted_images(run: RunRecord, base: Path | None = None) -> dict[str, Pred
         raise ValueError(
             f'{run.name}: its config has no test_dataloader.dataset.data_prefix to take images from'
         )
-    root = (base or base_folder()) / (dataset.get('data_root') or '')
+    root = run.base / (dataset.get('data_root') or '')
     images, labels = root / prefix['img_path'], root / prefix['seg_map_path']
     label_suffix = dataset.get('seg_map_suffix', '.png')
     names = (path.name for path in images.glob('*'))
     by_stem = match_images(names, dataset.get('img_suffix'))
     result = {}
-    folder = prediction_folder(run, base)
+    folder = prediction_folder(run)
     for file in sorted(folder.glob('*.png')):
         if file.stem in by_stem:
             result[file.stem] = PredictedImage(
@@ -87,7 +85,7 @@ def read_labels(path: Path) -> np.ndarray:
     return labels
 
 
-def prediction_folder(run: RunRecord, base: Path | None = None) -> Path:
+def prediction_folder(run: RunRecord) -> Path:
     """Where a run's predictions are: ``test/pred`` of a batch job, else the ``--out`` of its last test."""
     folder = run.path / 'test/pred'
     if folder.is_dir():
@@ -95,7 +93,7 @@ def prediction_folder(run: RunRecord, base: Path | None = None) -> Path:
     evaluator = run.test_config.get('test_evaluator') or {}
     for item in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
         if item.get('output_dir'):
-            return (base or base_folder()) / item['output_dir']
+            return run.base / item['output_dir']
     return folder
 
 
@@ -153,12 +151,11 @@ def png(image: np.ndarray) -> bytes:
     return cv2.imencode('.png', cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
-def write_pairs(run: RunRecord, base: Path | None = None) -> int:
+def write_pairs(run: RunRecord) -> int:
     """Write ``test/<name>.png`` for every test image: ground truth on the left, prediction on the right.
 
     Args:
         run: a tested run.
-        base: as for :func:`predicted_images`.
 
     Returns:
         How many were written.
@@ -166,7 +163,7 @@ def write_pairs(run: RunRecord, base: Path | None = None) -> int:
     Raises:
         FileNotFoundError, ValueError: as :func:`predicted_images`, or a file is missing or can't be read.
     """
-    images = predicted_images(run, base)
+    images = predicted_images(run)
     for image in images.values():
         predictions = {'Prediction': image.prediction}
         pair = draw_overlay(image, predictions, run.spec.classes, run.spec.palette, plain=False)

@@ -1,6 +1,8 @@
 """Table, curves and overlays of the runs of a project."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from wtaseg.io import write
@@ -12,16 +14,20 @@ from wtaseg.report.page import Image, Page, RowSettings, RunLine
 from wtaseg.report.plots import METRICS, Curve, curve_name, draw_bars, draw_curves, png
 from wtaseg.report.summary import Marking, Row, Summary, Table
 from wtaseg.runs.inspection import found_at, found_target
-from wtaseg.runs.outputs import is_smoke_run
+from wtaseg.runs.outputs import ClassScore, is_smoke_run
 from wtaseg.runs.records import RunRecord
+from wtaseg.runs.select import score
 
 
 def tabulate(runs: Sequence[RunRecord]) -> Table:
     """The table of the tested runs, grouped by model, in the form of the published results.
 
-    Marked is the best value of each column within its group; where no model has a second row, the best of all.
+    Where no run has been tested, the rows are the best validations. Marked is the best value of each column within its group; where no model has a second row, the best of all.
     """
     tested = [run for run in runs if run.finished]
+    validated = not tested
+    if validated:
+        runs = tested = [best_validation(run) for run in runs if run.validations]
     labels = dict(zip((run.name for run in tested), row_labels(tested)))
     groups: dict[str, list[RunRecord]] = {}
     for run in tested:
@@ -44,7 +50,20 @@ def tabulate(runs: Sequence[RunRecord]) -> Table:
         unfinished=tuple(run.name for run in runs if not run.finished),
         found_target=target,
         smoke=any(is_smoke_run(run.path) for run in tested),
+        validated=validated,
     )
+
+
+def best_validation(run: RunRecord) -> RunRecord:
+    """A run with the metrics of its best validation in place of those of a test."""
+    metrics = max(run.validations.items(), key=lambda item: (score(item[1]), item[0]))[1]
+    names = [key.removeprefix('IoU.') for key in metrics if key.startswith('IoU.')]
+    names = [name for name in dict.fromkeys((*run.spec.classes, *names)) if f'IoU.{name}' in metrics]
+    scores = {
+        name: ClassScore(metrics[f'IoU.{name}'], metrics.get(f'Acc.{name}', math.nan)) for name in names
+    }
+    spec = run.spec if run.spec.classes else replace(run.spec, classes=tuple(names))
+    return replace(run, scores=scores, spec=spec)
 
 
 def foreground_classes(runs: Sequence[RunRecord]) -> tuple[str, ...]:

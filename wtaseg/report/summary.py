@@ -131,6 +131,7 @@ class Table:
         unfinished: names of runs that have no results yet and no row.
         found_target: most false alarms per image at the operating points whose columns come last; None: no such columns.
         smoke: a run was a trial of a few iterations.
+        validated: the rows are best validations of runs that have not been tested, not tests.
     """
 
     columns: tuple[str, str]
@@ -141,6 +142,7 @@ class Table:
     unfinished: tuple[str, ...] = ()
     found_target: float | None = None
     smoke: bool = False
+    validated: bool = False
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ def markdown(table: Table) -> str:
         group = f'**{escape_markdown(row.group)}**' if row.group else ''
         cells = [MARKDOWN[cell.mark].format(cell.text) for cell in row.cells]
         lines.append(_markdown_row([group, escape_markdown(row.title), *cells]))
+    if table.validated:
+        lines += ['', 'Validation set, best validation of each run: none has been tested yet.']
     if not table.over_seeds and any(cell.text == MISSING for row in table.printed() for cell in row.cells):
         lines += ['', '–: the test set has no pixel of this class; it is left out of the means.']
     if table.unfinished:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wtaseg.runs.layout import base_folder
 from wtaseg.runs.spec import RunSpec
 
 # Names of the published tables, by the type of the backbone, or else of the neck or the decode head
@@ -56,7 +55,7 @@ def describe_run(
         name: the run's folder below ``exp``.
         config_name: the experiment's config, ``<dir>/<model>`` or a path.
         overrides: ``KEY=VALUE``, as they were given.
-        base: what relative paths of data count from; default: :func:`~wtaseg.runs.layout.base_folder`.
+        base: what relative paths of data count from; default: the current folder.
     """
     datasets = list(leaf_datasets((config.get('train_dataloader') or {}).get('dataset')))
     loss, parameters = _losses(config)
@@ -66,7 +65,7 @@ def describe_run(
         config=config_name,
         model=config.get('model_name') or model_from_parts(config) or name.partition('/')[0],
         dataset=' + '.join(dict.fromkeys(Path(root).name for root in map(_root, datasets) if root)),
-        augmentation=_augmentation(config, datasets, base or base_folder()),
+        augmentation=_augmentation(config, datasets, base or Path.cwd()),
         loss=loss,
         loss_parameters=parameters,
         classes=classes,

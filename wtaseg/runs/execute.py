@@ -30,6 +30,7 @@ from mmengine.config import Config
 
 from wtaseg.runs import settings
 from wtaseg.runs.checkpoints import last_checkpoint, select_checkpoint, tidy
+from wtaseg.runs.data import set_data_root
 from wtaseg.runs.describe import describe_run
 from wtaseg.runs.job import Experiment, Job, Outcome
 from wtaseg.runs.layout import find_config
@@ -83,11 +84,7 @@ class ExperimentRun:
             ExperimentError: a stage failed, or the settings have changed.
             Stopped: the job was stopped.
         """
-        try:
-            self.config_file = find_config(self.experiment.config, self.job.config_root)
-        except FileNotFoundError as error:
-            raise ExperimentError(str(error)) from None
-        config = settings.load_config(self.config_file, self.overrides)
+        config = self._load_config()
         now = settings.describe(config, self.job.train_flags, self.job.test_flags)
         with self.state.locked() as self.lock:
             self.state.load()
@@ -106,6 +103,21 @@ class ExperimentRun:
         """Record why the run failed; its stages stay as they are."""
         if self.state.content:
             self.state.save(error=message)
+
+    def _load_config(self) -> Config:
+        """The experiment's config with the overrides and the data of the job.
+
+        Raises:
+            ExperimentError: there is no such config, or the data can't be used with it.
+        """
+        try:
+            self.config_file = find_config(self.experiment.config, self.job.config_root)
+            config = settings.load_config(self.config_file, self.overrides)
+            if self.job.data is not None:
+                set_data_root(config, self.job.data, base=self.job.base)
+        except (FileNotFoundError, ValueError) as error:
+            raise ExperimentError(str(error)) from None
+        return config
 
     def _run_stages(self, config: Config, now: dict) -> None:
         start, before = time.monotonic(), self._seconds_before()
@@ -129,12 +141,13 @@ class ExperimentRun:
         return seconds
 
     def _write_spec(self, config: Config) -> None:
-        content = config.to_dict()
+        base, project = self.job.base, self.layout.project
+        inside = project.is_relative_to(base)
+        spec = describe_run(
+            config.to_dict(), self.experiment.name, self.experiment.config, self.overrides, base
+        )
         write_spec(
-            describe_run(
-                content, self.experiment.name, self.experiment.config, self.overrides, self.job.base
-            ),
-            self.layout.spec,
+            replace(spec, base=os.path.relpath(base, project) if inside else str(base)), self.layout.spec
         )
 
     def _print(self, text: str) -> None:
@@ -222,7 +235,7 @@ class ExperimentRun:
         if self.job.draw is None:
             return
         try:
-            count = self.job.draw(read_run(self.layout.exp), self.job.base)
+            count = self.job.draw(read_run(self.layout.exp))
         except (OSError, ValueError) as error:
             self._print(f'no images of the test results: {error}')
         else:
@@ -230,6 +243,8 @@ class ExperimentRun:
 
     def _launch(self, tool: str, arguments: list[str], options: Sequence[str], log: Path) -> None:
         """Run ``train`` or ``test`` as a process of its own."""
+        if self.job.data is not None:
+            arguments = [*arguments, '--data', str(self.job.data)]
         command = tool_command(tool, arguments, self.job.root, self.job.gpus)
         if options:
             command += ['--cfg-options', *options]

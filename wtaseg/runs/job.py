@@ -27,7 +27,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Job:
-    """What all experiments of a batch job share; every path is absolute.
+    """What all experiments of a batch job share; every path but ``data`` is absolute.
 
     Attributes:
         project: where the results go.
@@ -37,9 +37,11 @@ class Job:
         train_flags, test_flags: flags for ``tools/train.py`` and ``tools/test.py``.
         restart: set results of changed settings aside and train again, instead of refusing.
         find_best: a program of the user's own that selects the checkpoint to test; None: the project's rule.
-        draw: writes an image of each test result, given the run and the folder that relative paths of data
-            count from; returns how many it wrote.
-        root: the clone whose tools are run; None: those of the installed package, in the current directory.
+        draw: writes an image of each test result of a run; returns how many it wrote.
+        data: dataset folder that replaces ``data_root`` of every split, relative to ``base`` or absolute; None: as
+            the configs say.
+        base: what relative paths of data in configs count from; training and test run there.
+        root: the clone whose tools are run; None: those of the installed package.
     """
 
     project: ProjectLayout
@@ -50,13 +52,10 @@ class Job:
     test_flags: tuple[str, ...] = ()
     restart: bool = False
     find_best: Path | None = None
-    draw: Callable[[RunRecord, Path], int] | None = None
+    draw: Callable[[RunRecord], int] | None = None
+    data: Path | None = None
+    base: Path = field(default_factory=Path.cwd)
     root: Path | None = field(default_factory=project_root)
-
-    @property
-    def base(self) -> Path:
-        """What relative paths of data count from; the programs run there."""
-        return self.root or Path.cwd()
 
 
 @dataclass(frozen=True)

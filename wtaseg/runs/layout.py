@@ -15,6 +15,7 @@
 
 import difflib
 import importlib.resources
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +27,6 @@ def project_root() -> Path | None:
     """The clone that this package belongs to; None where it was installed from a wheel."""
     root = Path(__file__).resolve().parents[2]
     return root if (root / 'tools/train.py').is_file() and (root / 'configs').is_dir() else None
-
-
-def base_folder() -> Path:
-    """What relative paths of data and results count from: the clone, or else the current directory."""
-    return project_root() or Path.cwd()
 
 
 def config_root() -> Path:
@@ -46,6 +42,19 @@ def config_root() -> Path:
             f'{folder} does not exist: this installation has no configs; install it again'
         )
     return folder
+
+
+def relative_to_base(path: Path, base: Path) -> Path:
+    """A path as configs have it: relative to ``base`` where it is inside, so that both can be moved together.
+
+    Args:
+        path: absolute, or counted from ``base``.
+        base: folder that relative paths of data count from.
+    """
+    base = base.resolve()
+    # not resolved: a link inside base to data elsewhere stays a path inside base
+    path = Path(os.path.normpath(base / path))
+    return path.relative_to(base) if path.is_relative_to(base) else path
 
 
 def config_name(text: str) -> str:
@@ -71,17 +80,16 @@ def find_config(name: str | Path, root: Path | None = None) -> Path:
     """The file of an experiment's config.
 
     Args:
-        name: a path, or ``<dir>/<model>`` below ``root``, with or without ``configs/`` and ``.py``.
+        name: a path from the current folder, or ``<dir>/<model>`` below ``root``, with or without ``configs/`` and
+            ``.py``.
         root: folder of the configs; default: :func:`config_root`.
 
     Raises:
         FileNotFoundError: there is no such config; the message has the most similar names.
     """
     text = str(name).strip()
-    if text.endswith('.py'):
-        for path in (Path(text), base_folder() / text):
-            if path.is_file():
-                return path.resolve()
+    if text.endswith('.py') and Path(text).is_file():
+        return Path(text).resolve()
     root = config_root() if root is None else root
     path = root / f'{config_name(text)}.py'
     if path.is_file():
@@ -180,7 +188,7 @@ class ProjectLayout:
 
     @classmethod
     def named(cls, name: str, work_dir: str | Path = 'work_dirs') -> 'ProjectLayout':
-        """The project of that name; a relative ``work_dir`` counts from :func:`base_folder`.
+        """The project of that name; a relative ``work_dir`` counts from the current folder.
 
         Raises:
             ValueError: the name cannot be that of a folder.
@@ -188,7 +196,7 @@ class ProjectLayout:
         folder = name.strip()
         if folder in ('', '.', '..') or '/' in folder or '\\' in folder:
             raise ValueError(f'--project: {folder!r} cannot be the name of a folder below the work directory')
-        return cls((base_folder() / work_dir).resolve() / folder)
+        return cls(Path(work_dir).resolve() / folder)
 
     def run(self, name: str) -> RunLayout:
         """The run whose folder below ``exp`` is ``name``."""

@@ -17,7 +17,7 @@ _Words = Parameter(consume_multiple=True, show_default=False)
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
-    """What to train and test, and how. Relative paths count from the clone, or else from the current folder.
+    """What to train and test, and how.
 
     Attributes:
         project: results go to work_dirs/PROJECT.
@@ -25,6 +25,7 @@ class BatchOptions:
         candidates: DIR/MODEL: configs below configs/, without .py [run_main.sh: TEST_CANDI].
         candidates_file: one candidate a line: DIR/MODEL [--as DIR/NAME] [KEY=VALUE …]; with --as one config can
             stand several times under names of its own; # begins a comment.
+        data: dataset folder, in place of data_root in every config.
         cfg_options: KEY=VALUE for every candidate.
         jobs: candidates side by side, each with its output in job/DIR/MODEL/job.log.
         restart: set results of changed settings aside and train again.
@@ -35,12 +36,14 @@ class BatchOptions:
         config_root: folder of the configs (default: those of this installation) [run_main.sh: MODEL_CONFIG_PATH].
         work_dir: folder of the projects [run_main.sh: WORK_DIR].
         find_best_dir: folder with a find_best.py that selects the checkpoint to test [run_main.sh: FIND_BEST_DIR].
+        base: what relative paths count from, but for candidates_file, which counts from the current folder.
     """
 
     project: str
     gpus: int
     candidates: Annotated[tuple[str, ...], _Words] = ()
     candidates_file: Path | None = None
+    data: Path | None = None
     cfg_options: Annotated[tuple[str, ...], _Words] = ()
     jobs: int = 1
     restart: Annotated[bool, _Flag] = False
@@ -51,6 +54,7 @@ class BatchOptions:
     config_root: Path | None = None
     work_dir: Path = Path('work_dirs')
     find_best_dir: Path | None = None
+    base: Annotated[Path, Parameter(parse=False)] = Path()
 
     def experiments(self) -> 'list[Experiment]':
         """The candidates.
@@ -66,7 +70,7 @@ class BatchOptions:
             return read_experiments(self.candidates_file)
         return named_experiments(self.candidates)
 
-    def job(self, draw: 'Callable[[RunRecord, Path], int] | None') -> 'Job':
+    def job(self, draw: 'Callable[[RunRecord], int] | None') -> 'Job':
         """What the candidates share; ``draw`` is as of :class:`~wtaseg.runs.job.Job`.
 
         Raises:
@@ -74,17 +78,21 @@ class BatchOptions:
         """
         from wtaseg.runs.checkpoints import user_find_best
         from wtaseg.runs.job import Job
-        from wtaseg.runs.layout import ProjectLayout, base_folder, config_root
+        from wtaseg.runs.layout import ProjectLayout, config_root, relative_to_base
         from wtaseg.runs.pool import usable_gpus
         from wtaseg.runs.settings import parse_options
 
         if self.jobs < 1:
             raise ValueError(f'--jobs: {self.jobs}; expected at least 1')
         parse_options(self.cfg_options)
-        base = base_folder()
+        base = self.base.resolve()
+        if self.data is not None and not (base / self.data).is_dir():
+            raise FileNotFoundError(
+                f'--data: {base / self.data} is not a folder; it should hold img_dir and ann_dir'
+            )
         flags = {'--amp': self.amp, '--from-scratch': self.from_scratch, '--smoke': self.smoke}
         return Job(
-            ProjectLayout.named(self.project, self.work_dir),
+            ProjectLayout.named(self.project, base / self.work_dir),
             config_root() if self.config_root is None else (base / self.config_root).resolve(),
             usable_gpus(self.gpus),
             overrides=self.cfg_options,
@@ -93,4 +101,6 @@ class BatchOptions:
             restart=self.restart,
             find_best=self.find_best_dir and user_find_best((base / self.find_best_dir).resolve()),
             draw=draw,
+            data=self.data and relative_to_base(self.data, base),
+            base=base,
         )

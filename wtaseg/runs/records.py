@@ -22,7 +22,7 @@ from typing import Any
 
 from wtaseg.runs.describe import augmentation_from_names, describe_run
 from wtaseg.runs.inspection import Inspection, read_inspection
-from wtaseg.runs.layout import SPEC_FILE, RunLayout
+from wtaseg.runs.layout import SPEC_FILE, RunLayout, project_root
 from wtaseg.runs.outputs import (
     ClassScore,
     plain_work_folders,
@@ -94,6 +94,11 @@ class RunRecord:
     def foreground_macc(self) -> float:
         """Mean accuracy without the normal class; a class without pixels is left out."""
         return _mean(score.acc for score in self.foreground.values())
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths of data in the run's config count from."""
+        return _base(self.path, self.spec.base)
 
     @cached_property
     def test_config(self) -> dict[str, Any]:
@@ -197,11 +202,21 @@ def _spec(path: Path, name: str, trust: bool) -> tuple[RunSpec, str | None]:
         config = read_config(files[-1], trust) if files else {}
     except NotLiteral as error:
         unread = str(error)
-    spec = describe_run(config, name)
+    spec = describe_run(config, name, base=_base(path, None))
     if spec.augmentation is None and 'augmentation' not in config:
         by_name = augmentation_from_names([name])
         spec = replace(spec, augmentation=UNKNOWN if unread and by_name is None else by_name)
     return spec, unread
+
+
+def _base(path: Path, recorded: str | None) -> Path:
+    """What relative paths of data count from, given the run's folder and what its spec has about it."""
+    place = RunLayout.of(path)
+    if place is None:  # a plain work folder of mmsegmentation, or results that were set aside
+        return Path.cwd() / (recorded or '')
+    if recorded is None:  # older versions of the batch job always started runs there
+        return project_root() or Path.cwd()
+    return (place.project / recorded).resolve()
 
 
 def _state(layout: RunLayout, spec: RunSpec) -> dict | None:

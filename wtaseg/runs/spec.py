@@ -34,6 +34,9 @@ class RunSpec:
         palette: one RGB colour a class, 0 to 255.
         seed: seed of the training; None: drawn at the start.
         overrides: ``KEY=VALUE`` as given by ``--cfg-options``.
+        base: folder that relative paths of data in the config count from, where the run was started. A project inside
+            it has it relative to ``work_dirs/<project>`` (``'../..'``), so that both can be moved together; any other
+            project has it absolute. None: not recorded.
     """
 
     name: str
@@ -47,6 +50,7 @@ class RunSpec:
     palette: tuple[tuple[int, int, int], ...] = ()
     seed: int | None = None
     overrides: tuple[str, ...] = ()
+    base: str | None = None
 
     @property
     def normal_class(self) -> str | None:

@@ -12,7 +12,7 @@ from wtaseg.report.overlays import write_pairs
 from wtaseg.runs import pool
 from wtaseg.runs.execute import run_experiment
 from wtaseg.runs.job import Experiment, Job
-from wtaseg.runs.layout import base_folder
+from wtaseg.runs.layout import relative_to_base
 from wtaseg.runs.records import read_run
 from wtaseg.studies.catalogue import STUDIES, define
 from wtaseg.studies.configs import CommonSettings, write_configs
@@ -72,7 +72,9 @@ class StudyCommand:
                 f'{data}/img_dir/train does not exist; name the original images with --data'
             )
         command.studies = [define(name, options) for name in dict.fromkeys(options.studies)]
-        common = CommonSettings(from_base(data), options.iters, options.validations, command.workers())
+        common = CommonSettings(
+            relative_to_base(data, options.base), options.iters, options.validations, command.workers()
+        )
         records = write_configs(command.studies, options.configs, options.layout.study_configs, common)
         file = options.layout.report / 'results.json'
         results = load(file) if file.is_file() else StudyResults()
@@ -140,6 +142,7 @@ class StudyCommand:
             test_flags=('--tta',) if options.tta else (),
             restart=options.restart,
             draw=write_pairs,
+            base=options.base.resolve(),
         )
 
     def runs(self) -> list[Experiment]:
@@ -233,9 +236,3 @@ def print_tables(results: StudyResults, names: Sequence[str], folder: Path) -> i
         print(f'{run.status}: {name}' + (f': {run.error}' if run.error else ''), file=sys.stderr)
     print(f'Reports: {", ".join(str(folder / f"{name}.html") for name in names)}', flush=True)
     return 1 if unfinished else 0
-
-
-def from_base(path: Path) -> Path:
-    """A path as configs have it: relative to the clone where it is inside, so that both can be moved."""
-    base = base_folder()
-    return path.relative_to(base) if path.is_relative_to(base) else path

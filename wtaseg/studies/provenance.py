@@ -115,8 +115,8 @@ def describe(data: Path, arguments: Sequence[str], commit: str | None = None) ->
 
 
 def program(name: str) -> str:
-    """How a command is called here: as a program of the clone, or else as a subcommand."""
-    if layout.project_root() is None:
+    """How a command is called in the current folder: in a clone as its program, or else as a subcommand."""
+    if layout.project_root() != Path.cwd():
         return f'wta-seg {name}'
     return 'python augment/run.py' if name == 'augment' else f'python tools/{name}.py'
 

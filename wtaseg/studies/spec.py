@@ -96,8 +96,10 @@ class StudyOptions:
         out: folder of the reports (default: work_dirs/PROJECT/report).
         bundle: also put results.json, pages, tables and the ends of logs there.
         commit: commit of the code, where it is no git checkout.
-        work_dir: folder of the projects (default: work_dirs of the clone, or of the current folder).
+        work_dir: folder of the projects (default: work_dirs).
         config_root: folder of the configs (default: those of this installation).
+        base: where the default work_dirs is and where the runs are started, so that relative paths of data in
+            configs count from it; paths that are typed count from the current folder.
     """
 
     studies: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
@@ -128,6 +130,7 @@ class StudyOptions:
     commit: str | None = None
     work_dir: Path | None = None
     config_root: Path | None = None
+    base: Annotated[Path, Parameter(parse=False)] = Path()
 
     def check(self, known: Iterable[str]) -> None:
         """Refuse options that do not go together.
@@ -160,7 +163,7 @@ class StudyOptions:
     @property
     def layout(self) -> layout.ProjectLayout:
         """The paths of the project."""
-        work_dir = 'work_dirs' if self.work_dir is None else self.work_dir.resolve()
+        work_dir = self.base / 'work_dirs' if self.work_dir is None else self.work_dir
         return layout.ProjectLayout.named(self.project or '', work_dir)
 
     @property
@@ -188,7 +191,7 @@ class StudyOptions:
         words = list(self.studies)
         for option in fields(self):
             value = getattr(self, option.name)
-            if option.name == 'studies' or value == option.default:
+            if option.name in ('studies', 'base') or value == option.default:
                 continue
             words.append('--from' if option.name == 'source' else f'--{option.name.replace("_", "-")}')
             if isinstance(value, tuple):

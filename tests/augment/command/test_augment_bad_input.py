@@ -51,6 +51,11 @@ class TestBadInput:
     def test_model_that_does_not_exist(self, refused, tmp_path):
         assert 'To get SDXL' in refused('--model', str(tmp_path / 'sdxl'))
 
+    def test_judge_that_does_not_exist(self, refused, tmp_path):
+        assert 'absent.onnx does not exist; give an ONNX file' in refused(
+            '--judge', str(tmp_path / 'absent.onnx')
+        )
+
     def test_augmented_dataset_is_not_augmented_again(self, data, refused):
         source = sorted((data / 'img_dir' / 'train').iterdir())[0]
         shutil.copy(source, source.with_name(f'{source.stem}__peeling.png'))

@@ -233,6 +233,15 @@ def test_check_notes_deep_images_and_names_two_of_one_stem(turned):
         WTADataset(data_root=str(root), data_prefix=prefix)
 
 
+def test_check_notes_pages_that_are_not_read(turned):
+    root, label = turned
+    stack = encode_tiff(np.zeros((5, 20, 32), np.uint8), photometric='minisblack')
+    (root / 'img_dir/train/stack.tif').write_bytes(stack)
+    Image.fromarray(label).save(root / 'ann_dir/train/stack.png')
+    [notice] = [notice for notice in check_dataset(root, workers=1).notices if 'stack' in notice.files[0]]
+    assert notice.kind == 'several pages' and 'has 5 pages' in str(notice)
+
+
 def test_a_dataset_of_a_config_alone(turned):
     root, _ = turned
     metainfo = dict(classes=('normal', 'scratch', 'dent', 'rust'), palette=[[i, i, i] for i in range(4)])

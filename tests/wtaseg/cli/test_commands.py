@@ -72,7 +72,7 @@ def test_completion_is_installed(shell, tmp_path, monkeypatch, capsys):
     assert main(['--install-completion', '--shell', shell, '--output', str(script)]) == 0
     text = script.read_text()
     assert all(name in text for name in COMMANDS)
-    assert 'cfg-options' in text
+    assert 'cfg-options' in text and 'inner-steps' in text
 
 
 def test_the_version_is_shown(capsys):

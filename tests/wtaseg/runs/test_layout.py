@@ -6,7 +6,7 @@ import pytest
 from recorded_project import ROOT
 
 from wtaseg.runs import layout
-from wtaseg.runs.layout import ProjectLayout, RunLayout, base_folder, config_root, find_config, project_root
+from wtaseg.runs.layout import ProjectLayout, RunLayout, config_root, find_config, project_root
 
 NAME = 'fastscnn/fast_scnn_4xb4-40k_wta-512x512'
 
@@ -47,13 +47,13 @@ def test_near_names_are_in_the_error(wrong):
 def test_without_a_clone_configs_come_from_the_package_and_results_go_to_the_current_folder(
     tmp_path, monkeypatch
 ):
-    assert project_root() == base_folder() == ROOT and config_root() == ROOT / 'configs'
+    assert project_root() == ROOT and config_root() == ROOT / 'configs'
     package = tmp_path / 'site-packages/wtaseg'
     (package / 'runs').mkdir(parents=True)
     monkeypatch.setattr(layout, '__file__', str(package / 'runs/layout.py'))
     monkeypatch.setattr(importlib.resources, 'files', lambda name: package)
     monkeypatch.chdir(tmp_path)
-    assert project_root() is None and base_folder() == tmp_path
+    assert project_root() is None
     assert ProjectLayout.named('p').path == tmp_path / 'work_dirs/p'
     with pytest.raises(FileNotFoundError, match='this installation has no configs'):
         config_root()

@@ -101,7 +101,10 @@ def root(tmp_path):
 
 def make_job(root, project='my project', **changed) -> Job:
     settings = dict(
-        root=root, project=ProjectLayout(root / 'work_dirs' / project), config_root=root / 'configs'
+        root=root,
+        base=root,
+        project=ProjectLayout(root / 'work_dirs' / project),
+        config_root=root / 'configs',
     )
     return Job(**settings | changed)
 
