@@ -37,13 +37,13 @@ def started(folder: Path, *words) -> subprocess.CompletedProcess:
 def test_batch_trains_on_data_of_the_current_folder_and_can_be_moved(tmp_path, monkeypatch, capsys):
     here = tmp_path / 'here'
     write_blades(here / 'data/mine', counts=(4, 2, 2))
-    done = started(here, '-m', 'wtaseg', *BATCH, '--data', 'data/mine', '--cfg-options', 'x=1')
+    done = started(here, '-m', 'wtaseg', *BATCH, '--data', 'data/mine', '--cfg-options', 'randomness.seed=1')
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     assert '2 images in' in done.stdout
     run = here / 'work_dirs/p/exp' / NAME
     assert (run / 'train/ckpt/iter_4.pth').is_file() and (run / 'test/test1.png').is_file()
     spec = read_spec(run / 'run.json')
-    assert (spec.dataset, spec.base, spec.overrides) == ('mine', '../..', ('x=1',))
+    assert (spec.dataset, spec.base, spec.overrides) == ('mine', '../..', ('randomness.seed=1',))
     assert sorted(path.name for path in here.iterdir()) == ['data', 'work_dirs']
 
     # moved with its data, and read from another folder
@@ -54,7 +54,7 @@ def test_batch_trains_on_data_of_the_current_folder_and_can_be_moved(tmp_path, m
 
     # where it was moved to, the same data are no change; others are
     monkeypatch.chdir(moved)
-    words = [*BATCH, '--cfg-options', 'x=1', '--data']
+    words = [*BATCH, '--cfg-options', 'randomness.seed=1', '--data']
     capsys.readouterr()
     assert main([*words, str(moved / 'data/mine')]) == 0
     assert '0 done, 1 skipped, 0 failed' in capsys.readouterr().out

@@ -109,9 +109,8 @@ def _copy_base(source: Path, target: Path) -> None:
 def dataset_config(facts: DatasetFacts) -> str:
     """Text of ``configs/_base_/datasets/NAME.py``."""
     geometry = facts.geometry
-    load = {'type': 'LoadImageFromFile'}
-    if facts.mean:
-        load['color_type'] = 'unchanged'
+    load = "type='LoadImageFromFile'" + (", color_type='unchanged'" if facts.mean else '')
+    load += ', value_range=value_range' if facts.value_range is not None else ''
     meta = dict(classes=facts.classes, palette=palette(len(facts.classes)))
     head = [
         f'"""The dataset in {facts.data_root}: {len(facts.classes)} classes, written by ``wta-seg new``.',
@@ -140,13 +139,9 @@ def dataset_config(facts: DatasetFacts) -> str:
         f'inference_cfg = {_inference_cfg(geometry)}',
         *([f'mean = {list(facts.mean)!r}', f'std = {list(facts.std)!r}'] if facts.mean else []),
         '',
-        f'load_image = dict({_keywords(load)}{", value_range=value_range" if facts.value_range is not None else ""})',
+        f'load_image = dict({load})',
     ]
     return '\n'.join([*head, *_pipelines(facts), *map(_dataloader, ('train', 'val', 'test')), _EVALUATORS])
-
-
-def _keywords(values: dict) -> str:
-    return ', '.join(f'{key}={value!r}' for key, value in values.items())
 
 
 def _inference_cfg(geometry: Geometry) -> str:

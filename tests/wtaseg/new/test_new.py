@@ -107,6 +107,15 @@ def test_from_new_to_a_trained_model(journey, new, tmp_path, capsys, monkeypatch
                  'test_dataloader.persistent_workers=False']) == 0  # fmt: skip
     assert main(['check', str(data)]) == 0
 
+    photos = sorted((root / 'images').glob('부품 0번*'))
+    assert main(['predict', str(checkpoint), *map(str, photos), '--out', str(tmp_path / 'found')]) == 0
+    predictions = {
+        path.stem: np.array(Image.open(path)) for path in (tmp_path / 'found/labels').glob('*.png')
+    }
+    assert predictions.keys() == {path.stem for path in photos}
+    # one of them is stored turned
+    assert all(labels.shape == SIZE and labels.max() < 5 for labels in predictions.values())
+
 
 @pytest.fixture
 def few(new, tmp_path):
