@@ -47,6 +47,23 @@ _HOOKS = ('timer', 'logger', 'param_scheduler', 'checkpoint', 'sampler_seed', 'r
 _NEAR = 0.75
 
 
+def name_evaluators(cfg: Config, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options in which ``val_evaluator.iou_metrics``, of one evaluator, is a key of the first of several.
+
+    Args:
+        cfg: the config before the options are merged into it.
+        options: values by dotted key.
+    """
+    named = {}
+    for option, value in options.items():
+        name, _, rest = option.partition('.')
+        several = name in ('val_evaluator', 'test_evaluator') and isinstance(cfg.get(name), list | tuple)
+        if several and rest and not rest.partition('.')[0].lstrip('-').isdigit():
+            option = f'{name}.0.{rest}'
+        named[option] = value
+    return named
+
+
 def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
     """Refuse options without an effect.
 

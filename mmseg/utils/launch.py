@@ -10,7 +10,7 @@ from typing import Any
 import torch.distributed
 from mmengine.config import Config
 
-from .config_keys import check_options
+from .config_keys import check_options, name_evaluators
 
 
 def load_config(
@@ -40,6 +40,7 @@ def load_config(
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     cfg = Config.fromfile(path)
     if cfg_options:
+        cfg_options = name_evaluators(cfg, cfg_options)
         check_options(cfg, cfg_options)
         cfg.merge_from_dict(cfg_options)
     cfg.launcher = launcher

@@ -215,12 +215,11 @@ def _dataloader(split: str) -> str:
 
 
 _EVALUATORS = """
-# the operating point is chosen in validations alone; a test applies that of the checkpoint
 val_evaluator = [
     dict(type='IoUMetric', iou_metrics=['mIoU']),
-    dict(type='InspectionMetric', choose_operating_point=True, false_alarms=0.1),
+    dict(type='InspectionMetric', choose_operating_point=True, false_alarms=0.1),  # chosen in validations alone
 ]
-test_evaluator = [dict(type='IoUMetric', iou_metrics=['mIoU']), dict(type='InspectionMetric')]
+test_evaluator = [val_evaluator[0], dict(type='InspectionMetric')]
 """
 
 

@@ -7,6 +7,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from mmseg.engine import CheckpointHook
 from mmseg.evaluation import IoUMetric
 
 
@@ -55,3 +56,21 @@ def test_best_checkpoint(tmp_path, prefix, key):
     name = f'best_{key}_iter_3.pth'.replace('/', '_')
     assert [p.name for p in tmp_path.glob('best_*')] == [name]
     assert runner.message_hub.get_info('best_score') == 100.0
+
+
+@pytest.mark.parametrize(
+    ('key', 'rule'),
+    [
+        ('mOPFound', 'greater'),
+        ('Found_to5.broken', 'greater'),
+        ('AP.broken', 'greater'),
+        ('ImageAUROC', 'greater'),
+        ('PRO', 'greater'),
+        ('FA.broken', 'less'),
+        # whatever the class is called
+        ('OPFA.protrusion', 'less'),
+        ('val/FA.gap', 'less'),
+    ],
+)
+def test_which_is_better_follows_from_the_name(key, rule):
+    assert CheckpointHook(save_best=key).rules == [rule]

@@ -186,6 +186,8 @@ def test_tta_averages_probabilities_of_flipped_copies():
     merged = tta.merge_preds([[plain, mirrored]])[0]
     assert torch.equal(merged.pred_sem_seg.data, expected)
     assert torch.equal(merged.gt_sem_seg.data, plain.gt_sem_seg.data)
+    mean = (plain.seg_logits.data.softmax(0) + mirrored.seg_logits.data.softmax(0)) / 2
+    torch.testing.assert_close(merged.seg_logits.data.softmax(0), mean)
 
 
 @pytest.mark.parametrize(

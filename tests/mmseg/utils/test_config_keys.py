@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmseg.utils.config_keys import check_options
+from mmseg.utils.config_keys import check_options, name_evaluators
 
 ROOT = Path(__file__).resolve().parents[3]
 EXPERIMENT = ROOT / 'configs/fastscnn/fast_scnn_4xb4-40k_wta-512x512.py'
@@ -77,7 +77,16 @@ def test_an_option_without_effect_names_the_nearest(config, key, message):
     ],
 )
 def test_options_with_an_effect_are_taken(config, key):
-    check_options(config, {key: 1})
+    check_options(config, name_evaluators(config, {key: 1}))
+
+
+def test_keys_of_one_evaluator_are_those_of_the_first_of_several():
+    several = Config(dict(val_evaluator=[dict(type='IoUMetric'), dict(type='InspectionMetric')]))
+    options = {'val_evaluator.beta': 2, 'val_evaluator.1.tolerance': 1, 'val_cfg.fp16': True}
+    expected = {'val_evaluator.0.beta': 2, 'val_evaluator.1.tolerance': 1, 'val_cfg.fp16': True}
+    assert name_evaluators(several, options) == expected
+    one = Config(dict(val_evaluator=dict(type='IoUMetric')))
+    assert name_evaluators(one, options) == options
 
 
 def test_code_of_the_users_own_may_read_any_key(config):
