@@ -19,6 +19,7 @@ from mmengine.visualization import Visualizer
 
 from mmseg.evaluation.metric_names import rename_in_config
 from mmseg.registry import RUNNERS, VISUALIZERS
+from mmseg.utils.checkpoint_reading import BrokenCheckpointError
 from mmseg.utils.collect_env import torchvision_hidden
 from mmseg.utils.files import atomic_path
 
@@ -115,19 +116,36 @@ class SegRunner(Runner):
         self,
         filename: str,
         map_location: str = 'cpu',
-        strict: bool = False,
+        strict: bool | None = None,
         revise_keys: list[tuple[str, str]] = [(r'^module\.', '')],
     ) -> dict:
-        """mmengine's method without unpickling; see :func:`mmseg.engine.checkpoint_loading.read_checkpoint`."""
+        """mmengine's method without unpickling; see :func:`mmseg.engine.checkpoint_loading.load_checkpoint`.
+
+        ``strict=None`` refuses a checkpoint that does not fit, unless the config has ``allow_partial=True``.
+        """
+        strict = not self.cfg.get('allow_partial', False) if strict is None else strict
         checkpoint = read_checkpoint(filename, map_location)
         if isinstance(checkpoint.get('meta'), dict):
             checkpoint['meta'].pop('config', None)  # mmengine's resume would execute this text
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        load_checkpoint_into(model, checkpoint, strict, revise_keys)
+        load_checkpoint_into(self.model, checkpoint, strict, revise_keys, filename)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
+
+    def resume(self, filename: str, *args, **kwargs) -> None:
+        """mmengine's method.
+
+        Raises:
+            BrokenCheckpointError: the file holds weights, but not the state of a training.
+        """
+        try:
+            super().resume(filename, *args, **kwargs)
+        except KeyError as error:
+            raise BrokenCheckpointError(
+                f'{filename}: has no {error}, expected a checkpoint of a training, from which it can go on; '
+                f"to start a training with its weights: --cfg-options load_from='{filename}'"
+            ) from error
 
     def save_checkpoint(
         self,

@@ -7,6 +7,8 @@ while a file is read. Everything else is refused.
 
 import pickle
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -72,6 +74,14 @@ def _refused_globals(file: str | IO[bytes], message: str) -> list[str]:
     )
 
 
+def broken(name: str | Path, reason: str) -> BrokenCheckpointError:
+    """The error for a checkpoint that is truncated or damaged."""
+    return BrokenCheckpointError(
+        f'{name}: not a whole checkpoint ({reason}). Expected a file written by torch.save; it was '
+        'probably truncated while it was written or copied. Use an earlier one, or copy it again'
+    )
+
+
 def read_checkpoint_stream(file: str | IO[bytes], name: str, map_location: Location = None) -> dict:
     """Read a checkpoint from an open file or a path; errors name it ``name``.
 
@@ -96,11 +106,23 @@ def read_checkpoint_stream(file: str | IO[bytes], name: str, map_location: Locat
         except (RuntimeError, EOFError, OSError, KeyError) as error:
             if isinstance(error, FileNotFoundError) or 'CUDA' in str(error):
                 raise
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise BrokenCheckpointError(
-                f'{name}: not a whole checkpoint ({reason}). Expected a file written by torch.save; it was '
-                'probably truncated while it was written or copied. Use an earlier one, or copy it again'
-            ) from error
+            raise broken(name, (str(error).splitlines() or [type(error).__name__])[0]) from error
+
+
+def damage(path: str | Path) -> str | None:
+    """What is wrong with a file that ``torch.save`` wrote: its zip directory or a checksum; None: nothing.
+
+    A file of torch's format before 1.6, which has no checksums, is not judged.
+    """
+    try:
+        with Path(path).open('rb') as file:
+            if file.read(2) not in (b'PK', b''):
+                return None
+        with zipfile.ZipFile(path) as archive:
+            record = archive.testzip()
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        return str(error) or type(error).__name__
+    return None if record is None else f'wrong checksum of its record {record}'
 
 
 def read_checkpoint_file(path: str | Path, map_location: Location = None) -> dict:
@@ -112,5 +134,10 @@ def read_checkpoint_file(path: str | Path, map_location: Location = None) -> dic
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise FileNotFoundError(f'checkpoint {path} does not exist; check its path')
+        what = 'is not a file' if file.exists() else 'does not exist'
+        raise FileNotFoundError(
+            f'checkpoint {path} {what}; expected a file written by torch.save, check its path'
+        )
+    if reason := damage(file):
+        raise broken(path, reason)
     return read_checkpoint_stream(str(file), str(path), map_location)

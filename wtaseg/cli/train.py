@@ -25,6 +25,7 @@ def command(
     amp: bool = False,
     smoke: bool = False,
     from_scratch: bool = False,
+    allow_partial: bool = False,
     cfg_options: Annotated[tuple[str, ...], MANY] = (),
     launcher: Launcher = 'none',
     local_rank: LocalRank = 0,
@@ -49,6 +50,8 @@ def command(
         a trial of four iterations with small images
     from_scratch
         start without any pretrained weights
+    allow_partial
+        load what fits of the checkpoint of load_from or --resume that does not fit the model, and say how much that was
     cfg_options
         KEY=VALUE: change values of the config, train_dataloader.batch_size=8 "a.b=[1,2]"; no spaces inside a value
     launcher
@@ -57,7 +60,7 @@ def command(
     from wtaseg.training import Experiment, train
 
     config, checkpoint = split_resume(config, resume)
-    experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank)
+    experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
     train(experiment, checkpoint, amp, smoke, from_scratch)
     return 0
 
