@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from mmseg.registry import DATASETS
 
+from .image_files import match_images
 from .label_counts import count_classes
 
 #: Label of pixels whose class is not in ``metainfo['classes']``; losses and metrics ignore it.
@@ -43,7 +44,7 @@ class BaseSegDataset(BaseDataset):
     Args:
         ann_file: Text file with one image name per line, without suffix. Empty: every file below
             the image folder that ends with ``img_suffix``, sorted.
-        img_suffix: Ending of the image files.
+        img_suffix: Ending of the image files; None: any of :data:`.image_files.IMAGE_SUFFIXES` in any case, mixed.
         seg_map_suffix: Ending of the label files.
         metainfo: Overrides ``METAINFO``. A subset or permutation of the classes re-numbers the labels;
             classes left out become 255.
@@ -61,8 +62,9 @@ class BaseSegDataset(BaseDataset):
         backend_args: File backend of mmengine, None for the local disk.
 
     Raises:
-        FileNotFoundError: The image folder or ``ann_file`` does not exist.
-        ValueError: The folder contains no image of that suffix, or ``metainfo`` names unknown classes.
+        FileNotFoundError: The image folder, ``ann_file`` or an image in it does not exist.
+        ValueError: The folder contains no image of that suffix, two images have one stem, or ``metainfo`` names
+            unknown classes.
     """
 
     METAINFO: dict = {}
@@ -70,7 +72,7 @@ class BaseSegDataset(BaseDataset):
     def __init__(
         self,
         ann_file: str = '',
-        img_suffix='.jpg',
+        img_suffix: str | None = '.jpg',
         seg_map_suffix='.png',
         metainfo: dict | None = None,
         data_root: str | None = None,
@@ -174,13 +176,14 @@ class BaseSegDataset(BaseDataset):
         """List the items, one dict per image, from ``ann_file`` or from the image folder."""
         img_dir = self.data_prefix.get('img_path')
         ann_dir = self.data_prefix.get('seg_map_path')
-        stems = self._stems_of_list_file() if self._has_list_file() else self._stems_of_folder(img_dir)
-        return [self._item(stem, img_dir, ann_dir) for stem in stems]
+        if not self._has_list_file():
+            images = self._images_of_folder(img_dir)
+        else:
+            images = self._images_of_list(self._stems_of_list_file(), img_dir)
+        return [self._item(stem, image, img_dir, ann_dir) for stem, image in images.items()]
 
-    def _item(self, stem: str, img_dir: str, ann_dir: str | None) -> dict:
-        item = dict(
-            img_path=fileio.join_path(img_dir, stem + self.img_suffix) if img_dir else stem + self.img_suffix
-        )
+    def _item(self, stem: str, image: str, img_dir: str, ann_dir: str | None) -> dict:
+        item = dict(img_path=fileio.join_path(img_dir, image) if img_dir else image)
         if ann_dir:
             item['seg_map_path'] = fileio.join_path(ann_dir, stem + self.seg_map_suffix)
         item.update(label_map=self.label_map, reduce_zero_label=self.reduce_zero_label, seg_fields=[])
@@ -198,7 +201,21 @@ class BaseSegDataset(BaseDataset):
         lines = fileio.list_from_file(self.ann_file, backend_args=self.backend_args)
         return [line.strip() for line in lines if line.strip()]
 
-    def _stems_of_folder(self, img_dir: str | None) -> list[str]:
+    def _images_of_list(self, stems: list[str], img_dir: str | None) -> dict[str, str]:
+        """Stem to file of the images that a list names."""
+        if self.img_suffix is not None:
+            return {stem: stem + self.img_suffix for stem in stems}
+        listed = self._images_of_folder(img_dir)
+        missing = [stem for stem in stems if stem not in listed]
+        if missing:
+            raise FileNotFoundError(
+                f'ann_file {self.ann_file!r} lists {missing[0]!r}, but {img_dir!r} has no such image '
+                f'({len(missing)} of {len(stems)} are missing). Correct the list, or data_prefix.'
+            )
+        return {stem: listed[stem] for stem in stems}
+
+    def _images_of_folder(self, img_dir: str | None) -> dict[str, str]:
+        """Stem to file of the images below a folder, both relative to it."""
         if not img_dir or not fileio.isdir(img_dir, self.backend_args):
             raise FileNotFoundError(
                 f'image folder {img_dir!r} does not exist (data_root={self.data_root!r}, data_prefix='
@@ -208,15 +225,18 @@ class BaseSegDataset(BaseDataset):
         listed = list(
             fileio.list_dir_or_file(img_dir, list_dir=False, recursive=True, backend_args=self.backend_args)
         )
-        images = sorted(name for name in listed if name.endswith(self.img_suffix))
+        try:
+            images = match_images(listed, self.img_suffix)
+        except ValueError as error:
+            raise ValueError(f'{img_dir}: {error}') from None
         if not images:
             suffixes = Counter(PurePath(name).suffix for name in listed)
             content = ', '.join(f'{n} {suffix or "without suffix"}' for suffix, n in suffixes.most_common(5))
             raise ValueError(
                 f'no file in {img_dir!r} ends with img_suffix={self.img_suffix!r}; it contains '
-                f'{content or "no files"}. Correct img_suffix, or put the images there.'
+                f'{content or "no files"}. Correct img_suffix (None takes every image), or put the images there.'
             )
-        return [name.removesuffix(self.img_suffix) for name in images]
+        return images
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Class ids in the labels of item ``idx``, without the ignored one (reads the file)."""

@@ -20,10 +20,11 @@ from .label_files import (
     check_ids,
     compare_headers,
     content_hash,
+    image_notices,
+    read_image,
     read_pixels,
 )
-
-IMAGE_DIR, LABEL_DIR = 'img_dir', 'ann_dir'
+from .label_pairs import LABEL_DIR, find_pairs
 
 #: With fewer pairs per process, one process is faster.
 PAIRS_PER_WORKER = 300
@@ -52,7 +53,9 @@ def check_files(
     """
     rules = LabelRules(num_classes, ignore_index, reduce_zero_label)
     pairs = list(pairs)
-    problems = [problem for pair in pairs for problem in compare_headers(*pair)]
+    everything = [problem for pair in pairs for problem in compare_headers(*pair)]
+    problems = [problem for problem in everything if not problem.notice]
+    _warn_of_notices([problem for problem in everything if problem.notice])
     if not problems:
         labels = list(dict.fromkeys(label for _, label in pairs))
         if limit is not None and limit < len(labels):
@@ -85,9 +88,10 @@ def check_dataset(
     ignore_index: int = 255,
     classes: Sequence[str] | None = None,
     workers: int | None = None,
-    img_suffix: str = '.png',
+    img_suffix: str | None = None,
     seg_map_suffix: str = '.png',
     reduce_zero_label: bool = False,
+    value_range: Sequence[float] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Check every file of a dataset in the layout ``img_dir/<split>``, ``ann_dir/<split>``.
@@ -101,9 +105,10 @@ def check_dataset(
         ignore_index: Id of pixels that losses and metrics skip.
         classes: Names of the classes; their number replaces ``num_classes``.
         workers: Processes; None: one per processor, fewer for small sets.
-        img_suffix: Ending of image files.
+        img_suffix: Ending of image files; None: every image, see :mod:`.image_files`.
         seg_map_suffix: Ending of label files.
         reduce_zero_label: The files hold 0 for ignored and classes from 1.
+        value_range: (low, high) that training scales images of more than 8 bits from; None: each file's own.
         progress: Called with (pairs done, pairs in all).
 
     Raises:
@@ -111,11 +116,12 @@ def check_dataset(
     """
     names = tuple(classes) if classes else tuple(f'class {i}' for i in range(num_classes))
     rules = LabelRules(len(names), ignore_index, reduce_zero_label)
-    pairs, problems = _find_pairs(Path(root), img_suffix, seg_map_suffix)
+    pairs, problems = find_pairs(Path(root), img_suffix, seg_map_suffix)
     stats = {split: SplitStats() for split in pairs}
     places: dict[str, list[tuple[str, str]]] = defaultdict(list)
     flat = [(split, *pair) for split, split_pairs in pairs.items() for pair in split_pairs]
-    inspected = _inspect_all([pair[1:] for pair in flat], rules, workers)
+    inspect = partial(_inspect, rules=rules, value_range=value_range)
+    inspected = _inspect_all([pair[1:] for pair in flat], inspect, workers)
     for done, ((split, image, _), (of_pair, digest, counted)) in enumerate(zip(flat, inspected), 1):
         problems += of_pair
         stats[split].images += 1
@@ -131,84 +137,32 @@ def check_dataset(
             split.pixels, split.holders = _shifted(split.pixels), _shifted(split.holders)
     problems += _duplicates(places)
     problems += _empty_classes(Path(root), stats, names)
-    return Report(str(root), names, ignore_index, stats, problems)
+    notices = [problem for problem in problems if problem.notice]
+    problems = [problem for problem in problems if not problem.notice]
+    return Report(str(root), names, ignore_index, stats, problems, notices)
 
 
-def _find_pairs(root: Path, img_suffix: str, seg_map_suffix: str) -> tuple[dict, list[Problem]]:
-    """Pairs of paths per split, and the problems of files without a partner."""
-    for folder in (IMAGE_DIR, LABEL_DIR):
-        if not (root / folder).is_dir():
-            raise FileNotFoundError(
-                f'{root / folder} does not exist. A dataset is a folder with {IMAGE_DIR}/<split> and '
-                f'{LABEL_DIR}/<split>, see data/README.md.'
-            )
-    splits = sorted({p.name for d in (IMAGE_DIR, LABEL_DIR) for p in (root / d).iterdir() if p.is_dir()})
-    if not splits:
-        raise FileNotFoundError(
-            f'{root / IMAGE_DIR} has no folder for a split; move the images to {IMAGE_DIR}/train, '
-            'val and test, and the labels likewise.'
-        )
-    order = {'train': 0, 'val': 1, 'test': 2}
-    pairs, problems = {}, []
-    for split in sorted(splits, key=lambda s: (order.get(s, 3), s)):
-        images, strange = _stems(root / IMAGE_DIR / split, img_suffix)
-        labels, strange_labels = _stems(root / LABEL_DIR / split, seg_map_suffix)
-        for path, suffix in [(p, img_suffix) for p in strange] + [
-            (p, seg_map_suffix) for p in strange_labels
-        ]:
-            remedy = f'Training would not see it: convert it to {suffix}, or pass the suffix of your files.'
-            problems.append(Problem('other suffix', (path,), f'does not end with {suffix}', remedy))
-        for stem in sorted(images.keys() - labels.keys()):
-            partner = root / LABEL_DIR / split / (stem + seg_map_suffix)
-            remedy = f'Add {partner}; for an image without defects it is all 0.'
-            problems.append(Problem('image without label', (images[stem],), 'has no label', remedy))
-        for stem in sorted(labels.keys() - images.keys()):
-            partner = root / IMAGE_DIR / split / (stem + img_suffix)
-            problems.append(
-                Problem(
-                    'label without image', (labels[stem],), 'has no image', f'Add {partner}, or remove it.'
-                )
-            )
-        pairs[split] = [(images[stem], labels[stem]) for stem in sorted(images.keys() & labels.keys())]
-        if not pairs[split]:
-            folder = str(root / IMAGE_DIR / split)
-            problems.append(
-                Problem('empty split', (folder,), 'no pair of image and label', 'Fill or remove it.')
-            )
-    return pairs, problems
-
-
-def _stems(folder: Path, suffix: str) -> tuple[dict[str, str], list[str]]:
-    stems, strange = {}, []
-    for path in sorted(folder.rglob('*')) if folder.is_dir() else []:
-        if path.is_dir() or path.name.startswith('.'):
-            continue
-        name = path.relative_to(folder).as_posix()
-        if name.endswith(suffix):
-            stems[name.removesuffix(suffix)] = str(path)
-        else:
-            strange.append(str(path))
-    return stems, strange
-
-
-def _inspect_all(pairs: list[tuple[str, str]], rules: LabelRules, workers: int | None) -> Iterator[tuple]:
+def _inspect_all(pairs: list[tuple[str, str]], inspect: Callable, workers: int | None) -> Iterator[tuple]:
     if workers is None:
         workers = min(os.cpu_count() or 1, len(pairs) // PAIRS_PER_WORKER)
-    work = partial(_inspect, rules=rules)
     if workers <= 1:
-        yield from map(work, pairs)
+        yield from map(inspect, pairs)
         return
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('spawn')) as pool:
-        yield from pool.map(work, pairs, chunksize=8)
+        yield from pool.map(inspect, pairs, chunksize=8)
 
 
-def _inspect(pair: tuple[str, str], rules: LabelRules) -> tuple[list[Problem], str | None, np.ndarray | None]:
+def _inspect(
+    pair: tuple[str, str], rules: LabelRules, value_range: Sequence[float] | None
+) -> tuple[list[Problem], str | None, np.ndarray | None]:
     """Problems of a pair, digest of the image's pixels, pixels per label id."""
     problems = compare_headers(*pair)
-    bad = {file for problem in problems if problem.kind != 'size mismatch' for file in problem.files}
+    usable = {'size mismatch', 'label not upright'}
+    bad = {file for problem in problems if problem.kind not in usable for file in problem.files}
+    problems += image_notices(pair[0], value_range)
     digest = counted = None
     if pair[0] not in bad:
-        pixels = read_pixels(pair[0])
+        pixels = read_image(pair[0])
         if isinstance(pixels, Problem):
             problems.append(pixels)
         else:
@@ -263,6 +217,14 @@ def _empty_classes(root: Path, stats: dict[str, SplitStats], names: tuple[str, .
         where = str(root / LABEL_DIR / split)
         problems.append(Problem('empty class', (where,), f'no pixel of {", ".join(missing)}', remedy))
     return problems
+
+
+def _warn_of_notices(notices: list[Problem]) -> None:
+    """One warning per kind, with the first example."""
+    for kind in dict.fromkeys(notice.kind for notice in notices):
+        same = [notice for notice in notices if notice.kind == kind]
+        more = f' (and {len(same) - 1} more)' if len(same) > 1 else ''
+        warnings.warn(f'{same[0]}{more}', stacklevel=3)
 
 
 def _warn_of_binary_masks(labels: list[str], total: np.ndarray, rules: LabelRules) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 
 from .label_files import Problem
 
+_NOTICES_LISTED = 5
+
 
 @dataclass
 class SplitStats:
@@ -26,6 +28,7 @@ class Report:
     ignore_index: int
     splits: dict[str, SplitStats]
     problems: list[Problem]
+    notices: list[Problem] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -55,11 +58,21 @@ class Report:
 
     def problem_lines(self) -> list[str]:
         """Every problem with its files and remedy, one per line, grouped by kind."""
-        kinds = defaultdict(list)
-        for problem in self.problems:
-            kinds[problem.kind].append(problem)
-        lines = []
-        for kind, problems in kinds.items():
-            lines.append(f'{kind} ({len(problems)}):')
-            lines += [f'  {problem}' for problem in problems]
-        return lines
+        return _lines(self.problems)
+
+    def notice_lines(self) -> list[str]:
+        """What to know about files that are read by a rule, in the form of :meth:`problem_lines`."""
+        return _lines(self.notices, _NOTICES_LISTED)
+
+
+def _lines(problems: list[Problem], limit: int | None = None) -> list[str]:
+    kinds = defaultdict(list)
+    for problem in problems:
+        kinds[problem.kind].append(problem)
+    lines = []
+    for kind, same in kinds.items():
+        lines.append(f'{kind} ({len(same)}):')
+        lines += [f'  {problem}' for problem in same[:limit]]
+        if limit is not None and len(same) > limit:
+            lines.append(f'  and {len(same) - limit} more')
+    return lines

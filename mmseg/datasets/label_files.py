@@ -1,11 +1,14 @@
 """Problems of one image and its label map, each with its remedy."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
+from .image_files import ImageHeader, decode_image, is_tiff, read_header
 
 #: The program that the remedies point to.
 CONVERTER = 'tools/dataset_tools/convert_labels.py'
@@ -19,12 +22,16 @@ _PNG_TAIL = b'IEND\xaeB`\x82'
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem: its ``kind``, the ``files`` that have it, what was ``found`` in them, and the ``remedy``."""
+    """One problem: its ``kind``, the ``files`` that have it, what was ``found`` in them, and the ``remedy``.
+
+    A ``notice`` is no error: the files are read by a rule that the user should know of.
+    """
 
     kind: str
     files: tuple[str, ...]
     found: str
     remedy: str
+    notice: bool = False
 
     def __str__(self) -> str:
         return f'{", ".join(self.files)}: {self.found}. {self.remedy}'
@@ -58,28 +65,27 @@ class LabelRules:
         return f'ids {first}..{last} and {self.ignore_index} for ignored pixels'
 
 
-def header(path: str) -> tuple[tuple[int, int], str] | Problem:
-    """Size (width, height) and PIL mode of an image file, or the problem of reading them.
+def header(path: str) -> ImageHeader | Problem:
+    """The header of an image file, or the problem of reading it.
 
     Pixels are not decoded, but a truncated PNG is recognised by its missing end.
     """
     try:
-        with Image.open(path) as image:
-            size, mode = image.size, image.mode
+        head = read_header(path)
         if _is_truncated_png(path):
             return _unreadable(path, 'the PNG is truncated')
     except FileNotFoundError:
         return Problem('missing', (str(path),), 'no such file', 'Put the file there, or remove its partner.')
     except (OSError, SyntaxError, ValueError) as error:
         return _unreadable(path, _reason(error))
-    return size, mode
+    return head
 
 
 def compare_headers(image: str, label: str) -> list[Problem]:
     """Problems of a pair that show without decoding: unreadable, RGB label, sizes that differ."""
     heads = [header(image), header(label)]
     problems = [head for head in heads if isinstance(head, Problem)]
-    label_mode = None if isinstance(heads[1], Problem) else heads[1][1]
+    label_mode = None if isinstance(heads[1], Problem) else heads[1].mode
     if label_mode is not None and label_mode not in INDEX_MODES:
         problems.append(
             Problem(
@@ -89,21 +95,39 @@ def compare_headers(image: str, label: str) -> list[Problem]:
                 f'Convert its colours to ids: python {CONVERTER} palette.',
             )
         )
-    if not any(isinstance(head, Problem) for head in heads) and heads[0][0] != heads[1][0]:
-        sizes = ['{} x {}'.format(*head[0]) for head in heads]
-        problems.append(
-            Problem(
-                'size mismatch',
-                (str(image), str(label)),
-                f'image is {sizes[0]}, label {sizes[1]}',
-                'Export both at the same size; scale a label with nearest neighbour only.',
-            )
-        )
+    if not any(isinstance(head, Problem) for head in heads):
+        problems += _size_problems(image, label, *heads)
     return problems
 
 
+def image_notices(image: str, value_range: Sequence[float] | None = None) -> list[Problem]:
+    """What to know about how an image is read: more than 8 bits without a ``value_range``."""
+    head = header(image)
+    if isinstance(head, Problem) or head.bits <= 8 or value_range is not None:
+        return []
+    remedy = 'Set value_range=(LOW, HIGH) in LoadImageFromFile to scale all images alike.'
+    text = f'has {head.bits} bits, scaled by the least and greatest value of each file'
+    return [Problem('more than 8 bits', (str(image),), text, remedy, notice=True)]
+
+
+def _size_problems(image: str, label: str, image_head: ImageHeader, label_head: ImageHeader) -> list[Problem]:
+    if label_head.stored_size == image_head.size:
+        return []
+    files = (str(image), str(label))
+    upright, stored, size = (
+        '{} x {}'.format(*side) for side in (image_head.size, image_head.stored_size, label_head.stored_size)
+    )
+    if label_head.stored_size == image_head.stored_size:
+        text = f'label is {size} as the image before its EXIF rotation, which makes it {upright}'
+        remedy = 'The label is turned with the image; save it turned to be independent of this.'
+        return [Problem('label not upright', files, text, remedy, notice=True)]
+    turned = '' if upright == stored else f' (stored as {stored}, with an EXIF rotation)'
+    remedy = 'Export both at the same size; scale a label with nearest neighbour only.'
+    return [Problem('size mismatch', files, f'image is {upright}{turned}, label {size}', remedy)]
+
+
 def read_pixels(path: str) -> np.ndarray | Problem:
-    """The decoded image ``(H, W)`` or ``(H, W, C)``, palette images as indices, or the problem."""
+    """The decoded image ``(H, W)`` or ``(H, W, C)`` as stored, palette images as indices, or the problem."""
     try:
         with Image.open(path) as image:
             return np.array(image)
@@ -111,6 +135,18 @@ def read_pixels(path: str) -> np.ndarray | Problem:
         return Problem('missing', (str(path),), 'no such file', 'Put the file there, or remove its partner.')
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return _unreadable(path, _reason(error))
+
+
+def read_image(path: str) -> np.ndarray | Problem:
+    """The decoded image of a pair, or the problem: like :func:`read_pixels`, and any TIFF that training reads."""
+    try:
+        with Path(path).open('rb') as file:
+            if not is_tiff(file.read(4)):
+                return read_pixels(path)
+        pixels = decode_image(Path(path).read_bytes(), 'unchanged')
+    except (OSError, ValueError) as error:
+        return _unreadable(path, _reason(error))
+    return _unreadable(path, 'cannot be decoded') if pixels is None else pixels
 
 
 def check_ids(label: str, counted: np.ndarray, others: dict[int, int], rules: LabelRules) -> Problem | None:

@@ -11,7 +11,7 @@ from .basesegdataset import BaseSegDataset
 class WTADataset(BaseSegDataset):
     """Labels 0 (everything normal, named ``defect``), 1 (``attached``) and 2 (``broken``).
 
-    The ids are never shifted. ``reduce_zero_label`` is accepted since configs pass it, but has no effect; True
+    Images have any usual ending (``img_suffix=None``). The ids are never shifted. ``reduce_zero_label`` is accepted since configs pass it, but has no effect; True
     gives a warning.
     """
 
@@ -22,7 +22,7 @@ class WTADataset(BaseSegDataset):
 
     def __init__(
         self,
-        img_suffix='.png',
+        img_suffix: str | None = None,
         seg_map_suffix='.png',
         reduce_zero_label: bool | None = None,
         **kwargs,

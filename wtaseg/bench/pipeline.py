@@ -25,6 +25,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import TRANSFORMS, DefaultScope, Registry
 
+from mmseg.datasets.image_files import match_images
+
 TOTAL = 'total'
 CLOCKS = {'wall': time.perf_counter, 'cpu': time.thread_time}
 #: Milliseconds of each transform, and of all under :data:`TOTAL`, one value per image.
@@ -95,17 +97,15 @@ def list_items(dataset: dict, data_root: Path, count: int) -> list[dict]:
     """
     img_dir = data_root / dataset['data_prefix']['img_path']
     ann_dir = data_root / dataset['data_prefix']['seg_map_path']
-    suffix = dataset.get('img_suffix', '.png')
     seg_suffix = dataset.get('seg_map_suffix', '.png')
-    images = sorted(img_dir.rglob(f'*{suffix}'))[:count]
+    names = (path.relative_to(img_dir).as_posix() for path in img_dir.rglob('*'))
+    images = match_images(names, dataset.get('img_suffix'))
     if not images:
-        raise FileNotFoundError(f'no *{suffix} below {img_dir}. Give the dataset with --data-root.')
-    items = []
-    for image in images:
-        name = image.relative_to(img_dir)
-        label = ann_dir / name.parent / (name.name.removesuffix(suffix) + seg_suffix)
-        items.append(dict(img_path=str(image), seg_map_path=str(label)))
-    return items
+        raise FileNotFoundError(f'no image below {img_dir}. Give the dataset with --data-root.')
+    return [
+        dict(img_path=str(img_dir / name), seg_map_path=str(ann_dir / f'{stem}{seg_suffix}'))
+        for stem, name in list(images.items())[:count]
+    ]
 
 
 def measure(options: PipelineOptions) -> Timings:

@@ -14,7 +14,7 @@ def command(
     classes: Annotated[tuple[str, ...], MANY] = (),
     ignore_index: int = 255,
     reduce_zero_label: bool = False,
-    img_suffix: str = '.png',
+    img_suffix: str | None = None,
     seg_map_suffix: str = '.png',
     workers: int | None = None,
 ) -> int:
@@ -35,7 +35,7 @@ def command(
     reduce_zero_label
         label files hold 0 for ignored pixels and classes from 1
     img_suffix
-        ending of image files
+        ending of image files [default: jpg, png, bmp, tif, webp in any case]
     seg_map_suffix
         ending of label files
     workers

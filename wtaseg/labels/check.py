@@ -16,7 +16,7 @@ def check(
     classes: Sequence[str] = (),
     ignore_index: int = 255,
     reduce_zero_label: bool = False,
-    img_suffix: str = '.png',
+    img_suffix: str | None = None,
     seg_map_suffix: str = '.png',
     workers: int | None = None,
 ) -> Report:
@@ -27,7 +27,7 @@ def check(
         classes: class names in the order of their ids; empty: those of WTADataset.
         ignore_index: id of ignored pixels.
         reduce_zero_label: label files hold 0 for ignored pixels and classes from 1.
-        img_suffix: ending of image files.
+        img_suffix: ending of image files; None: every image, in any case and mixed.
         seg_map_suffix: ending of label files.
         workers: processes; None: one per processor for large datasets.
 

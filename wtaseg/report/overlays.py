@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from mmseg.datasets.image_files import match_images
 from wtaseg.io import write
 from wtaseg.palette import Color, class_colors
 from wtaseg.runs.describe import leaf_datasets
@@ -58,13 +59,14 @@ def predicted_images(run: RunRecord, base: Path | None = None) -> dict[str, Pred
         )
     root = (base or base_folder()) / (dataset.get('data_root') or '')
     images, labels = root / prefix['img_path'], root / prefix['seg_map_path']
-    img_suffix, label_suffix = dataset.get('img_suffix', '.png'), dataset.get('seg_map_suffix', '.png')
+    label_suffix = dataset.get('seg_map_suffix', '.png')
+    names = (path.name for path in images.glob('*'))
+    by_stem = match_images(names, dataset.get('img_suffix'))
     result = {}
     for file in sorted((run.path / 'test/pred').glob('*.png')):
-        image = images / f'{file.stem}{img_suffix}'
-        if image.is_file():
+        if file.stem in by_stem:
             result[file.stem] = PredictedImage(
-                file.stem, image, labels / f'{file.stem}{label_suffix}', prediction=file
+                file.stem, images / by_stem[file.stem], labels / f'{file.stem}{label_suffix}', prediction=file
             )
     if not result:
         raise ValueError(

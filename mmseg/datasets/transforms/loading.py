@@ -7,6 +7,9 @@ Decoding takes half of a training pipeline's time, so the loaders of local files
 :class:`.decoded_cache.DecodedCache`. Set ``cache_mb=0`` if memory is short.
 """
 
+import warnings
+from collections.abc import Sequence
+
 import mmcv
 import numpy as np
 from mmcv.transforms import LoadAnnotations as MMCV_LoadAnnotations
@@ -14,6 +17,7 @@ from mmcv.transforms import LoadImageFromFile as MMCV_LoadImageFromFile
 from mmcv.transforms.base import BaseTransform
 from mmengine import fileio
 
+from mmseg.datasets.image_files import decode_image, read_header, turn_upright
 from mmseg.registry import TRANSFORMS
 
 from .decoded_cache import DecodedCache
@@ -25,7 +29,12 @@ _SHIFT_ZERO = np.concatenate([[255], np.arange(254), [255]]).astype(np.uint8)  #
 class LoadImageFromFile(MMCV_LoadImageFromFile):
     """mmcv's ``LoadImageFromFile``, which decodes a local file once or twice instead of in every epoch.
 
+    With the default backend, cv2, images are turned upright and those of more than 8 bits are scaled to 8 by the
+    rules of :mod:`mmseg.datasets.image_files`; ordinary images are mmcv's to the bit.
+
     Args:
+        value_range: (low, high) that become 0 and 255 in images of more than 8 bits; None: the least and
+            greatest value of each file.
         cache_mb: Bound of the decoded images cached per process, in MiB; the default is 341 images of
             512 x 512. Images on other file backends are never cached.
         **kwargs: mmcv's arguments.
@@ -35,8 +44,15 @@ class LoadImageFromFile(MMCV_LoadImageFromFile):
         ValueError: The file cannot be decoded (unless ``ignore_empty``).
     """
 
-    def __init__(self, *args, cache_mb: int = 256, **kwargs) -> None:
+    def __init__(
+        self, *args, cache_mb: int = 256, value_range: Sequence[float] | None = None, **kwargs
+    ) -> None:
         super().__init__(*args, **kwargs)
+        if value_range is not None and (len(value_range) != 2 or value_range[0] >= value_range[1]):
+            raise ValueError(
+                f'LoadImageFromFile: value_range={value_range}, expected (low, high) with low < high.'
+            )
+        self.value_range = value_range
         self.cache = DecodedCache(cache_mb if self.backend_args is None else 0)
 
     def transform(self, results: dict) -> dict | None:
@@ -55,7 +71,10 @@ class LoadImageFromFile(MMCV_LoadImageFromFile):
     def _decode(self, path: str) -> np.ndarray:
         content = fileio.get(path, backend_args=self.backend_args)
         try:
-            img = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
+            if self.imdecode_backend == 'cv2':
+                img = decode_image(content, self.color_type, self.value_range)
+            else:
+                img = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
         except Exception as error:  # each decoder has its own type; the message needs the file's name
             raise ValueError(
                 f'image {path!r} cannot be decoded: {error}. Replace or remove the file.'
@@ -72,7 +91,8 @@ class LoadAnnotations(MMCV_LoadAnnotations):
     """Read an 8-bit label map, single-channel or palette, to ``gt_seg_map`` (H, W) uint8.
 
     First ``reduce_zero_label`` shifts the ids (0 becomes 255, k becomes k - 1, 255 stays), then
-    ``results['label_map']`` re-numbers them. ``'gt_seg_map'`` is appended to ``results['seg_fields']``.
+    ``results['label_map']`` re-numbers them. ``'gt_seg_map'`` is appended to ``results['seg_fields']``. A label map that
+    fits only the image as stored, before its EXIF orientation is applied, is turned with it.
 
     Args:
         reduce_zero_label: None uses the dataset's setting; a value must agree with it.
@@ -99,12 +119,31 @@ class LoadAnnotations(MMCV_LoadAnnotations):
         )
         self.reduce_zero_label = reduce_zero_label
         self.cache = DecodedCache(cache_mb if backend_args is None else 0)
+        self._has_warned = False
 
     def _load_seg_map(self, results: dict) -> None:
         labels = self.cache.read(results['seg_map_path'], self._decode)
+        if labels.shape != results.get('ori_shape', labels.shape):
+            labels = self._turned(labels, results)
         table = self._table(results)
         results['gt_seg_map'] = labels if table is None else table[labels]
         results.setdefault('seg_fields', []).append('gt_seg_map')
+
+    def _turned(self, labels: np.ndarray, results: dict) -> np.ndarray:
+        """``labels`` turned as the image is, if only then they have its size."""
+        if labels.shape != results['ori_shape'][::-1] or self.backend_args or not results.get('img_path'):
+            return labels
+        orientation = read_header(results['img_path']).orientation
+        if orientation <= 4:
+            return labels
+        if not self._has_warned:
+            self._has_warned = True
+            warnings.warn(
+                f'label map {results["seg_map_path"]!r} fits the image only before its EXIF rotation; it is turned '
+                'with the image, and so are others of this kind',
+                stacklevel=2,
+            )
+        return turn_upright(labels, orientation)
 
     def _decode(self, path: str) -> np.ndarray:
         try:

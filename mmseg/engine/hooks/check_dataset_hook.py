@@ -12,6 +12,8 @@ from mmseg.datasets.check import check_files
 from mmseg.registry import HOOKS
 from mmseg.utils.walk import leaf_datasets
 
+from .head_classes import check_heads
+
 
 @HOOKS.register_module()
 class DatasetCheckHook(Hook):
@@ -38,7 +40,7 @@ class DatasetCheckHook(Hook):
         """Check the files.
 
         Raises:
-            ValueError: A file can't be trained on, or the dataset has more classes than the model.
+            ValueError: A file can't be trained on, or a head has another number of classes than the dataset.
         """
         outcome: list = [None]
         if is_main_process():
@@ -80,11 +82,8 @@ def _ids_in_files(dataset: Dataset, runner: Runner) -> int | None:
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     model_classes = getattr(model, 'num_classes', None)
     classes = getattr(dataset, 'metainfo', {}).get('classes')
-    if classes and model_classes and len(classes) > model_classes:
-        raise ValueError(
-            f'the training set has {len(classes)} classes {tuple(classes)}, the model num_classes={model_classes}; '
-            f'set num_classes={len(classes)} in decode_head and auxiliary_head'
-        )
+    if classes:
+        check_heads(model, classes)
     # The files hold the ids from before label_map re-numbers them.
     label_map = getattr(dataset, 'label_map', None)
     if label_map:

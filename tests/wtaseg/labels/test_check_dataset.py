@@ -83,7 +83,7 @@ def test_label_without_image(root):
 
 def test_image_with_another_suffix(root):
     (root / 'img_dir/val/val_0.png').rename(root / 'img_dir/val/val_0.bmp')
-    problems = {kind: text for kind, _, text in problems_of(root)}
+    problems = {kind: text for kind, _, text in problems_of(root, img_suffix='.png')}
     assert set(problems) == {'other suffix', 'label without image'}
     assert 'val_0.bmp' in problems['other suffix'] and '.png' in problems['other suffix']
 
