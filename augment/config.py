@@ -112,6 +112,18 @@ class AugmentConfig:
         'label: only the dilated label changes; attention: LocalBlend as published; none: the whole image',
         PROJECT,
     )
+    blend_threshold: float = option(
+        0.3,
+        'blend=attention: share of the largest attention to the word from which on a cell may change',
+        'Hertz et al. 2023, published code',
+        low=0.0,
+        high=1.0,
+    )
+    blend_blocks: Literal['down-up', 'down', 'up', 'all'] = option(
+        'down-up',
+        'blend=attention: UNet blocks whose attention maps are read, at their coarsest resolution; all: the middle too',
+        'Hertz et al. 2023, published code',
+    )
     mask_dilate: int = option(4, 'pixels by which the label mask grows (at native size)', PROJECT, low=0)
     mask_feather: int = option(4, 'pixels over which the grown mask fades to nothing', PROJECT, low=0)
     crop: Literal['auto', 'none', 'defect'] = option(
@@ -220,6 +232,8 @@ class AugmentConfig:
             ('crop_min', self.crop == 'none', 'crop=none edits whole images'),
             ('crop_limit', self.crop == 'none', 'crop=none edits whole images'),
             ('self_max_positions', self.self_replace == 0, 'self=0 replaces no self-attention map'),
+            ('blend_threshold', self.blend != 'attention', f'blend={self.blend} reads no attention maps'),
+            ('blend_blocks', self.blend != 'attention', f'blend={self.blend} reads no attention maps'),
             ('max_outside', self.blend == 'label', 'blend=label changes nothing outside the mask'),
             ('summary_rows', not self.summary, '--summary is not given'),
         )

@@ -17,6 +17,7 @@ from augment.dataset.rows import EditRow, ModelIdentity
 from augment.dataset.writing import EditWriter
 from augment.diffusion.editing import edit
 from augment.diffusion.inversion import Inversion, invert
+from augment.diffusion.local_blend import BlendOptions
 from augment.diffusion.model import EditModel
 from augment.progress import Silent
 
@@ -122,7 +123,7 @@ class Editor:
             low_resource=c.low_resource,
             progress=self.progress.stage('invert'),
         )
-        inversions = [item.to('cpu') for item in result.split()]
+        inversions = [item.to('cpu').compact(self.model.dtype) for item in result.split()]
         for key, inversion in zip(keys, inversions):
             self.cache.save(key, inversion)
         return inversions
@@ -140,6 +141,7 @@ class Editor:
 
         def work(pieces: list[Piece]) -> None:
             inversion = Inversion.cat([p.inversion for p in pieces]).to(self.model.device)
+            blend = BlendOptions(c.blend_threshold, c.blend_blocks) if c.blend == 'attention' else None
             mask = None
             if c.blend == 'label':
                 cells = [latent_mask(p.region, self.model.vae_scale) for p in pieces]
@@ -158,7 +160,7 @@ class Editor:
                 self_max_positions=c.self_max_positions,
                 low_resource=c.low_resource,
                 latent_mask=mask,
-                local_blend=c.blend == 'attention',
+                local_blend=blend,
                 progress=progress,
             )
             edited = to_uint8(self.model.decode_latents(result.edited))

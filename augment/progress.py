@@ -18,6 +18,11 @@ from rich.progress import (
 )
 from rich.text import Text
 
+LOG_INTERVAL = 30.0
+"""Seconds between log lines about the steps of a batch, where there is no terminal for bars."""
+
+log = logging.getLogger(__name__)
+
 
 class RateColumn(ProgressColumn):
     """Edits a minute."""
@@ -79,7 +84,19 @@ class Bars(Silent):
         self.steps = self.bars.add_task('', total=None)
 
     def stage(self, text: str) -> Callable[[int, int], None]:
-        """Show the steps of a new stage."""
+        """Show the steps of a new stage; in the log at most every LOG_INTERVAL seconds."""
+        if self.plain:
+            began = logged = time.monotonic()
+
+            def report(done: int, total: int) -> None:
+                nonlocal logged
+                now = time.monotonic()
+                if now - logged >= LOG_INTERVAL:
+                    logged = now
+                    left = timedelta(seconds=round((now - began) / done * (total - done)))
+                    log.info('%s: step %d of %d, %s to go', text, done, total, left)
+
+            return report
         self.bars.reset(self.steps, description=text)
         return lambda done, total: self.bars.update(self.steps, completed=done, total=total)
 
@@ -90,7 +107,7 @@ class Bars(Silent):
         if self.plain and count:
             rate = self.done / (time.monotonic() - self.began)
             left = (self.ahead - self.done) / rate
-            logging.getLogger(__name__).info(
+            log.info(
                 '%d of %d edits, %.2f/min, %s to go',
                 self.done,
                 self.ahead,

@@ -14,6 +14,7 @@ from augment.config import AugmentConfig
 from augment.dataset.manifest import REVIEW
 from augment.dataset.quality import Metrics
 from augment.dataset.reading import IMAGES, Dataset, decode_image, defect_mask, image_file
+from augment.dataset.regions import Box, cut, extent
 from augment.dataset.rows import EditRow
 from augment.files import write_bytes, write_png
 
@@ -22,6 +23,9 @@ DIFFERENCE_GAIN = 4
 """Factor on the differences shown; most are a few levels."""
 
 METRICS = tuple(f.name for f in fields(Metrics))
+WINDOW_MIN = 64  # pixels; three times as large in its cell
+WINDOW_CONTEXT = 1.0  # surroundings shown on each side, in multiples of the defect's extent
+OUTLINE_GAP = 2  # pixels of the cell, so that thin defects stay visible
 PAPER, INK, REFUSED, OUTLINE = (255, 255, 255), (30, 30, 30), (200, 30, 30), (0, 220, 255)
 
 
@@ -65,12 +69,16 @@ def strip(
 ) -> Image.Image:
     """One row of the sheet: source with its label outlined, reconstruction, and edit and difference per word.
 
-    ``original`` ``(H, W, 3)`` uint8 is the image at path ``source``, ``mask`` ``(H, W)`` bool its defects.
+    All cells show the same window around the largest defect. ``original`` ``(H, W, 3)`` uint8 is the image at path
+    ``source``, ``mask`` ``(H, W)`` bool its defects.
     """
     name = Path(source).relative_to(IMAGES)
+    window = window_of(mask)
+    reconstruction = read(out / REVIEW / 'reconstruction' / name)
+    outlined = outline(enlarged(original, window), enlarged(mask.astype(np.uint8), window) > 0)
     cells = [
-        (outline(original, mask), name.with_suffix('').as_posix(), INK),
-        (read(out / REVIEW / 'reconstruction' / name), '', INK),
+        (outlined, name.with_suffix('').as_posix(), INK),
+        (None if reconstruction is None else enlarged(reconstruction, window), '', INK),
     ]
     for row in edits:
         if row is None:
@@ -79,12 +87,37 @@ def strip(
         rejected = out / REVIEW / 'rejected' / Path(row.file).relative_to(IMAGES)
         edited = read(out / row.file if row.accepted else rejected)
         text = caption(row.metrics) if row.accepted else '; '.join(row.reasons)
-        cells.append((edited, text, INK if row.accepted else REFUSED))
-        cells.append((None if edited is None else difference(original, edited), '', INK))
+        changed = None if edited is None else enlarged(difference(original, edited), window)
+        cells.append(
+            (None if edited is None else enlarged(edited, window), text, INK if row.accepted else REFUSED)
+        )
+        cells.append((changed, '', INK))
     image = Image.new('RGB', (len(cells) * (CELL + GAP), CELL + 2 * LINE + GAP), PAPER)
     for column, (pixels, text, colour) in enumerate(cells):
         draw_cell(image, column * (CELL + GAP), pixels, text, colour)
     return image
+
+
+def window_of(mask: np.ndarray) -> Box:
+    """The box around the largest defect of ``mask`` ``(H, W)`` with its surroundings; without one, the whole image."""
+    height, width = mask.shape
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count == 1:
+        return 0, 0, width, height
+    x0, y0, x1, y1 = extent(stats[1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())])
+    side = max(WINDOW_MIN, round(max(x1 - x0, y1 - y0) * (1 + 2 * WINDOW_CONTEXT)))
+    wide, high = min(side, width), min(side, height)
+    left = min(max((x0 + x1 - wide) // 2, 0), width - wide)
+    top = min(max((y0 + y1 - high) // 2, 0), height - high)
+    return left, top, left + wide, top + high
+
+
+def enlarged(pixels: np.ndarray, window: Box) -> np.ndarray:
+    """The window of ``pixels`` ``(H, W, ...)``, scaled to fill a cell."""
+    part = cut(pixels, window)
+    scale = CELL / max(part.shape[:2])
+    size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
+    return cv2.resize(part, size, interpolation=cv2.INTER_NEAREST if scale >= 1 else cv2.INTER_AREA)
 
 
 def caption(metrics: Metrics) -> str:
@@ -96,14 +129,7 @@ def draw_cell(image: Image.Image, left: int, pixels: np.ndarray | None, text: st
     """One image with its caption; a refused one is framed."""
     draw = ImageDraw.Draw(image)
     if pixels is not None:
-        cell = Image.fromarray(pixels)
-        cell.thumbnail((CELL, CELL))
-        if max(cell.size) < CELL:
-            scale = CELL / max(cell.size)
-            cell = cell.resize(
-                (round(cell.width * scale), round(cell.height * scale)), Image.Resampling.NEAREST
-            )
-        image.paste(cell, (left, 0))
+        image.paste(Image.fromarray(pixels), (left, 0))
     if colour == REFUSED:
         draw.rectangle((left, 0, left + CELL - 1, CELL - 1), outline=REFUSED, width=2)
     for number, line in enumerate(list(wrapped(draw, text))[:2]):
@@ -146,10 +172,12 @@ def sheet(words: list[str], strips: list[Image.Image]) -> np.ndarray:
 
 
 def outline(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """``image`` with the border of ``mask`` drawn in a colour that blades do not have."""
+    """``image`` with a line OUTLINE_GAP pixels outside ``mask`` in a colour that blades do not have."""
+    kernel = np.ones((2 * OUTLINE_GAP + 1,) * 2, np.uint8)
+    grown = cv2.dilate(mask.astype(np.uint8), kernel)
     outlined = image.copy()
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(outlined, contours, -1, OUTLINE, max(1, min(image.shape[:2]) // 256))
+    contours, _ = cv2.findContours(grown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(outlined, contours, -1, OUTLINE, 1)
     return outlined
 
 

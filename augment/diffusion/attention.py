@@ -1,7 +1,7 @@
 """Attention processors for SDXL's UNet: residual linear interpolation (RLI) and prompt-to-prompt.
 
 Attention is linear in its values. Replacing a map by that of another row is the fused kernel called with that row's
-queries and keys; editing columns of a cross-attention map is ``control.ColumnMix``. So edited layers go through
+queries and keys; editing columns of a cross-attention map is ``mixing.ColumnMix``. So edited layers go through
 ``scaled_dot_product_attention`` too, and no map is written to memory except for the word's columns that LocalBlend
 reads.
 
@@ -52,13 +52,11 @@ class EditAttention:
             ``(1 - alpha) * attn(x) + alpha * x`` with x the input and attn including its output projection; the
             layer's own residual connection, where it has one, comes after.
         control: Prompt-to-prompt, where it is wanted.
-        local_blend: Whether LocalBlend reads this layer.
+        block: The layer's place in the UNet: down, mid or up.
     """
 
-    def __init__(
-        self, rli_alpha: float = 0.0, control: AttentionControl | None = None, local_blend: bool = False
-    ):
-        self.rli_alpha, self.control, self.local_blend = rli_alpha, control, local_blend
+    def __init__(self, rli_alpha: float = 0.0, control: AttentionControl | None = None, block: str = ''):
+        self.rli_alpha, self.control, self.block = rli_alpha, control, block
 
     def __call__(
         self,
@@ -107,8 +105,9 @@ class EditAttention:
         control = self.control
         if control is not None and cross:
             blend = control.local_blend
-            if self.local_blend and blend is not None and blend.reads(query):
-                blend.add(control.conditional(query), control.conditional(key), scale)
+            if blend is not None and blend.reads(self.block, query):
+                mix = control.mix if control.cross else None
+                blend.add(control.conditional(query), control.conditional(key), scale, mix)
             if control.cross:
                 return edited_cross_attention(query, key, value, control, scale)
         elif control is not None and control.self_attention and query.shape[2] <= control.self_max_positions:
@@ -148,8 +147,8 @@ class AttentionProcessors:
             interpolate = in_up_block and not layer.is_cross_attention
             interpolated += interpolate
             crossed += layer.is_cross_attention
-            blend = layer.is_cross_attention and (in_up_block or name.startswith('down_blocks.'))
-            self.by_name[name] = processor(rli_alpha if interpolate else 0.0, control, blend)
+            block = name.split('_')[0]  # down_blocks, mid_block, up_blocks
+            self.by_name[name] = processor(rli_alpha if interpolate else 0.0, control, block)
             self._layers.append((layer, self.by_name[name]))
         if (rli_alpha and not interpolated) or (control is not None and not crossed):
             kind = 'cross-attention' if interpolated or not rli_alpha else 'self-attention in up blocks'

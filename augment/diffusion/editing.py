@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from augment.config import AugmentConfig
-from augment.diffusion.control import AttentionControl, ColumnMix
+from augment.diffusion.control import AttentionControl
 from augment.diffusion.inversion import Inversion
-from augment.diffusion.local_blend import BLEND_START, LocalBlend, coarsest_map
+from augment.diffusion.local_blend import BLEND_START, BlendOptions, LocalBlend, coarsest_map
+from augment.diffusion.mixing import ColumnMix
 from augment.diffusion.model import EditModel, PromptEmbeddings, check_finite
 from augment.diffusion.prompts import align_tokens, word_positions
 from augment.diffusion.sampling import Sampler, ddim_schedule
@@ -44,7 +45,7 @@ def edit(
     self_max_positions: int = AugmentConfig.self_max_positions,
     low_resource: bool = AugmentConfig.low_resource,
     latent_mask: Tensor | None = None,
-    local_blend: bool = False,
+    local_blend: BlendOptions | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EditResult:
     """Sample source and target together; the target takes over the source's attention maps.
@@ -57,7 +58,7 @@ def edit(
         self_max_positions: Self-attention maps of more positions are never replaced.
         low_resource: Conditional and unconditional passes one after the other.
         latent_mask: ``(N, 1, h, w)`` in [0, 1]: where it is 0, every step restores the source's latent.
-        local_blend: The published LocalBlend: the same with a mask made of the word's attention maps.
+        local_blend: The published LocalBlend with these parameters: the same with a mask made of the word's attention.
         progress: Called with the steps done and their total.
 
     Raises:
@@ -149,7 +150,7 @@ def _attention_control(
     prompts: Prompts,
     eq: float,
     self_max_positions: int,
-    local_blend: bool,
+    local_blend: BlendOptions | None,
 ) -> AttentionControl:
     """The control of one edit, in the buffers that graphs captured earlier read."""
     tokenizer = model.tokenizers[0]
@@ -158,11 +159,11 @@ def _attention_control(
     key = ('attention control', images, size, self_max_positions, local_blend)
     control: AttentionControl = model.kept(key, lambda: AttentionControl(images, mix, self_max_positions))
     control.mix.copy_(mix)
-    if local_blend:
+    if local_blend is not None:
         columns = torch.zeros(2 * images, len(mix.from_target), device=model.device)
         columns[images:, positions] = 1
         if control.local_blend is None:
-            control.local_blend = LocalBlend(coarsest_map(model.unet, size), columns)
+            control.local_blend = LocalBlend(coarsest_map(model.unet, size), columns, local_blend)
         control.local_blend.columns.copy_(columns)
         control.local_blend.total.zero_()
     return control

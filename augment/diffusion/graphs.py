@@ -15,6 +15,18 @@ from augment.diffusion.model import EditModel
 WARMUP_RUNS = 2  # before capture: lazy initialisation, autotuning and compilation must not be captured
 
 
+def raise_out_of_memory(error: BaseException) -> None:
+    """Raise the ``torch.OutOfMemoryError`` behind ``error``, if there is one.
+
+    Memory that runs out during capture breaks the capture too, and ending a broken capture raises another error.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, torch.OutOfMemoryError):
+            raise torch.OutOfMemoryError(str(cause)) from error
+        cause = cause.__context__
+
+
 class GraphRunner:
     """Calls ``run()``; on CUDA captures it as a graph at first use and replays the graph from then on.
 
@@ -56,8 +68,12 @@ class GraphRunner:
                     self.run()
             torch.cuda.current_stream().wait_stream(stream)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self.model.graph_pool(), stream=stream):
-                self.run()
+            try:
+                with torch.cuda.graph(graph, pool=self.model.graph_pool(), stream=stream):
+                    self.run()
+            except RuntimeError as error:
+                raise_out_of_memory(error)
+                raise
         for tensor, value in zip(self.state, before):
             tensor.copy_(value)
         self.graph = graph

@@ -7,7 +7,7 @@ Nichol 2021).
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import torch
@@ -28,8 +28,8 @@ class Inversion:
     Attributes:
         latent: ``(N, 4, h, w)``, the encoded images z_0.
         start: ``(N, 4, h, w)``, where sampling starts, z*_T.
-        uncond_tokens: ``(steps, N, 77, 2048)`` float32 unconditional embeddings, or ``(1, N, 77, 2048)`` where all
-            steps share them; None for those of the empty prompt.
+        uncond_tokens: ``(steps, N, 77, 2048)`` unconditional embeddings, or ``(1, N, 77, 2048)`` where all steps share
+            them; None for those of the empty prompt. Float32, or the model's dtype after ``compact``.
         uncond_pooled: ``(steps or 1, N, 1280)``, with ``uncond_tokens``.
         residuals: ``(steps, N, 4, h, w)``, added to the source's latent after every step of direct inversion.
         stats: Lists with one entry per image: ``inner_steps`` (count), ``inner_losses`` (per DDIM step, before each
@@ -65,6 +65,14 @@ class Inversion:
         """The same inversion on ``device``."""
         tensors = {name: tensor.to(device) for name, tensor in self.tensors().items()}
         return Inversion.from_tensors(tensors, self.stats)
+
+    def compact(self, dtype: torch.dtype) -> 'Inversion':
+        """The same with embeddings in ``dtype``, the model's: it converts them anyway, so results are the same bits."""
+        if self.uncond_tokens is None:
+            return self
+        return replace(
+            self, uncond_tokens=self.uncond_tokens.to(dtype), uncond_pooled=self.uncond_pooled.to(dtype)
+        )
 
     def split(self) -> list['Inversion']:
         """One inversion per image."""

@@ -1,35 +1,65 @@
-"""LocalBlend (Hertz et al. 2023, published code): a mask of where the edit may act, from attention maps."""
+"""LocalBlend (Hertz et al. 2023, published code): a mask of where the edit may act, from attention maps.
+
+As in the published code the maps of the target are those after refinement and re-weighting, and are read at the coarsest
+resolution with cross-attention.
+"""
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Published code: first step with blending as a share of all, threshold on the normalised map, dilation in cells
+from augment.config import AugmentConfig
+from augment.diffusion.mixing import ColumnMix
+
+# Published code: first step with blending as a share of all, dilation of the maps in cells
 BLEND_START = 0.2
-BLEND_THRESHOLD = 0.3
 BLEND_DILATION = 3
+
+BLOCKS = {'down-up': ('down', 'up'), 'down': ('down',), 'up': ('up',), 'all': ('down', 'mid', 'up')}
+
+
+@dataclass(frozen=True)
+class BlendOptions:
+    """Parameters of LocalBlend.
+
+    Attributes:
+        threshold: Share of the largest value of a map from which on a cell is in the mask, 0 to 1.
+        blocks: The UNet's blocks whose maps are read, a key of BLOCKS.
+    """
+
+    threshold: float = AugmentConfig.blend_threshold
+    blocks: str = AugmentConfig.blend_blocks
 
 
 class LocalBlend:
-    """Running sum of the word's cross-attention maps at the coarsest resolution, before they are edited.
+    """Running sum of the word's cross-attention maps, those of the target as they are used, that is, edited.
 
     Attributes:
         size: Height and width of the maps.
         columns: ``(2N, 77)``, 1 at the word's tokens in each row's prompt.
+        options: Threshold and blocks.
         total: ``(2N, h', w')`` float32, over steps, layers and heads.
     """
 
-    def __init__(self, size: tuple[int, int], columns: Tensor):
-        self.size, self.columns = size, columns
+    def __init__(self, size: tuple[int, int], columns: Tensor, options: BlendOptions | None = None):
+        self.size, self.columns, self.options = size, columns, options or BlendOptions()
         self.total = torch.zeros(len(columns), *size, device=columns.device)
 
-    def reads(self, query: Tensor) -> bool:
-        """Whether a layer with ``query (R, heads, P, d)`` has maps of this resolution."""
-        return query.shape[2] == self.size[0] * self.size[1]
+    def reads(self, block: str, query: Tensor) -> bool:
+        """Whether a layer of ``block`` (down, mid, up) with ``query (R, heads, P, d)`` is read."""
+        return block in BLOCKS[self.options.blocks] and query.shape[2] == self.size[0] * self.size[1]
 
-    def add(self, query: Tensor, key: Tensor, scale: float) -> None:
-        """Add one layer's maps; ``query (2N, heads, h'w', d)``, ``key (2N, heads, 77, d)``."""
+    def add(self, query: Tensor, key: Tensor, scale: float, mix: ColumnMix | None = None) -> None:
+        """Add one layer's maps; ``query (2N, heads, h'w', d)``, ``key (2N, heads, 77, d)``.
+
+        ``mix`` is the edit of the target's maps, where the layer is edited at this step.
+        """
         maps = (query @ key.transpose(-1, -2) * scale).float().softmax(dim=-1)
+        if mix is not None:
+            source, target = maps.chunk(2)
+            maps = torch.cat([source, mix.edited_maps(source, target)])
         words = torch.einsum('nhpt,nt->np', maps, self.columns)
         self.total += words.view_as(self.total)
 
@@ -41,7 +71,7 @@ class LocalBlend:
         total = F.max_pool2d(self.total[:, None], BLEND_DILATION, stride=1, padding=BLEND_DILATION // 2)
         total = F.interpolate(total, size=size)
         total = total / total.amax(dim=(2, 3), keepdim=True).clamp(min=torch.finfo(total.dtype).tiny)
-        source, target = (total > BLEND_THRESHOLD).chunk(2)
+        source, target = (total > self.options.threshold).chunk(2)
         return (source | target).float()
 
 

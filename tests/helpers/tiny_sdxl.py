@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 WORDS = 'photo of a scratch crack with rust peeling corrosion dent metal deep'
-"""Words that are one token each, separated by blanks. Any other word is one token per letter."""
+"""Words that are one token each, set apart by blanks. Any other word is spelt out letter by letter."""
 SPLIT_WORD = (('blister', ''), ('ing', '</w>'))
 """The two tokens of 'blistering'; the second ends the word."""
 

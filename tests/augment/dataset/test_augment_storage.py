@@ -181,6 +181,22 @@ def test_random_state_and_kernels_are_as_before_after_a_run():
     assert torch.equal(torch.get_rng_state(), before) and not torch.are_deterministic_algorithms_enabled()
 
 
+def test_long_batches_show_their_steps_in_the_log(caplog, monkeypatch):
+    caplog.set_level('INFO')
+    clock = [0.0]
+    monkeypatch.setattr('augment.progress.time.monotonic', lambda: clock[0])
+    bars = Bars()
+    bars.plain = True
+    report = bars.stage('invert')
+    for step in range(1, 9):
+        clock[0] += 10.0
+        report(step, 8)
+    assert [record.message for record in caplog.records] == [
+        'invert: step 3 of 8, 0:00:50 to go',
+        'invert: step 6 of 8, 0:00:20 to go',
+    ]
+
+
 def test_progress_shows_rate_and_remaining_time(caplog):
     caplog.set_level('INFO')
     with Bars() as bars:

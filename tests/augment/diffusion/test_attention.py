@@ -11,8 +11,9 @@ from augment.diffusion.attention import (
     edited_cross_attention,
     edited_self_attention,
 )
-from augment.diffusion.control import AttentionControl, ColumnMix
-from augment.diffusion.local_blend import LocalBlend, coarsest_map
+from augment.diffusion.control import AttentionControl
+from augment.diffusion.local_blend import BlendOptions, LocalBlend, coarsest_map
+from augment.diffusion.mixing import ColumnMix
 from augment.diffusion.prompts import Alignment
 
 TOKENS = 5
@@ -230,6 +231,37 @@ def test_local_blend_sums_over_the_words_tokens_and_heads():
     expected = maps_of(query, key, 0.5)[1, ..., 1:3].sum(dim=(0, 2))
     torch.testing.assert_close(maps.total[1].flatten(), expected)
     assert not maps.total[0].any()
+
+
+def test_local_blend_adds_the_maps_as_they_are_used():
+    query, key, value = cross_inputs(images=1, extra=0)
+    control = AttentionControl(1, ColumnMix(ALIGNMENT, [1], 2.0))
+    maps = LocalBlend((2, 3), torch.tensor([[0.0] * 5, [0.0, 1.0, 1.0, 0.0, 0.0]]))
+    maps.add(query, key, 0.5, control.mix)
+    # With unit vectors as values the output of edited attention is the edited map.
+    edited = edited_cross_attention(query, key, value, control, 0.5)
+    torch.testing.assert_close(maps.total[1].flatten(), edited[1, ..., 1:3].sum(dim=(0, 2)))
+
+
+@pytest.mark.parametrize(
+    ('blocks', 'read'),
+    [('down-up', {'down', 'up'}), ('down', {'down'}), ('up', {'up'}), ('all', {'down', 'mid', 'up'})],
+)
+def test_local_blend_reads_the_named_blocks_at_its_resolution(unet, blocks, read):
+    maps = LocalBlend((2, 2), torch.zeros(2, 77), BlendOptions(blocks=blocks))
+    queries = []
+    plain = maps.reads
+
+    def reads(block, query):
+        if plain(block, query):
+            queries.append((block, query.shape[2]))
+        return False
+
+    maps.reads = reads
+    control = AttentionControl(1, ColumnMix(ALIGNMENT, [1], 2.0), local_blend=maps)
+    with AttentionProcessors(unet, 0.0, control).installed():
+        predict(unet)
+    assert {block for block, _ in queries} == read and {size for _, size in queries} == {4}
 
 
 def test_coarsest_map_keeps_true_height_and_width(unet):

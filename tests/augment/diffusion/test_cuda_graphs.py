@@ -6,6 +6,7 @@ import torch
 from augment.diffusion.editing import edit
 from augment.diffusion.inversion import invert
 from augment.diffusion.loading import load_model
+from augment.diffusion.local_blend import BlendOptions
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='CUDA graphs need a GPU')
 
@@ -28,7 +29,7 @@ def test_graphs_equal_eager(models, tiny_latents, method):
     ):  # the second time every graph is replayed with new inputs
         inversions = [invert(model, latents, SOURCE, **options) for model in models]
         graphs, eager = (
-            edit(model, inversion, SOURCE, TARGET, WORD, local_blend=True)
+            edit(model, inversion, SOURCE, TARGET, WORD, local_blend=BlendOptions())
             for model, inversion in zip(models, inversions)
         )
         torch.testing.assert_close(inversions[0].start, inversions[1].start, atol=1e-3, rtol=1e-3)

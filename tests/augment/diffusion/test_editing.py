@@ -1,13 +1,15 @@
 """Prompt-to-prompt on the tiny model."""
 
+import copy
+
 import pytest
 import torch
 
 import augment.diffusion.attention
 from augment.diffusion.editing import edit, reconstruct, share_of_steps
 from augment.diffusion.inversion import invert
-from augment.diffusion.local_blend import LocalBlend
-from augment.diffusion.model import NonFiniteError
+from augment.diffusion.local_blend import BlendOptions, LocalBlend
+from augment.diffusion.model import EditModel, NonFiniteError
 
 SOURCE, TARGET, WORD = 'photo of a crack', 'photo of a crack with peeling', 'peeling'
 STEPS = 5
@@ -99,6 +101,19 @@ def test_a_batch_is_its_images(tiny_model, inversion, edited):
         torch.testing.assert_close(alone.edited[0], edited.edited[n], atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_embeddings_in_the_models_dtype_give_the_same_edit(tiny_model, tiny_latents, dtype):
+    m = tiny_model
+    unet, encoders = copy.deepcopy(m.unet), copy.deepcopy(m.text_encoders)
+    half = EditModel(unet, m.vae, m.scheduler, m.tokenizers, encoders, id='', dtype=dtype)
+    full = invert(half, tiny_latents[:1], SOURCE, steps=2, inner_steps=1)
+    compact = full.compact(dtype)
+    assert full.uncond_tokens.dtype == torch.float32 and compact.uncond_tokens.dtype == dtype
+    results = [edit(half, inversion, SOURCE, TARGET, WORD) for inversion in (full, compact)]
+    assert torch.equal(results[0].edited, results[1].edited)
+    assert torch.equal(results[0].reconstruction, results[1].reconstruction)
+
+
 def test_latent_mask_keeps_the_source_outside(tiny_model, inversion):
     mask = torch.zeros(3, 1, 8, 8)
     mask[..., 2:5, 3:6] = 1
@@ -121,7 +136,7 @@ def test_local_blend_keeps_the_source_where_the_word_has_no_attention(tiny_model
         return mask
 
     monkeypatch.setattr(LocalBlend, 'mask', left_half)
-    result = edit(tiny_model, inversion, SOURCE, TARGET, WORD, local_blend=True)
+    result = edit(tiny_model, inversion, SOURCE, TARGET, WORD, local_blend=BlendOptions())
     assert torch.equal(result.edited[..., 3:], result.reconstruction[..., 3:])
     assert not torch.equal(result.edited[..., :3], result.reconstruction[..., :3])
     # From a fifth of the steps on; the coarsest map of 8 x 6 cells is 2 x 2.
@@ -140,6 +155,8 @@ def test_blend_mask_by_hand():
     assert torch.equal(maps.mask((8, 8)), expected)
     maps.total[0, 3, 3] = 5.0  # each branch counts against its own maximum, and either is enough
     expected[..., 4:, 4:] = 1
+    assert torch.equal(maps.mask((8, 8)), expected)
+    maps.total[0], maps.options = 0, BlendOptions(threshold=0.28)
     assert torch.equal(maps.mask((8, 8)), expected)
 
 

@@ -90,15 +90,15 @@ def test_guidance_in_one_batch_or_two_passes(tiny_model, tiny_latents):
         torch.testing.assert_close(guided, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_warming_up_and_capturing_leave_the_state_unchanged(tiny_model, monkeypatch):
-    """The order of capture, with a replaced torch.cuda; test_cuda_graphs.py uses a real GPU."""
-    counter = torch.zeros(1)
-
-    def run():
-        counter.add_(1)
+@pytest.fixture
+def replaced_cuda(tiny_model, monkeypatch):
+    """``torch.cuda`` without a GPU: a graph's replay calls what was captured last."""
 
     class Graph:
-        replay = staticmethod(run)
+        captured = None
+
+        def replay(self):
+            Graph.captured()
 
     class Stream:
         def __init__(self, device=None):
@@ -114,11 +114,45 @@ def test_warming_up_and_capturing_leave_the_state_unchanged(tiny_model, monkeypa
     monkeypatch.setattr(torch.cuda, 'CUDAGraph', Graph)
     monkeypatch.setattr(torch.cuda, 'graph_pool_handle', lambda: None)
     monkeypatch.setattr(tiny_model, 'use_graphs', True)
+    return Graph
+
+
+def test_warming_up_and_capturing_leave_the_state_unchanged(tiny_model, replaced_cuda):
+    """The order of capture; test_cuda_graphs.py uses a real GPU."""
+    counter = torch.zeros(1)
+
+    def run():
+        counter.add_(1)
+
+    replaced_cuda.captured = run
     with (attention := AttentionProcessors(tiny_model.unet, 0.1)).installed():
         runner = GraphRunner(tiny_model, run, [counter], attention)
         for calls in (1, 2, 3):
             runner()
             assert counter == calls
+
+
+def test_memory_that_runs_out_during_capture_is_named(tiny_model, replaced_cuda, monkeypatch):
+    @contextlib.contextmanager
+    def capture(*args, **kwargs):
+        try:
+            yield
+        finally:
+            raise RuntimeError('CUDA error: operation failed due to a previous error during capture')
+
+    calls = []
+
+    def run():
+        calls.append(1)
+        if len(calls) == 3:  # two runs warm up, the third is captured
+            raise torch.OutOfMemoryError('CUDA out of memory')
+
+    monkeypatch.setattr(torch.cuda, 'graph', capture)
+    with (attention := AttentionProcessors(tiny_model.unet, 0.1)).installed():
+        with pytest.raises(torch.OutOfMemoryError, match='out of memory'):
+            GraphRunner(tiny_model, run, [], attention)()
+        with pytest.raises(RuntimeError, match='during capture'):
+            GraphRunner(tiny_model, run, [], attention)()
 
 
 def test_a_runner_refuses_other_processors_than_its_own(tiny_model):

@@ -1,0 +1,46 @@
+"""The contact sheet shows defects at their own scale."""
+
+import numpy as np
+import pytest
+
+from augment.dataset.summary import CELL, OUTLINE, enlarged, outline, window_of
+
+
+def mask_with(shape, *boxes) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    for left, top, right, bottom in boxes:
+        mask[top:bottom, left:right] = True
+    return mask
+
+
+@pytest.mark.parametrize(
+    ('boxes', 'window'),
+    [
+        ([(300, 200, 304, 203), (10, 10, 11, 11)], (270, 169, 334, 233)),  # the larger of two, in 64 pixels
+        ([(100, 50, 200, 60)], (0, 0, 300, 300)),  # three times the extent, moved into the image
+        ([(0, 0, 400, 300)], (0, 0, 512, 512)),
+        ([], (0, 0, 512, 512)),
+    ],
+)
+def test_the_window_is_around_the_largest_defect(boxes, window):
+    assert window_of(mask_with((512, 512), *boxes)) == window
+
+
+def test_windows_keep_the_shape_of_small_images():
+    assert window_of(mask_with((48, 200), (100, 20, 103, 23))) == (69, 0, 133, 48)
+
+
+def test_a_small_defect_is_enlarged_and_its_outline_leaves_it_visible():
+    mask = mask_with((512, 512), (300, 200, 305, 205))
+    image = np.zeros((512, 512, 3), np.uint8)
+    image[mask] = 200
+    window = window_of(mask)
+    cell = outline(enlarged(image, window), enlarged(mask.astype(np.uint8), window) > 0)
+    assert cell.shape == (CELL, CELL, 3)
+    defect, drawn = (cell == 200).all(-1), (cell == OUTLINE).all(-1)
+    # 5 pixels become 15; a line of one pixel, two pixels outside, is the border of 19 x 19.
+    assert drawn.sum() == 4 * 18 and defect.sum() == 15 * 15
+
+
+def test_large_windows_are_reduced_to_a_cell():
+    assert enlarged(np.zeros((512, 1024, 3), np.uint8), (0, 0, 1024, 512)).shape == (CELL // 2, CELL, 3)
