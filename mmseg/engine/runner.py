@@ -81,7 +81,7 @@ class SegRunner(Runner):
         return super().build_visualizer(visualizer)
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """Register mmengine's default hooks and ``DatasetCheckHook``, which checks the training files at the start.
+        """Register mmengine's default hooks and ``DatasetCheckHook``, which checks the files of each split at the start.
 
         ``default_hooks=dict(check_dataset=None)`` leaves it out; ``check_dataset=dict(type=…, limit=…)``
         changes it.
