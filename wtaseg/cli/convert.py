@@ -63,7 +63,15 @@ class Target:
 
         progress = track(jobs, description='converting', console=Console(stderr=True))
         result = write_labels(progress, self.out, self.overwrite)
-        print(f'{self.out}: {result.written} label maps written, {len(result.errors)} not converted')
+        present = f', {result.present} were there already' if result.present else ''
+        print(f'{self.out}: {result.written} label maps written{present}, {len(result.errors)} not converted')
+        if result.clipped:
+            first = next(iter(result.clipped))
+            print(
+                f'{sum(result.clipped.values())} shapes of {len(result.clipped)} label maps reach beyond the image and '
+                f'were clipped, for one in {first}',
+                file=sys.stderr,
+            )
         for message in result.errors:
             print(message, file=sys.stderr)
         return 1 if result.errors else 0
