@@ -141,12 +141,12 @@ def read_rows(path: Path) -> Iterator[FileRow]:
     Raises:
         ValueError: A line is no JSON or no row; the message names file and line.
     """
-    with path.open(encoding='utf-8') as lines:
+    with path.open('rb') as lines:
         for number, line in enumerate(lines, 1):
             where = f'{path}, line {number}'
             try:
                 value = json.loads(line)
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(
                     f'{where}: not JSON ({error}); restore the file, or remove the folder to start again'
                 ) from error
