@@ -25,6 +25,7 @@ from mmseg.utils.files import atomic_path
 
 from .checkpoint_files import find_last_whole_checkpoint
 from .checkpoint_loading import load_checkpoint_into, read_checkpoint
+from .run_settings import check_train_cfg
 
 #: The method of a segmentor that maps tensors to losses, see ``BaseSegmentor.loss_tensors``.
 CORE = 'loss_tensors'
@@ -62,6 +63,7 @@ class SegRunner(Runner):
     def __init__(self, *args, **kwargs) -> None:
         for part in ('default_hooks', 'custom_hooks', 'param_scheduler'):
             rename_in_config(kwargs.get(part))
+        check_train_cfg(kwargs.get('train_cfg'))
         run = next(_RUNS)
         if (
             run
