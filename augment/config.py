@@ -13,8 +13,7 @@ from typing import Any, Literal, get_args
 SIZE_MULTIPLE = 64
 """Working sizes are multiples of 64 pixels, as SDXL's training buckets are (Podell et al. 2023, appendix I)."""
 
-TRAINING_STEPS = 1000
-"""Steps that SDXL was trained with, ``num_train_timesteps`` of its scheduler; there are no more to take."""
+TRAINING_STEPS = 1000  # num_train_timesteps of SDXL's scheduler
 
 PUBLISHED = 'published method, parameters'
 PROMPT = 'published method, prompts'

@@ -1,15 +1,15 @@
 """Check whether a dataset can be trained on: all of it, or the fast part that every training runs first."""
 
-import multiprocessing
 import os
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+
+from mmseg.processes import worker_pool
 
 from .check_report import Report, SplitStats
 from .label_counts import count_ids
@@ -162,7 +162,7 @@ def _inspect_all(pairs: list[tuple[str, str]], inspect: Callable, workers: int |
     if workers <= 1:
         yield from map(inspect, pairs)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('spawn')) as pool:
+    with worker_pool(workers) as pool:
         yield from pool.map(inspect, pairs, chunksize=8)
 
 

@@ -4,6 +4,8 @@ import datetime
 import itertools
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -18,10 +20,11 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
 from mmseg.evaluation.metric_names import rename_in_config
+from mmseg.processes import FolderInUseError, locked
 from mmseg.registry import RUNNERS, VISUALIZERS
 from mmseg.utils.checkpoint_reading import BrokenCheckpointError
 from mmseg.utils.collect_env import torchvision_hidden
-from mmseg.utils.files import atomic_path
+from mmseg.utils.files import atomic_path, remove_temporaries
 
 from .checkpoint_files import find_last_whole_checkpoint
 from .checkpoint_loading import load_checkpoint_into, read_checkpoint
@@ -29,6 +32,8 @@ from .run_settings import check_train_cfg
 
 #: The method of a segmentor that maps tensors to losses, see ``BaseSegmentor.loss_tensors``.
 CORE = 'loss_tensors'
+#: Lock file of a work folder, held while a training writes to it.
+LOCK = '.training.lock'
 # numbers the runners of this process
 _RUNS = itertools.count()
 
@@ -168,6 +173,32 @@ class SegRunner(Runner):
         with atomic_path(Path(out_dir, filename)) as temporary:
             # ``filename`` may contain a folder
             super().save_checkpoint(str(temporary.parent), temporary.name, file_client_args, *args, **options)
+
+    def train(self) -> torch.nn.Module:
+        """mmengine's method, with the work folder locked against a second training.
+
+        Raises:
+            FolderInUseError: another training is at work in it; names the process.
+        """
+        with self._sole_training():
+            return super().train()
+
+    @contextmanager
+    def _sole_training(self) -> Iterator[None]:
+        """Hold the lock of the work folder; the first process does, and remove what killed trainings left there."""
+        outcome: list = [None]
+        with ExitStack() as stack:
+            if is_main_process():
+                try:
+                    stack.enter_context(locked(Path(self.work_dir, LOCK), f'the work folder {self.work_dir}'))
+                    for folder in (Path(self.work_dir), *self._checkpoint_folders()):
+                        remove_temporaries(folder)
+                except FolderInUseError as error:
+                    outcome = [str(error)]
+            broadcast_object_list(outcome)  # the others would wait forever
+            if outcome[0] is not None:
+                raise FolderInUseError(outcome[0])
+            yield
 
     def load_or_resume(self) -> None:
         """Load ``load_from``, or resume; without ``load_from`` from the last complete checkpoint of the run."""

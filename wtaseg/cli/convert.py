@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from wtaseg.cli import MANY, make_app, run
+from wtaseg.cli import MANY, make_app, run, stoppable
 
 if TYPE_CHECKING:
     from wtaseg.labels.classes import ClassTable
@@ -62,7 +62,8 @@ class Target:
         from wtaseg.labels.writing import write_labels
 
         progress = track(jobs, description='converting', console=Console(stderr=True))
-        result = write_labels(progress, self.out, self.overwrite)
+        with stoppable():
+            result = write_labels(progress, self.out, self.overwrite)
         present = f', {result.present} were there already' if result.present else ''
         print(f'{self.out}: {result.written} label maps written{present}, {len(result.errors)} not converted')
         if result.clipped:

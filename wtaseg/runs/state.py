@@ -13,14 +13,13 @@ error          why the last job on this run failed; null where it did not
 Paths are relative to ``exp/<name>``.
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmseg.processes import FolderInUseError, locked
 from wtaseg.io import write
 from wtaseg.runs.layout import RunLayout
 
@@ -88,13 +87,10 @@ class RunState:
         Raises:
             ExperimentError: another job, or the training of one that was killed, has the lock.
         """
-        self.layout.job.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self.layout.lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ExperimentError('another job is at work on it; let it end, or end it, first') from None
-            yield lock
-        finally:
-            os.close(lock)
+            with locked(
+                self.layout.lock, f'another job is at work on it: {self.layout.exp}', keep=True
+            ) as descriptor:
+                yield descriptor
+        except FolderInUseError as error:
+            raise ExperimentError(str(error)) from None
