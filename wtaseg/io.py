@@ -56,10 +56,13 @@ def read_json(path: Path, expected: str = 'the results.json of a study') -> Any:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'{path} does not exist; expected {expected}')
+        what = 'is not a file' if path.exists() else 'does not exist'
+        raise FileNotFoundError(f'{path} {what}; expected {expected}')
     try:
         return json.loads(path.read_text(encoding='utf-8'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ValueError(f'{path} is nested too deep; expected {expected}') from None
+    except ValueError as error:
         raise ValueError(f'{path} is not JSON ({error}); expected {expected}') from None
 
 
@@ -76,14 +79,16 @@ def relative_inside(name: str) -> PurePosixPath:
     return path
 
 
-def inside(root: Path, name: str, source: Path) -> Path:
+def inside(root: Path, name: Any, source: Path) -> Path:
     """The path ``name``, read from the file ``source``, below ``root``, with symbolic links followed.
 
     Raises:
         ValueError: it is not inside ``root``.
     """
     try:
-        path = root / relative_inside(str(name))
+        if not isinstance(name, str):
+            raise ValueError(f'is a {type(name).__name__}, expected a relative path')
+        path = root / relative_inside(name)
         if not path.resolve().is_relative_to(root.resolve()):
             raise ValueError('is a link to the outside, expected a file inside the folder')
     except (ValueError, OSError, RuntimeError) as error:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmseg.processes import locked, worker_pool
 
-from ..io import remove_drafts, write
+from ..io import read_json, remove_drafts, write
 from .scene import SPLITS, render_blade
 from .styles import NONE, StyleMix
 
@@ -96,7 +96,9 @@ def claim_folder(out: Path, jobs: list[Job], size: int, seed: int, styles: Style
     present = [p for folder in ('img_dir', 'ann_dir') for p in sorted((out / folder).glob('*/*.png'))]
     unplanned = [p for p in present if p not in planned]
     if manifest.exists():
-        recorded = json.loads(manifest.read_text())
+        recorded = read_json(
+            manifest, 'the settings of a rendered dataset; delete that folder or choose another --out'
+        )
         if recorded != settings:
             raise ValueError(
                 f'{manifest} was rendered with {recorded}, not with {settings} as now requested. '
