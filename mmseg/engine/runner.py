@@ -15,8 +15,9 @@ from mmengine.device import get_device
 from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
+from mmengine.optim import OptimWrapper
 from mmengine.registry import MODEL_WRAPPERS
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from mmengine.visualization import Visualizer
 
 from mmseg.evaluation.metric_names import rename_in_config
@@ -24,6 +25,7 @@ from mmseg.processes import FolderInUseError, locked
 from mmseg.registry import RUNNERS, VISUALIZERS
 from mmseg.utils.checkpoint_reading import BrokenCheckpointError
 from mmseg.utils.collect_env import torchvision_hidden
+from mmseg.utils.config_errors import config_errors
 from mmseg.utils.files import atomic_path, remove_temporaries
 
 from .checkpoint_files import find_last_whole_checkpoint
@@ -183,6 +185,30 @@ class SegRunner(Runner):
         with self._sole_training():
             return super().train()
 
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """mmengine's method; an error of the config is a ``ConfigError``."""
+        with config_errors(self._config_name, 'built: train_dataloader or train_cfg'):
+            return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """As :meth:`build_train_loop`."""
+        with config_errors(self._config_name, 'built: val_dataloader or val_evaluator'):
+            return super().build_val_loop(loop)
+
+    def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """As :meth:`build_train_loop`."""
+        with config_errors(self._config_name, 'built: test_dataloader or test_evaluator'):
+            return super().build_test_loop(loop)
+
+    def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
+        """As :meth:`build_train_loop`."""
+        with config_errors(self._config_name, 'built: optim_wrapper'):
+            return super().build_optim_wrapper(optim_wrapper)
+
+    @property
+    def _config_name(self) -> str:
+        return str(self.cfg.filename or 'the config')
+
     @contextmanager
     def _sole_training(self) -> Iterator[None]:
         """Hold the lock of the work folder; the first process does, and remove what killed trainings left there."""
@@ -255,5 +281,10 @@ class SegRunner(Runner):
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The runner of a config: ``runner_type`` where it is given, else :class:`SegRunner`."""
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else SegRunner.from_cfg(cfg)
+    """The runner of a config: ``runner_type`` where it is given, else :class:`SegRunner`.
+
+    Raises:
+        ValueError: the config can not be used.
+    """
+    with config_errors(cfg.filename or 'the config', 'built'):
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else SegRunner.from_cfg(cfg)

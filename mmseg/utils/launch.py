@@ -9,6 +9,8 @@ from typing import Any
 import torch.distributed
 from mmengine.config import Config
 
+from mmseg.utils.config_errors import config_errors
+
 
 def load_config(
     path: str | Path,
@@ -29,14 +31,21 @@ def load_config(
 
     Raises:
         FileNotFoundError: no such config.
+        ValueError: the config or an option can not be used.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such config; the ones of this project are in configs/')
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
-    cfg = Config.fromfile(path)
+    with config_errors(path, 'read'):
+        cfg = Config.fromfile(path)
     if cfg_options:
-        cfg.merge_from_dict(cfg_options)
+        with config_errors(f'--cfg-options of {path}', 'merged'):
+            cfg.merge_from_dict(cfg_options)
+    if missing := [key for key in ('model',) if not isinstance(cfg.get(key), dict)]:
+        raise ValueError(
+            f'{path}: {missing[0]} is missing, expected the config of an experiment; see configs/'
+        )
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / path.stem)
     return cfg

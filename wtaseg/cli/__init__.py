@@ -14,6 +14,8 @@ from typing import get_args
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 
+from wtaseg.cli.messages import one_line, resource_error
+
 #: Environment variable that shows the traceback of errors in user input.
 TRACEBACK = 'WTA_SEG_TRACEBACK'
 USAGE_ERROR, FAILED, INTERRUPTED = 2, 1, 130
@@ -124,10 +126,11 @@ def run(target: App, argv: Sequence[str], program: str) -> int:
     except Interrupted as error:
         print(f'{program}: {error}', file=sys.stderr)
         return INTERRUPTED
-    except (ValueError, OSError) as error:
-        if os.environ.get(TRACEBACK):
+    except (ValueError, OSError, RuntimeError) as error:
+        text = resource_error(error) if isinstance(error, RuntimeError) else one_line(error)
+        if text is None or os.environ.get(TRACEBACK):
             raise
-        print(f'{program}: {error}', file=sys.stderr)
+        print(f'{program}: {text}', file=sys.stderr)
         return FAILED
     return status or 0
 
