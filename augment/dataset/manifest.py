@@ -42,7 +42,11 @@ class Manifest:
         """Read the merged manifest, then the rows that are not merged yet."""
         self.rows = {}
         path = self.root / MANIFEST
-        parts = [p for p in sorted((self.root / PARTS).rglob('*.json')) if not p.name.startswith(TEMPORARY)]
+        parts = [
+            p
+            for p in sorted((self.root / PARTS).rglob('*.json'))
+            if p.is_file() and not p.name.startswith(TEMPORARY)
+        ]
         for file in ([path] if path.is_file() else []) + parts:
             for number, row in enumerate(read_rows(file), 1):
                 if isinstance(row, EditRow):

@@ -78,6 +78,8 @@ def header(path: str) -> ImageHeader | Problem:
 
     Pixels are not decoded, but a truncated PNG is recognised by its missing end.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        return unreadable(path, 'is a folder or a pipe')
     try:
         head = read_header(path)
         if _is_truncated_png(path):

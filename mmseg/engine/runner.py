@@ -205,6 +205,11 @@ class SegRunner(Runner):
         with config_errors(self._config_name, 'built: optim_wrapper'):
             return super().build_optim_wrapper(optim_wrapper)
 
+    def build_param_scheduler(self, scheduler: object) -> object:
+        """As :meth:`build_train_loop`."""
+        with config_errors(self._config_name, 'built: param_scheduler'):
+            return super().build_param_scheduler(scheduler)
+
     @property
     def _config_name(self) -> str:
         return str(self.cfg.filename or 'the config')

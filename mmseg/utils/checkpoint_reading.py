@@ -25,6 +25,18 @@ _NUMPY_DTYPES += [f'{sign}Int{bits}' for sign in ('', 'U') for bits in (8, 16, 3
 # numpy 2 moved these; a file names the module of the numpy that wrote it
 _NUMPY_MODULES = ('numpy.core.multiarray', 'numpy._core.multiarray')
 
+# what torch.load raises for bytes that are no checkpoint
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
+
 Location = str | torch.device | None
 
 
@@ -103,7 +115,7 @@ def read_checkpoint_stream(file: str | IO[bytes], name: str, map_location: Locat
                 'torch.serialization.add_safe_globals([...]) in a module named by custom_imports, or convert the '
                 "file once: torch.save({'state_dict': torch.load(old, weights_only=False)['state_dict']}, new)"
             ) from error
-        except (RuntimeError, EOFError, OSError, KeyError) as error:
+        except _DAMAGE as error:
             if isinstance(error, FileNotFoundError) or 'CUDA' in str(error):
                 raise
             raise broken(name, (str(error).splitlines() or [type(error).__name__])[0]) from error
@@ -120,7 +132,7 @@ def damage(path: str | Path) -> str | None:
                 return None
         with zipfile.ZipFile(path) as archive:
             record = archive.testzip()
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (*_DAMAGE, zipfile.BadZipFile, zlib.error) as error:
         return str(error) or type(error).__name__
     return None if record is None else f'wrong checksum of its record {record}'
 

@@ -1,8 +1,13 @@
 """One message for whatever a config makes the libraries raise: file, reason, remedy."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+from mmengine.config import Config
 
 #: What a wrong config raises in mmengine, torch and the classes that it names, besides ValueError and OSError.
 _CAUSES = (
@@ -40,12 +45,29 @@ def config_errors(name: object, doing: str) -> Iterator[None]:
             f'{name}: can not be {doing}: nested without end, expected no circle of _base_ or references; take the '
             'circle out'
         ) from error
-    except OSError:
-        raise
-    except (ValueError, *_CAUSES) as error:
-        if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
+    except OSError as error:
+        if error.filename is not None or str(name) in str(error):
             raise
         raise ConfigError(f'{name}: can not be {doing}: {reason_of(error)}; correct the config') from error
+    except (ValueError, yaml.YAMLError, *_CAUSES) as error:
+        if isinstance(error, ValueError) and not isinstance(error, (UnicodeError, json.JSONDecodeError)):
+            raise
+        raise ConfigError(f'{name}: can not be {doing}: {reason_of(error)}; correct the config') from error
+
+
+def refuse_circles(path: Path, chain: tuple[Path, ...] = ()) -> None:
+    """Raises :class:`ConfigError` when a config is, through ``_base_``, a base of itself; mmengine takes long to notice."""
+    path = path.resolve()
+    if path in chain:
+        names = ' -> '.join(link.name for link in (*chain, path))
+        raise ConfigError(f'{chain[0]}: _base_ leads in a circle: {names}; take one of them out')
+    try:
+        bases = Config._get_base_files(str(path))
+    except Exception:  # reading the config says what is wrong
+        return
+    for base in bases:
+        if isinstance(base, str) and (path.parent / base).is_file():
+            refuse_circles(path.parent / base, (*chain, path))
 
 
 def reason_of(error: BaseException) -> str:

@@ -9,7 +9,10 @@ from typing import Any
 import torch.distributed
 from mmengine.config import Config
 
-from mmseg.utils.config_errors import config_errors
+from mmseg.utils.config_errors import config_errors, refuse_circles
+
+#: Endings of config files that mmengine reads.
+CONFIG_SUFFIXES = ('.py', '.yaml', '.yml', '.json')
 
 
 def load_config(
@@ -36,7 +39,10 @@ def load_config(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such config; the ones of this project are in configs/')
+    if path.suffix not in CONFIG_SUFFIXES:
+        raise ValueError(f'{path}: ends in {path.suffix!r}, expected a config: {", ".join(CONFIG_SUFFIXES)}')
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
+    refuse_circles(path)
     with config_errors(path, 'read'):
         cfg = Config.fromfile(path)
     if cfg_options:

@@ -61,12 +61,10 @@ def objects(path: Path, content: dict, key: str) -> list[dict]:
         ConversionError: there is none.
     """
     values = content.get(key)
-    wrong = (
-        values if not isinstance(values, list) else next((v for v in values if not isinstance(v, dict)), None)
-    )
-    if wrong is not None or not isinstance(values, list):
+    wrong = [values] if not isinstance(values, list) else [v for v in values if not isinstance(v, dict)]
+    if wrong:
         raise ConversionError(
-            f'{path}: {key} is or holds {brief(wrong)}, expected a list of objects. Export it again.'
+            f'{path}: {key} is or holds {brief(wrong[0])}, expected a list of objects. Export it again.'
         )
     return values
 

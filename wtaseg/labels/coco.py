@@ -153,5 +153,5 @@ def _run_length_mask(path: Path, image: CocoImage, segmentation: dict, what: str
         if segmentation['size'] != size:
             raise ValueError(f'size {segmentation["size"]}, expected {size}')
         return decode_rle(segmentation['counts'], *size)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ConversionError(f'{path}: run lengths of {what} are wrong: {error}. Export again.') from None

@@ -25,7 +25,7 @@ def labelme_name(path: Path, content: dict) -> str:
             f'{path}: imagePath is {brief(image)}, expected the name of the image. Correct it.'
         )
     name = PureWindowsPath(image).stem if image else path.stem
-    if name in ('', '.', '..'):
+    if name in ('', '.', '..') or '\0' in name:
         raise ConversionError(f'{path}: imagePath {image!r} names no file, expected an image. Correct it.')
     return name
 

@@ -120,7 +120,7 @@ def fetch(checkpoint: str) -> Path:
     if location.startswith(('http://', 'https://')):
         return _download(checkpoint, location)
     if not Path(location).is_file():
-        raise unavailable(checkpoint, f'there is no file {Path(location).resolve()}')
+        raise unavailable(checkpoint, f'there is no file {Path(location).absolute()}')
     return Path(location)
 
 
