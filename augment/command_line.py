@@ -15,7 +15,8 @@ from typing import Annotated, Any
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter, Token
 from cyclopts.config import Dict
 
-from augment.config import AugmentConfig, flag_of
+from augment.config import AugmentConfig
+from augment.options import flag_of
 
 HELP = """Edit the training images of a dataset with SDXL: null-text inversion with RLI, then prompt-to-prompt with a
 defect word. Started again after a stop, it continues where it was.

@@ -6,9 +6,11 @@ Defaults are those of the published method (docs/method.md). Library functions t
 
 # ruff: noqa: RUF009  (option() returns a dataclass field)
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+from augment.options import check_value, option
 
 SIZE_MULTIPLE = 64
 """Working sizes are multiples of 64 pixels, as SDXL's training buckets are (Podell et al. 2023, appendix I)."""
@@ -18,6 +20,7 @@ TRAINING_STEPS = 1000  # num_train_timesteps of SDXL's scheduler
 PUBLISHED = 'published method, parameters'
 PROMPT = 'published method, prompts'
 PROJECT = 'chosen by this project'
+MEASURED = 'measured by this project, docs/augment.md'
 
 InversionMethod = Literal['null-text', 'negative-prompt', 'direct', 'ddim']
 INVERSION_METHODS: tuple[str, ...] = get_args(InversionMethod)
@@ -31,14 +34,6 @@ NOT_IN_IMAGE = frozenset(
 
 # Change an image by rounding alone, or not at all: a run may be continued with other values.
 ONLY_ROUNDING = frozenset({'batch_size', 'low_resource', 'compile', 'seed'})
-
-
-def option(default: Any, text: str, source: str = '', **limits: Any) -> Any:
-    """A dataclass field with its help text, source and limits (``low``, ``high``) or ``flag``."""
-    metadata = {'help': text, 'source': source, **limits}
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -139,23 +134,42 @@ class AugmentConfig:
     )
     crop_min: int = option(128, 'smallest side of a crop in pixels', PROJECT, low=8)
     crop_limit: int = option(0, 'most crops per image, largest defects first; 0: all', PROJECT, low=0)
-    min_psnr: float = option(
-        25.0, 'gate: PSNR in dB of the reconstruction against the VAE round trip', PROJECT, low=0.0
+    min_kept: float = option(
+        0.35,
+        "gate: share of each defect's contrast that VAE and reconstruction keep; 0: off",
+        MEASURED,
+        low=0.0,
+        high=1.0,
     )
-    min_ssim: float = option(
-        0.7, 'gate: SSIM of the reconstruction against the VAE round trip', PROJECT, low=-1.0, high=1.0
+    min_edit_kept: float = option(
+        0.2, "gate: share of each defect's contrast that the edit has; 0: off", MEASURED, low=0.0, high=1.0
     )
     min_change: float = option(
         1.0,
-        'gate: mean change inside the mask against the reconstruction, in levels of 255',
+        'gate: mean change of at least one defect against the reconstruction, in levels of 255',
+        MEASURED,
+        low=0.0,
+    )
+    min_psnr: float = option(
+        25.0,
+        'gate: PSNR in dB of the whole region, reconstruction against VAE round trip; it does not see small defects',
         PROJECT,
         low=0.0,
     )
+    min_ssim: float = option(0.7, 'gate: SSIM of the whole region, likewise', PROJECT, low=-1.0, high=1.0)
     max_outside: float = option(
         8.0,
         'gate: mean change outside the mask against the reconstruction, in levels of 255',
         PROJECT,
         low=0.0,
+    )
+    judge: str = option(
+        'none',
+        'segmenter that looks for the edited defects: an ONNX file of `wta-seg export`, demo (the shipped one) or none',
+        PROJECT,
+    )
+    judge_gate: bool = option(
+        False, 'gate: the judge must find every edited defect that it finds in the source', PROJECT
     )
     split: str = option(
         'train', 'the split that is edited; every other one is copied as it is', 'published method'
@@ -236,6 +250,7 @@ class AugmentConfig:
             ('self_max_positions', self.self_replace == 0, 'self=0 replaces no self-attention map'),
             ('blend_threshold', self.blend != 'attention', f'blend={self.blend} reads no attention maps'),
             ('blend_blocks', self.blend != 'attention', f'blend={self.blend} reads no attention maps'),
+            ('judge_gate', self.judge == 'none', 'judge=none looks for no defect'),
             ('max_outside', self.blend == 'label', 'blend=label changes nothing outside the mask'),
             ('summary_rows', not self.summary, '--summary is not given'),
         )
@@ -249,23 +264,6 @@ class AugmentConfig:
 def slug(word: str) -> str:
     """``word`` for file names: every run of characters other than letters and digits becomes ``_``."""
     return '_'.join(''.join(c if c.isalnum() else ' ' for c in word).split())
-
-
-def flag_of(f: Any) -> str:
-    """The command-line flag of a field."""
-    return f.metadata.get('flag') or '--' + f.name.replace('_', '-')
-
-
-def check_value(f: Any, value: Any) -> None:
-    """Raises ``ValueError`` when ``value`` is outside the limits of field ``f``."""
-    name = flag_of(f).removeprefix('--')
-    choices = get_args(f.type) if getattr(f.type, '__origin__', None) is Literal else ()
-    if choices and value not in choices:
-        raise ValueError(f'{name}: {value!r} is not one of {", ".join(choices)}')
-    low, high = f.metadata.get('low'), f.metadata.get('high')
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        span = f'at least {low}' if high is None else f'between {low} and {high}'
-        raise ValueError(f'{name}: {value} found, expected {span}')
 
 
 def check_paths(config: AugmentConfig) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from augment.config import AugmentConfig
 from augment.dataset.cache import InversionCache, inversion_key
+from augment.dataset.judge import Judge
 from augment.dataset.manifest import Manifest
 from augment.dataset.pieces import Piece, batches, cut_pieces, to_tensor, to_uint8, without_broken
 from augment.dataset.plan import PlannedImage, edit_files
@@ -31,12 +32,14 @@ class Editor:
         batch_size: Pieces inverted and edited together; halved when the memory of the GPU runs out.
     """
 
-    def __init__(self, config: AugmentConfig, model: EditModel, manifest: Manifest) -> None:
+    def __init__(
+        self, config: AugmentConfig, model: EditModel, manifest: Manifest, judge: Judge | None = None
+    ) -> None:
         self.config, self.model, self.manifest = config, model, manifest
         self.progress, self.batch_size = Silent(), config.batch_size
         self.cache = InversionCache(config.cache_dir())
         self.identity = ModelIdentity(id=model.id, revision=model.revision, fingerprint=model.fingerprint())
-        self.writer = EditWriter(config, manifest, self.identity)
+        self.writer = EditWriter(config, manifest, self.identity, judge)
 
     def process(self, group: list[PlannedImage], progress: Silent) -> Iterator[EditRow]:
         """Edit ``group`` with every word of which an image is missing; yields the rows written."""
@@ -131,7 +134,7 @@ class Editor:
     def key(self, piece: Piece) -> dict[str, Any]:
         """Cache key of a piece's inversion."""
         device = torch.device(self.model.device).type
-        place = piece.sample.image_sha256, piece.region.box, piece.region.size
+        place = piece.sample.pixels_id(), piece.region.box, piece.region.size
         return inversion_key(self.config, self.identity.fingerprint, device, *place)
 
     def edit(self, batch: list[Piece], word: str) -> None:

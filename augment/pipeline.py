@@ -7,6 +7,7 @@ import torch
 
 from augment.config import AugmentConfig
 from augment.dataset.cache import InversionCache
+from augment.dataset.judge import load_judge
 from augment.dataset.manifest import Manifest
 from augment.dataset.plan import Plan, make_plan, pending_groups
 from augment.dataset.reading import Dataset, read_dataset
@@ -94,7 +95,8 @@ def edit_images(
 
 
 def load_editor(config: AugmentConfig, manifest: Manifest, group: Processes) -> Editor:
-    """Load the model and check prompts and earlier edits against it, before anything is written."""
+    """Load judge and model and check prompts and earlier edits against them, before anything is written."""
+    judge = load_judge(config.judge)
     device = group.device(config.device)
     if device.startswith('cuda'):
         torch.cuda.set_device(device)
@@ -111,7 +113,7 @@ def load_editor(config: AugmentConfig, manifest: Manifest, group: Processes) -> 
         for word in config.word:
             word_positions(tokenizer, config.prompt(word), word)
             align_tokens(tokenizer, config.source_prompt, config.prompt(word))
-    editor = Editor(config, model, manifest)
+    editor = Editor(config, model, manifest, judge)
     manifest.refuse_other_parameters(config.image_parameters(), editor.identity)
     return editor
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from augment.config import AugmentConfig
+from augment.dataset.gates import kind_of_reason
 from augment.dataset.manifest import Manifest
 from augment.dataset.plan import Plan, edit_files
 from augment.dataset.rows import EditRow
@@ -59,17 +60,3 @@ class Report:
             lines.append(f'{self.accepted} edits accepted, {sum(self.rejected.values())} rejected')
             lines += [f'  {count} x {reason}' for reason, count in sorted(self.rejected.items())]
         return '\n'.join(lines)
-
-
-def kind_of_reason(reason: str) -> str:
-    """A reason without its crop and figures, for counting."""
-    text = reason.split(']: ')[-1] if reason.startswith('crop [') else reason
-    for mark in (
-        'reconstruction PSNR',
-        'reconstruction SSIM',
-        'the edit changed nothing',
-        'changed outside the mask',
-    ):
-        if text.startswith(mark):
-            return mark if 'changed' in mark else f'{mark} too low'
-    return text

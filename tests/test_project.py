@@ -33,7 +33,7 @@ def test_conda_environment_equals_pyproject():
     assert f'python{PROJECT["requires-python"]}' in environment['dependencies']
 
 
-@pytest.mark.parametrize('extra', [None, 'augment', 'table', 'deploy', 'dev'])
+@pytest.mark.parametrize('extra', [None, 'augment', 'table', 'deploy', 'tracking', 'dev'])
 def test_pins_satisfy_the_ranges(extra):
     requirements = PROJECT['dependencies'] if extra is None else PROJECT['optional-dependencies'][extra]
     for requirement in map(Requirement, requirements):
@@ -99,7 +99,8 @@ def test_files_and_sections_that_a_page_names_exist(page):
     page = ROOT / page
     text = page.read_text(encoding='utf-8')
     scripts = re.findall(r'(?:python|bash) ((?:tools|bash|augment)/\S+\.(?:py|sh))', text)
-    configs = re.findall(r'configs/[\w./-]+\.py', text)
+    commands = re.sub(r'```text\n.*?```', '', text, flags=re.DOTALL)  # without the output of programs
+    configs = re.findall(r'configs/[\w./-]+\.py', commands)
     missing = [name for name in {*scripts, *configs} if not (ROOT / name).exists()]
     for link in re.findall(r'\]\(([^)\s]+)\)', text):
         path, _, anchor = link.partition('#')

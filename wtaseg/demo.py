@@ -4,22 +4,18 @@ Every stage skips what is done: run again, the demo continues where it stopped.
 """
 
 import os
-import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from wtaseg.blades.render import render
 from wtaseg.labels.check import check, describe
-from wtaseg.report.labels import legend_labels
+from wtaseg.report.command import PARTS, ProjectReport
 from wtaseg.report.overlays import write_pairs
-from wtaseg.report.project import tabulate, write_curves, write_overlays, write_tables
-from wtaseg.report.tables import markdown
 from wtaseg.runs.execute import run_experiment
 from wtaseg.runs.job import Job, named_experiments
 from wtaseg.runs.layout import ProjectLayout, base_folder, config_root
 from wtaseg.runs.pool import print_summary, run_pool, usable_gpus
-from wtaseg.runs.records import read_project
 
 EXPERIMENTS = ('fastscnn/fast_scnn_1xb8-1k_wta_demo-96x96', 'fastscnn/fast_scnn_1xb8-1k_wta_demo-ce-96x96')
 SPLITS = ('train', 'val', 'test')
@@ -87,17 +83,5 @@ def train_and_test(layout: ProjectLayout, scale: Scale) -> int:
 
 
 def write_results(project: Path, overlays: int) -> int:
-    """Write tables, curves and overlays of a project into it, print the table; returns the exit status."""
-    runs = read_project(project)
-    table = tabulate(runs)
-    print(markdown(table))
-    try:
-        files = write_tables(table, project)
-    except ImportError as error:
-        print(f'results.xlsx is not written: {error}', file=sys.stderr)
-        return 1
-    files += write_curves(runs, legend_labels(runs), project / 'curves')
-    tested = [run for run in runs if run.finished]
-    files += write_overlays(tested, legend_labels(tested), project / 'overlays', overlays)
-    print(*files, sep='\n')
-    return 0
+    """Write table, curves, overlays and page of a project into it, print the table; returns the exit status."""
+    return 0 if ProjectReport.read(project).write(PARTS, project, count=overlays) else 1

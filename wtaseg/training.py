@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
-from mmengine.device import get_device
+from mmengine.runner import Runner
 
 from mmseg.engine import build_runner
 from mmseg.utils import launch
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.smoke import shrink
 from mmseg.utils.walk import dataset_configs
+from wtaseg.errors import one_line_errors
 from wtaseg.runs.layout import find_config
+from wtaseg.runs.outputs import is_smoke_run
 from wtaseg.runs.settings import parse_options
+from wtaseg.start_screen import StartScreen
 
 SPLITS = ('train', 'val', 'test')
 #: Keys by which a dataset that wraps others holds them.
@@ -62,41 +65,91 @@ class Experiment:
         return cfg
 
 
-def train(
-    experiment: Experiment,
-    resume: str | None = None,
-    amp: bool = False,
-    smoke: bool = False,
-    from_scratch: bool = False,
-) -> None:
-    """Train an experiment.
+@dataclass(frozen=True)
+class TrainOptions:
+    """How an experiment is trained.
 
-    Args:
-        experiment: what to train.
+    Attributes:
         resume: ``'auto'``: continue with the last complete checkpoint of the work folder; a path: with that
             checkpoint; None: start anew.
         amp: mixed precision, float16 on the GPU, bfloat16 on the CPU.
-        smoke: a trial of four iterations with small images.
+        smoke: a trial of four iterations with small images, in a work folder of its own unless one is given.
         from_scratch: start without any pretrained weights.
+        early_stop: validations without a better foreground mIoU after which the training ends; None: never.
+        trackers: what records the run beside the log, keys of :data:`mmseg.utils.launch.TRACKERS`.
+    """
+
+    resume: str | None = None
+    amp: bool = False
+    smoke: bool = False
+    from_scratch: bool = False
+    early_stop: int | None = None
+    trackers: tuple[str, ...] = ()
+
+    def apply(self, cfg: Config, own_folder: bool) -> None:
+        """Change a config accordingly, in place.
+
+        Args:
+            cfg: of the experiment.
+            own_folder: a smoke run gets a work folder of its own.
+
+        Raises:
+            ValueError: an option does not fit the config.
+        """
+        if self.smoke:
+            shrink(cfg)
+            if own_folder:
+                cfg.work_dir = f'{cfg.work_dir.rstrip("/")}_smoke'
+        if self.from_scratch:
+            drop_pretrained(cfg)
+        if self.amp:
+            launch.enable_amp(cfg)
+        if self.early_stop is not None:
+            launch.stop_early(cfg, self.early_stop)
+        for tracker in self.trackers:
+            launch.track(cfg, tracker)
+        if self.resume is not None:
+            if self.resume == 'auto' and not self.smoke:
+                refuse_smoke_run(Path(cfg.work_dir))
+            cfg.resume = True
+            cfg.load_from = None if self.resume == 'auto' else self.resume
+
+
+def refuse_smoke_run(work_dir: Path) -> None:
+    """Raise where the last run in a work folder was a smoke run.
+
+    Raises:
+        ValueError: it was; its checkpoint is no start for a training.
+    """
+    if is_smoke_run(work_dir):
+        raise ValueError(
+            f'--resume: the last run in {work_dir} was a smoke run; delete the folder, or give another --work-dir'
+        )
+
+
+def train(experiment: Experiment, options: TrainOptions = TrainOptions()) -> None:
+    """Train an experiment.
+
+    SIGINT and SIGTERM save a checkpoint and end the process, see :class:`mmseg.engine.CheckpointHook`.
 
     Raises:
         FileNotFoundError, ValueError: a setting or the dataset can not be used.
     """
-    cfg = experiment.load(('train', 'val'))
-    if smoke:
-        shrink(cfg)
-    if from_scratch:
-        drop_pretrained(cfg)
-    if amp:
-        launch.enable_amp(cfg)
-    if resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if resume == 'auto' else resume
-    runner = build_runner(cfg)
-    if get_device() == 'cpu':
-        runner.logger.info('No CUDA device: training on the CPU.')
-    runner.train()
+    with one_line_errors(experiment.config, setup=True):
+        cfg = experiment.load(('train', 'val'))
+        options.apply(cfg, own_folder=experiment.work_dir is None)
+        runner = _build(cfg)
+    with one_line_errors(experiment.config):
+        runner.train()
     launch.end_distributed_run()
+
+
+def _build(cfg: Config) -> Runner:
+    """The runner, which shows a screen of what matters and logs the rest of its setup to the file."""
+    cfg.brief_console = True
+    runner = build_runner(cfg)
+    runner.register_hook(StartScreen(), 'LOWEST')
+    return runner
 
 
 def test(
@@ -122,17 +175,53 @@ def test(
     Raises:
         FileNotFoundError, ValueError: a setting, the checkpoint or the dataset can not be used.
     """
-    cfg = experiment.load(('test',))
-    cfg.load_from = checkpoint
-    cfg.resume = False
-    if show or show_dir:
-        launch.draw_predictions(cfg, show, wait_time, show_dir)
-    if tta:
-        launch.enable_tta(cfg)
-    if out is not None:
-        launch.write_predictions(cfg, out)
-    build_runner(cfg).test()
+    with one_line_errors(experiment.config, setup=True):
+        cfg = experiment.load(('test',))
+        refuse_unlabelled(cfg, checkpoint)
+        cfg.load_from = checkpoint
+        cfg.resume = False
+        if show or show_dir:
+            launch.draw_predictions(cfg, show, wait_time, show_dir)
+        if tta:
+            launch.enable_tta(cfg)
+        if out is not None:
+            launch.write_predictions(cfg, out)
+        runner = _build(cfg)
+    with one_line_errors(experiment.config):
+        runner.test()
     launch.end_distributed_run()
+
+
+def refuse_unlabelled(cfg: Config, checkpoint: str) -> None:
+    """Raise where the test set has images and no labels.
+
+    Args:
+        cfg: of the experiment.
+        checkpoint: that was to be tested.
+
+    Raises:
+        FileNotFoundError: no label map is there; the message names the command that needs none.
+    """
+    for dataset in _leaf_configs(cfg, 'test'):
+        prefix = dataset.get('data_prefix') or {}
+        root = Path(dataset.get('data_root') or '')
+        images, labels = (
+            root / prefix[key] if prefix.get(key) else None for key in ('img_path', 'seg_map_path')
+        )
+        if images is None or not images.is_dir():
+            continue
+        if labels is None or not labels.is_dir() or next(labels.iterdir(), None) is None:
+            raise FileNotFoundError(
+                f'{labels or images}: no label map, and a test compares predictions with labels. Without labels: '
+                f'wta-seg predict {checkpoint} {images} --out DIR'
+            )
+
+
+def _leaf_configs(cfg: Config, split: str) -> list[ConfigDict]:
+    """The configs of a split's datasets that read files."""
+    loader = cfg.get(f'{split}_dataloader')
+    datasets = dataset_configs(loader['dataset']) if loader else ()
+    return [dataset for dataset in datasets if not WRAPPED & set(dataset)]
 
 
 def set_data_root(cfg: Config, folder: Path, checked: Iterable[str] = SPLITS) -> None:
@@ -148,10 +237,7 @@ def set_data_root(cfg: Config, folder: Path, checked: Iterable[str] = SPLITS) ->
         ValueError: a split joins datasets of several roots, which one folder can not replace.
     """
     for split in SPLITS:
-        loader = cfg.get(f'{split}_dataloader')
-        if not loader:
-            continue
-        datasets = [dataset for dataset in dataset_configs(loader['dataset']) if not WRAPPED & set(dataset)]
+        datasets = _leaf_configs(cfg, split)
         roots = sorted({str(dataset.get('data_root')) for dataset in datasets})
         if len(roots) > 1:
             raise ValueError(

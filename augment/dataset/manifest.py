@@ -17,10 +17,10 @@ from augment.dataset.reading import (
     LABELS,
     Dataset,
     check_label,
+    decode_image,
     decode_label,
-    image_file,
     label_file,
-    open_image,
+    source_file,
 )
 from augment.dataset.rows import EditRow, FileRow, ModelIdentity, read_rows, to_json
 from augment.files import TEMPORARY, inside, json_line, sha256, write_bytes, write_json
@@ -64,7 +64,7 @@ class Manifest:
 
     def review(self, kind: str, file: str) -> Path:
         """Where the ``kind`` (reconstruction, rejected) of image ``file`` is written for inspection."""
-        return self.root / REVIEW / kind / Path(file).relative_to(IMAGES)
+        return (self.root / REVIEW / kind / Path(file).relative_to(IMAGES)).with_suffix('.png')
 
     def is_done(self, file: str) -> bool:
         """Whether ``file`` has its row and, when it was accepted, exists unchanged beside its label."""
@@ -95,7 +95,7 @@ class Manifest:
     def stale(self, data: Dataset) -> list[str]:
         """Files of edits whose source or label has changed or vanished since."""
         now = {
-            image_file(data.split, s.name): (s.image_sha256, s.label_sha256)
+            source_file(data.split, s): (s.image_sha256, s.label_sha256)
             for s in data.samples
             if not s.problem
         }
@@ -150,7 +150,7 @@ def check_row_paths(root: Path, row: EditRow, where: str) -> None:
 def original_rows(data: Dataset) -> Iterator[FileRow]:
     """Rows of the edited split's own images; those that cannot be used have the reason."""
     for sample in data.samples:
-        file = image_file(data.split, sample.name)
+        file = source_file(data.split, sample)
         yield FileRow(
             file=file,
             kind='original',
@@ -196,8 +196,8 @@ def with_written_label(root: Path, row: EditRow) -> EditRow:
     digest = sha256(path)
     if digest != row.label_sha256:
         try:
-            image = open_image((root / row.file).read_bytes())
-            check_label(decode_label(path.read_bytes()), (image.height, image.width))
+            size = decode_image((root / row.file).read_bytes()).shape[:2]
+            check_label(decode_label(path.read_bytes()), size)
         except ValueError as error:
             raise ValueError(f'label {path}, drawn anew for {row.file}: {error}') from error
     return replace(row, written_label_sha256=digest, relabelled=digest != row.label_sha256)

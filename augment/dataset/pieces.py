@@ -1,17 +1,20 @@
 """One region of one image on its way from source to edit, and its judgement."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from augment.config import AugmentConfig
+from augment.dataset.components import ComponentRecord, Stages, find_components, measure_components, worst_of
+from augment.dataset.gates import reasons_against
+from augment.dataset.judge import Verdict
 from augment.dataset.plan import PlannedImage
-from augment.dataset.quality import measure, reasons_against
-from augment.dataset.reading import Sample, decode_image
-from augment.dataset.regions import Region, to_working, working_mask
+from augment.dataset.quality import measure
+from augment.dataset.reading import Sample
+from augment.dataset.regions import Region, cut, paste, resize, to_working, working_mask
 from augment.dataset.rows import RegionRecord
 from augment.diffusion.inversion import Inversion
 from augment.diffusion.model import NonFiniteError
@@ -31,15 +34,20 @@ class Piece:
     edited: np.ndarray | None = None
     reconstruction: np.ndarray | None = None
 
-    def judge(self, config: AugmentConfig) -> RegionRecord:
-        """Where the region is, its metrics, and whether its edit is accepted."""
+    def judge(self, config: AugmentConfig, verdict: Verdict | None = None) -> RegionRecord:
+        """Where the region is, its figures, and whether its edit is accepted.
+
+        ``verdict`` is the segmenter's on the whole image.
+        """
         box, size = list(self.region.box), list(self.region.size)
         if self.problem:
             return RegionRecord(box=box, size=size, accepted=False, reasons=[self.problem])
         assert self.edited is not None and self.inversion is not None
         mask = working_mask(self.region)
         metrics = measure(self.source, self.round_trip, self.reconstruction, self.edited, mask)
-        reasons = reasons_against(metrics, config)
+        components = self.components(verdict)
+        metrics = replace(metrics, **dict(worst_of(components)))
+        reasons = reasons_against(metrics, config, components)
         return RegionRecord(
             box=box,
             size=size,
@@ -47,14 +55,29 @@ class Piece:
             reasons=reasons,
             metrics=metrics,
             inner_steps=self.inversion.stats['inner_steps'][0],
+            components=components,
         )
+
+    def components(self, verdict: Verdict | None) -> list[ComponentRecord]:
+        """Figures of the defects in the region, at native size and with the edit as it is pasted."""
+        box, native = self.region.box, self.region.weight.shape
+        assert self.round_trip is not None and self.reconstruction is not None and self.edited is not None
+        stages = Stages(
+            source=cut(self.image, box),
+            round_trip=resize(self.round_trip, native),
+            reconstruction=resize(self.reconstruction, native),
+            edited=cut(paste(self.image, self.edited, self.region), box),
+        )
+        components = find_components(cut(self.sample.class_ids(), box), self.region.mask)
+        judging = verdict.cut(box).figures if verdict else None
+        return measure_components(components, stages, (box[0], box[1]), judging)
 
 
 def cut_pieces(group: list[PlannedImage]) -> list[Piece]:
     """The regions of a group of images, cut out and resized."""
     pieces = []
     for planned in group:
-        image = decode_image(planned.sample.image.read_bytes())
+        image = planned.sample.pixels()
         pieces += [Piece(planned.sample, image, r, to_working(image, r)) for r in planned.regions]
     return pieces
 

@@ -1,4 +1,4 @@
-"""Metrics of an edit, and the gates that accept or refuse it.
+"""Metrics of an edited region as a whole; those of its single defects stand in components.py.
 
 The reconstruction is compared with the VAE round trip of the same image, which is the best that inversion can reach;
 the edit is compared with the reconstruction, so that the loss of the VAE counts for neither. Images are ``(H, W, 3)``
@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from augment.config import AugmentConfig
-
 PSNR_CEILING = 100.0
 """dB given to equal images, whose PSNR is infinite."""
 
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5  # of the Gaussian window, 11 x 11 as in Wang et al. 2004
 DECIMALS = 4  # of all metrics in the manifest
+
+OPTIONAL = {'optional': True}
+"""Metadata of a field that is left out of the manifest while it is None."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,9 @@ class Metrics:
         change_inside: Edit against reconstruction inside the mask, mean absolute difference in levels of 255.
         change_outside: The same outside the mask.
         lpips: LPIPS of edit and source, where it is installed.
+        defect_vae_psnr, defect_psnr, defect_vae_kept, defect_reconstruction_kept, defect_edit_kept: The worst
+            component of the region, see ``ComponentRecord``; None where there is none or none can be told from the
+            surface.
     """
 
     vae_psnr: float
@@ -43,7 +47,12 @@ class Metrics:
     reconstruction_ssim: float
     change_inside: float
     change_outside: float
-    lpips: float | None = field(default=None, metadata={'optional': True})
+    lpips: float | None = field(default=None, metadata=OPTIONAL)
+    defect_vae_psnr: float | None = field(default=None, metadata=OPTIONAL)
+    defect_psnr: float | None = field(default=None, metadata=OPTIONAL)
+    defect_vae_kept: float | None = field(default=None, metadata=OPTIONAL)
+    defect_reconstruction_kept: float | None = field(default=None, metadata=OPTIONAL)
+    defect_edit_kept: float | None = field(default=None, metadata=OPTIONAL)
 
     @classmethod
     def worst(cls, items: list['Metrics']) -> 'Metrics':
@@ -109,30 +118,6 @@ def measure(
         change_outside=round(mean_change(edited, reconstruction, ~mask), DECIMALS),
         lpips=None if distance is None else round(distance, DECIMALS),
     )
-
-
-def reasons_against(metrics: Metrics, config: AugmentConfig) -> list[str]:
-    """Why a region is refused, each with the figure and its threshold; empty when it is accepted."""
-    reasons = []
-    if metrics.reconstruction_psnr < config.min_psnr:
-        reasons.append(
-            f'reconstruction PSNR {metrics.reconstruction_psnr:.2f} dB < min_psnr {config.min_psnr:g}'
-        )
-    if metrics.reconstruction_ssim < config.min_ssim:
-        reasons.append(
-            f'reconstruction SSIM {metrics.reconstruction_ssim:.3f} < min_ssim {config.min_ssim:g}'
-        )
-    if metrics.change_inside < config.min_change or metrics.change_inside == 0:
-        reasons.append(
-            f'the edit changed nothing: {metrics.change_inside:.2f} levels inside the mask < min_change '
-            f'{config.min_change:g}'
-        )
-    # Under blend=label the pixels outside are the source's again, so what the edit did there is never seen.
-    if config.blend != 'label' and metrics.change_outside > config.max_outside:
-        reasons.append(
-            f'changed outside the mask: {metrics.change_outside:.2f} levels > max_outside {config.max_outside:g}'
-        )
-    return reasons
 
 
 @lru_cache(maxsize=1)

@@ -10,13 +10,10 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from augment.dataset.quality import Metrics
+from augment.dataset.components import ComponentRecord
+from augment.dataset.quality import OPTIONAL, Metrics
 
 Kind = TypeVar('Kind')
-
-
-OPTIONAL = {'optional': True}
-"""Metadata of a field that is left out of the file while it is None."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +27,10 @@ class ModelIdentity:
 
 @dataclass(frozen=True, kw_only=True)
 class RegionRecord:
-    """One region of an edit: ``box`` (left, top, right, bottom), working ``size`` (height, width), its judgement."""
+    """One region of an edit: ``box`` (left, top, right, bottom), working ``size`` (height, width), its judgement.
+
+    ``components`` are the defects in it, see ``measure_components``.
+    """
 
     box: list[int]
     size: list[int]
@@ -38,6 +38,7 @@ class RegionRecord:
     reasons: list[str]
     metrics: Metrics | None = field(default=None, metadata=OPTIONAL)
     inner_steps: int | None = field(default=None, metadata=OPTIONAL)
+    components: list[ComponentRecord] | None = field(default=None, metadata=OPTIONAL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,7 @@ class EditRow(FileRow):
         file_sha256: Of an accepted edit.
         written_label_sha256: Of the label beside an accepted edit.
         relabelled: Whether that label was drawn by hand since.
+        judge_sha256: Of the segmenter given by ``--judge``.
     """
 
     word: str
@@ -83,6 +85,7 @@ class EditRow(FileRow):
     file_sha256: str | None = field(default=None, metadata=OPTIONAL)
     written_label_sha256: str | None = field(default=None, metadata=OPTIONAL)
     relabelled: bool | None = field(default=None, metadata=OPTIONAL)
+    judge_sha256: str | None = field(default=None, metadata=OPTIONAL)
 
 
 ROW_KINDS: dict[str, type[FileRow]] = {'original': FileRow, 'copy': FileRow, 'edit': EditRow}
@@ -91,6 +94,7 @@ NESTED: dict[tuple[type, str], type] = {
     (EditRow, 'metrics'): Metrics,
     (EditRow, 'regions'): RegionRecord,
     (RegionRecord, 'metrics'): Metrics,
+    (RegionRecord, 'components'): ComponentRecord,
 }
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from augment.config import AugmentConfig
+from augment.dataset.components import CLASS_COLOURS, EIGHT_CONNECTED, OTHER_COLOUR
 from augment.dataset.manifest import REVIEW
 from augment.dataset.quality import Metrics
-from augment.dataset.reading import IMAGES, Dataset, decode_image, defect_mask, image_file
+from augment.dataset.reading import IMAGES, Dataset, decode_image, defect_mask, source_file
 from augment.dataset.regions import Box, cut, extent
 from augment.dataset.rows import EditRow
 from augment.files import write_bytes, write_png
@@ -26,7 +27,7 @@ METRICS = tuple(f.name for f in fields(Metrics))
 WINDOW_MIN = 64  # pixels; three times as large in its cell
 WINDOW_CONTEXT = 1.0  # surroundings shown on each side, in multiples of the defect's extent
 OUTLINE_GAP = 2  # pixels of the cell, so that thin defects stay visible
-PAPER, INK, REFUSED, OUTLINE = (255, 255, 255), (30, 30, 30), (200, 30, 30), (0, 220, 255)
+PAPER, INK, REFUSED = (255, 255, 255), (30, 30, 30), (200, 30, 30)
 
 
 def write_summary(config: AugmentConfig, data: Dataset, edits: list[EditRow]) -> None:
@@ -39,16 +40,12 @@ def write_summary(config: AugmentConfig, data: Dataset, edits: list[EditRow]) ->
         sources = [sources[i] for i in sorted(drawn)]
     words = sorted({row.word for row in edits})
     by_cell = {(row.source, row.word): row for row in edits}
-    masks = {
-        image_file(data.split, sample.name): defect_mask(sample.class_ids())
-        for sample in data.samples
-        if image_file(data.split, sample.name) in sources
-    }
+    samples = {source_file(data.split, sample): sample for sample in data.samples}
     strips = []
     for source in sources:
-        original = decode_image((data.root / source).read_bytes())
+        original, label = samples[source].pixels(), samples[source].class_ids()
         rows = [by_cell.get((source, word)) for word in words]
-        strips.append(strip(out, source, original, masks[source], rows))
+        strips.append(strip(out, source, original, label, rows))
     write_png(out / 'summary.png', sheet(words, strips))
 
 
@@ -65,17 +62,17 @@ def table(edits: list[EditRow]) -> str:
 
 
 def strip(
-    out: Path, source: str, original: np.ndarray, mask: np.ndarray, edits: list[EditRow | None]
+    out: Path, source: str, original: np.ndarray, label: np.ndarray, edits: list[EditRow | None]
 ) -> Image.Image:
     """One row of the sheet: source with its label outlined, reconstruction, and edit and difference per word.
 
     All cells show the same window around the largest defect. ``original`` ``(H, W, 3)`` uint8 is the image at path
-    ``source``, ``mask`` ``(H, W)`` bool its defects.
+    ``source``, ``label`` ``(H, W)`` holds its class ids.
     """
     name = Path(source).relative_to(IMAGES)
-    window = window_of(mask)
+    window = window_of(defect_mask(label))
     reconstruction = read(out / REVIEW / 'reconstruction' / name)
-    outlined = outline(enlarged(original, window), enlarged(mask.astype(np.uint8), window) > 0)
+    outlined = outline(enlarged(original, window), label, window)
     cells = [
         (outlined, name.with_suffix('').as_posix(), INK),
         (None if reconstruction is None else enlarged(reconstruction, window), '', INK),
@@ -101,7 +98,7 @@ def strip(
 def window_of(mask: np.ndarray) -> Box:
     """The box around the largest defect of ``mask`` ``(H, W)`` with its surroundings; without one, the whole image."""
     height, width = mask.shape
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=EIGHT_CONNECTED)
     if count == 1:
         return 0, 0, width, height
     x0, y0, x1, y1 = extent(stats[1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())])
@@ -122,7 +119,12 @@ def enlarged(pixels: np.ndarray, window: Box) -> np.ndarray:
 
 def caption(metrics: Metrics) -> str:
     """The caption of an accepted edit."""
-    return f'PSNR {metrics.reconstruction_psnr:.1f}, change {metrics.change_inside:.1f}'
+    text = f'PSNR {metrics.reconstruction_psnr:.1f}, change {metrics.change_inside:.1f}'
+    if metrics.defect_psnr is not None:
+        text += f'; worst defect: PSNR {metrics.defect_psnr:.1f}'
+    if metrics.defect_edit_kept is not None:
+        text += f', contrast x{metrics.defect_edit_kept:.2f}'
+    return text
 
 
 def draw_cell(image: Image.Image, left: int, pixels: np.ndarray | None, text: str, colour: tuple) -> None:
@@ -171,13 +173,20 @@ def sheet(words: list[str], strips: list[Image.Image]) -> np.ndarray:
     return np.array(image)
 
 
-def outline(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """``image`` with a line OUTLINE_GAP pixels outside ``mask`` in a colour that blades do not have."""
+def outline(cell: np.ndarray, label: np.ndarray, window: Box) -> np.ndarray:
+    """``cell``, the enlarged ``window`` of an image, with a line OUTLINE_GAP pixels outside the defects.
+
+    ``label`` ``(H, W)`` holds the class ids of the whole image; each class has its colour.
+    """
     kernel = np.ones((2 * OUTLINE_GAP + 1,) * 2, np.uint8)
-    grown = cv2.dilate(mask.astype(np.uint8), kernel)
-    outlined = image.copy()
-    contours, _ = cv2.findContours(grown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(outlined, contours, -1, OUTLINE, 1)
+    outlined = cell.copy()
+    for class_id in np.unique(label[defect_mask(label)]).tolist():
+        inside = (
+            enlarged((label == class_id).astype(np.uint8) * 255, window) > 0
+        )  # thin defects survive reduction
+        grown = cv2.dilate(inside.astype(np.uint8), kernel)
+        contours, _ = cv2.findContours(grown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(outlined, contours, -1, CLASS_COLOURS.get(class_id, OTHER_COLOUR), 1)
     return outlined
 
 

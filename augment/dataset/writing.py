@@ -6,24 +6,29 @@ from pathlib import Path
 import numpy as np
 
 from augment.config import AugmentConfig
+from augment.dataset.judge import Judge, Verdict
 from augment.dataset.manifest import Manifest
 from augment.dataset.pieces import Piece
 from augment.dataset.quality import Metrics
-from augment.dataset.reading import Dataset, Sample, edit_name, image_file, label_file
-from augment.dataset.regions import paste, resize, support
+from augment.dataset.reading import RECORD, Dataset, Sample, edit_name, image_file, label_file, source_file
+from augment.dataset.regions import cut, paste, resize, support
 from augment.dataset.rows import EditRow, ModelIdentity, RegionRecord
 from augment.files import copy_file, sha256, write_png
 
 
 def copy_originals(data: Dataset, out: Path, rank: int = 0, world: int = 1) -> None:
-    """Copy this process's share of the other splits and of the usable originals, byte for byte."""
+    """Copy this process's share of the other splits and of the usable originals; only turned labels are re-encoded."""
     pairs = [(path, path.relative_to(data.root).as_posix()) for path in data.untouched]
     for sample in data.samples:
         if not sample.problem:
-            pairs.append((sample.image, image_file(data.split, sample.name)))
-            pairs.append((sample.label, label_file(data.split, sample.name)))
+            pairs.append((sample.image, source_file(data.split, sample)))
     for source, target in pairs[rank::world]:
         copy_file(source, out / target)
+    usable = [sample for sample in data.samples if not sample.problem]
+    for sample in usable[rank::world]:
+        sample.write_label(out / label_file(data.split, sample.name))
+    if (data.root / RECORD).is_file():
+        copy_file(data.root / RECORD, out / RECORD)
 
 
 def edit_row(
@@ -36,6 +41,7 @@ def edit_row(
     regions: list[RegionRecord],
     model: ModelIdentity | None,
     metrics: Metrics | None,
+    judge_sha256: str | None = None,
 ) -> EditRow:
     """The row of the edit of one image with one word."""
     name, split = edit_name(sample.name, word), config.split
@@ -44,7 +50,7 @@ def edit_row(
         file=image_file(split, name),
         kind='edit',
         split=split,
-        source=image_file(split, sample.name),
+        source=source_file(split, sample),
         source_sha256=sample.image_sha256,
         label=label_file(split, name),
         label_sha256=sample.label_sha256,
@@ -58,6 +64,7 @@ def edit_row(
         model=model,
         reconstruction_psnr=None if metrics is None else metrics.reconstruction_psnr,
         metrics=metrics,
+        judge_sha256=judge_sha256,
     )
 
 
@@ -72,12 +79,15 @@ def empty_row(config: AugmentConfig, sample: Sample, word: str) -> EditRow:
 class EditWriter:
     """Judges the edits of images, writes what is accepted, and last of all the row."""
 
-    def __init__(self, config: AugmentConfig, manifest: Manifest, model: ModelIdentity) -> None:
-        self.config, self.manifest, self.model = config, manifest, model
+    def __init__(
+        self, config: AugmentConfig, manifest: Manifest, model: ModelIdentity, judge: Judge | None = None
+    ) -> None:
+        self.config, self.manifest, self.model, self.judge = config, manifest, model, judge
 
     def finish(self, sample: Sample, word: str, pieces: list[Piece]) -> EditRow:
         """Judge and write the edit of one image with ``word``, made of its ``pieces``; returns its row."""
-        records = [piece.judge(self.config) for piece in pieces]
+        verdict = self.verdict(pieces)
+        records = [piece.judge(self.config, verdict) for piece in pieces]
         accepted = [piece for piece, record in zip(pieces, records) if record.accepted]
         judged = [r.metrics for r in records if r.metrics is not None and (r.accepted or not accepted)]
         row = edit_row(
@@ -89,6 +99,7 @@ class EditWriter:
             regions=records,
             model=self.model,
             metrics=Metrics.worst(judged) if judged else None,
+            judge_sha256=self.judge.sha256 if self.judge else None,
         )
         self.write_reconstruction(row, pieces)
         image = compose(accepted or [p for p in pieces if p.edited is not None])
@@ -99,12 +110,19 @@ class EditWriter:
         self.manifest.add(row)
         return row
 
+    def verdict(self, pieces: list[Piece]) -> Verdict | None:
+        """What the judge predicts for the source and for the image with the edits of all ``pieces``."""
+        edited = compose([p for p in pieces if p.edited is not None])
+        if self.judge is None or edited is None:
+            return None
+        return self.judge.compare(pieces[0].image, edited)
+
     def write_accepted(self, row: EditRow, sample: Sample, image: np.ndarray) -> EditRow:
         """Write image and label, except a label drawn by hand; returns the row with the image's SHA-256."""
         root = self.manifest.root
         write_png(root / row.file, image)
         if not (root / row.label).is_file():
-            copy_file(sample.label, root / row.label)
+            sample.write_label(root / row.label)
         return replace(row, file_sha256=sha256(root / row.file))
 
     def write_reconstruction(self, row: EditRow, pieces: list[Piece]) -> None:
@@ -114,9 +132,12 @@ class EditWriter:
         if path.is_file() or not reconstructed:
             return
         image = pieces[0].image.copy()
-        for piece in reversed(reconstructed):
-            left, top, right, bottom = piece.region.box
-            image[top:bottom, left:right] = resize(piece.reconstruction, (bottom - top, right - left))
+        boxes = [(p.region, resize(p.reconstruction, p.region.weight.shape)) for p in reconstructed]
+        boxes.sort(key=lambda item: -item[1].size)
+        for region, pixels in boxes:
+            cut(image, region.box)[...] = pixels
+        for region, pixels in boxes:  # a box may contain defects that belong to another region
+            cut(image, region.box)[region.mask] = pixels[region.mask]
         write_png(path, image)
 
 

@@ -1,7 +1,8 @@
 """Export of a segmentor to ONNX.
 
 The graph maps ``images`` (N, 3, H, W), float32 in the order and scale that the config's ``data_preprocessor``
-makes, to ``logits`` (N, classes, H, W). Channel order, mean, std, classes and palette are in the metadata of the
+makes, to ``logits`` (N, classes, H, W). Channel order, mean, std, classes, palette and the operating point, if the
+checkpoint has one (:func:`mmseg.evaluation.inspection.read_operating_point` reads it), are in the metadata of the
 file. Height and width are left open where the architecture allows. The file is written only if onnxruntime computes
 PyTorch's logits for two batches, of two sizes if height and width are open.
 """
@@ -17,6 +18,9 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from mmseg.apis import init_model
+from mmseg.apis.inference import pipeline_of_test
+from mmseg.engine import read_checkpoint
+from mmseg.evaluation.inspection.operating_point import KEY, OperatingPoint, read_operating_point
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.models.utils import resize
 from mmseg.utils.files import atomic_path
@@ -87,7 +91,9 @@ def trace(
     return torch.export.export(network, (images,), dynamic_shapes=[batch]), None
 
 
-def _describe(model: BaseSegmentor, sides: Sides | None, size: tuple[int, int]) -> dict[str, str]:
+def _describe(
+    model: BaseSegmentor, sides: Sides | None, size: tuple[int, int], point: OperatingPoint | None = None
+) -> dict[str, str]:
     preprocessor = model.cfg.model.get('data_preprocessor') or {}
     bgr_to_rgb = bool(preprocessor.get('bgr_to_rgb') or preprocessor.get('rgb_to_bgr'))
     metadata = dict(
@@ -98,8 +104,20 @@ def _describe(model: BaseSegmentor, sides: Sides | None, size: tuple[int, int]) 
         palette=model.dataset_meta.get('palette'),
         sides=[sides.low, sides.high] if sides else None,
         size=list(size),
+        resize=_test_resize(model),
     )
+    if point is not None:
+        metadata[KEY] = point.to_dict()
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+
+
+def _test_resize(model: BaseSegmentor) -> list[int] | None:
+    """The scale (longer side, shorter side) to which the test pipeline resizes images, keeping their shape."""
+    for step in pipeline_of_test(model.cfg):
+        if str(step['type']).rpartition('.')[2] == 'Resize' and step.get('scale') and step.get('keep_ratio'):
+            scale = step['scale']
+            return [int(side) for side in scale] if isinstance(scale, (list, tuple)) else [int(scale)] * 2
+    return None
 
 
 def write(program: ExportedProgram, path: Path, metadata: dict[str, str]) -> None:
@@ -170,7 +188,11 @@ def _trial_shapes(size: tuple[int, int], sides: Sides | None) -> list[tuple[int,
 
 
 def export(
-    model: BaseSegmentor, path: str | Path, size: tuple[int, int], dynamic: bool = True
+    model: BaseSegmentor,
+    path: str | Path,
+    size: tuple[int, int],
+    dynamic: bool = True,
+    point: OperatingPoint | None = None,
 ) -> tuple[Sides | None, dict[tuple, float]]:
     """Export a model to ``path``, which is written only if the file computes what the model does.
 
@@ -179,6 +201,7 @@ def export(
         path: the ONNX file.
         size: (height, width) to trace with.
         dynamic: try to leave height and width open.
+        point: operating point to store in the metadata.
 
     Returns:
         The range of sides left open, and the measured differences, see :func:`compare`.
@@ -190,7 +213,7 @@ def export(
     network = Network(model).eval()
     program, sides = trace(network, size, dynamic)
     with atomic_path(path) as temporary:
-        write(program, temporary, _describe(model, sides, size))
+        write(program, temporary, _describe(model, sides, size, point))
         differences = compare(network, temporary, _trial_shapes(size, sides))
         wrong = {shape: value for shape, value in differences.items() if not value <= TOLERANCE}
         if wrong:
@@ -256,5 +279,6 @@ def export_checkpoint(
     model = init_model(config, checkpoint, device='cpu', strict=strict)
     size = size or (model.cfg.model.get('data_preprocessor') or {}).get('size') or DEFAULT_SIZE
     path = Path(path or Path(checkpoint).with_suffix('.onnx'))
-    sides, differences = export(model, path, tuple(size), dynamic)
+    point = read_operating_point(read_checkpoint(str(checkpoint), 'cpu'))
+    sides, differences = export(model, path, tuple(size), dynamic, point)
     return Export(path, tuple(size), sides, differences)

@@ -121,6 +121,28 @@ def _name(transform: dict) -> str:
     return str(transform['type']).rpartition('.')[2]
 
 
+def pipeline_of_test(cfg: Config) -> list[dict]:
+    """The transforms of a config's test pipeline, with annotations; empty where it has none."""
+    return _test_dataset(cfg).get('pipeline') or cfg.get('test_pipeline') or []
+
+
+def inference_steps(cfg: Config) -> list[dict]:
+    """The transforms of a config's test pipeline without annotations; the first one loads an image.
+
+    Raises:
+        ValueError: the config has no test pipeline, or one that doesn't begin with loading an image.
+    """
+    steps = pipeline_of_test(cfg)
+    if not steps:
+        raise ValueError(
+            'the config has neither test_dataloader.dataset.pipeline nor test_pipeline; expected one'
+        )
+    steps = [step for step in steps if _name(step) != 'LoadAnnotations']
+    if not _name(steps[0]).startswith('LoadImage'):
+        raise ValueError(f'the test pipeline begins with {steps[0]["type"]}; expected LoadImageFromFile')
+    return steps
+
+
 def inference_pipeline(cfg: Config) -> Callable[[str | Path | np.ndarray], dict]:
     """The config's test pipeline as a function of one image, without annotations.
 
@@ -132,16 +154,9 @@ def inference_pipeline(cfg: Config) -> Callable[[str | Path | np.ndarray], dict]
         ``PackSegInputs``.
 
     Raises:
-        ValueError: the config has no test pipeline, or one that doesn't begin with loading an image.
+        ValueError: see :func:`inference_steps`.
     """
-    steps = _test_dataset(cfg).get('pipeline') or cfg.get('test_pipeline')
-    if not steps:
-        raise ValueError(
-            'the config has neither test_dataloader.dataset.pipeline nor test_pipeline; expected one'
-        )
-    steps = [step for step in steps if _name(step) != 'LoadAnnotations']
-    if not _name(steps[0]).startswith('LoadImage'):
-        raise ValueError(f'the test pipeline begins with {steps[0]["type"]}; expected LoadImageFromFile')
+    steps = inference_steps(cfg)
     from_file = Compose(steps)
     from_array = Compose([{**steps[0], 'type': 'mmseg.LoadImageFromNDArray'}, *steps[1:]])
 
@@ -199,12 +214,12 @@ def show_result_pyplot(
         draw_pred: draw the prediction.
         wait_time: seconds the window stays open; 0 waits for a key.
         show: open a window.
-        with_labels: write class names.
+        with_labels: with titles and a legend around the image; False: the image alone.
         save_dir: folder in which mmengine's visualizer stores the image.
         out_file: file to write the image to, instead of into ``save_dir``.
 
     Returns:
-        The drawing (H, W, 3), uint8, RGB; twice as wide with ground truth and prediction.
+        The drawing, uint8, RGB, see ``SegLocalVisualizer.add_datasample``.
     """
     image = mmcv.bgr2rgb(mmcv.imread(img))
     visualizer = SegLocalVisualizer(

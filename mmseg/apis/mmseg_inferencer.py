@@ -27,7 +27,7 @@ _CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 ImageInput = str | np.ndarray
 
 
-def _stored_config(checkpoint: dict, source: str) -> Config:
+def stored_config(checkpoint: dict, source: str) -> Config:
     """The config that training has written into a checkpoint."""
     text = checkpoint.get('message_hub', {}).get('runtime_info', {}).get('cfg')
     text = text or checkpoint.get('meta', {}).get('cfg')
@@ -106,7 +106,7 @@ class MMSegInferencer(BaseInferencer):
         if weights is not None:
             checkpoint = read_checkpoint(weights, map_location='cpu')
             if not cfg:
-                cfg.update(_stored_config(checkpoint, weights)._cfg_dict)
+                cfg.update(stored_config(checkpoint, weights)._cfg_dict)
             drop_pretrained(cfg)
         cfg.model.pop('pretrained', None)  # as mmengine's inferencer does
         model = revert_sync_batchnorm(MODELS.build(cfg.model))
@@ -152,7 +152,7 @@ class MMSegInferencer(BaseInferencer):
             out_dir: folder for drawings and predictions; '' writes nothing.
             img_out_dir: folder of the drawings in ``out_dir``; '' for none.
             pred_out_dir: folder of the predictions in ``out_dir``, PNGs of class ids; '' for none.
-            **kwargs: ``opacity`` of the colours, ``with_labels``.
+            **kwargs: ``opacity`` of the colours, ``with_labels``: around the image, see ``SegLocalVisualizer``.
 
         Returns:
             ``predictions``: the ids (H, W) of one image, a list of them for several (or samples); and
@@ -184,7 +184,7 @@ class MMSegInferencer(BaseInferencer):
         wait_time: int = 0,
         img_out_dir: str = '',
         opacity: float = 0.8,
-        with_labels: bool | None = True,
+        with_labels: bool | None = False,
     ) -> list[np.ndarray] | None:
         """Draw predictions; arguments as of :meth:`__call__`. Returns the drawings if ``return_vis``."""
         if not (return_vis or show or img_out_dir):

@@ -19,16 +19,13 @@ from pathlib import Path, PurePath
 import cv2
 import mmcv
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
+
+from .orientation import ORIENTATION_TAG, PNG_HEAD, orientation_of, turn_upright, valid_orientation
 
 #: Endings of image files, compared in lower case.
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
-#: EXIF's tag of the orientation; 1 is upright, 5 to 8 exchange width and height.
-ORIENTATION_TAG = 0x0112
-_EXIF_MARKS = (b'Exif', b'eXIf', b'EXIF')
-
-_PNG_HEAD = b'\x89PNG\r\n\x1a\n'
 _TIFF_HEADS = (b'II*\x00', b'MM\x00*', b'II+\x00', b'MM\x00+')
 #: Bits per value by PIL's mode; all others have 8.
 _MODE_BITS = {'1': 1, 'I': 32, 'F': 32}
@@ -78,6 +75,7 @@ class ImageHeader:
         bits: per value.
         channels: in the file, transparency included; 3 for a palette.
         mode: PIL's name of the pixel format; of a TIFF of several channels its photometric interpretation.
+        pages: of a TIFF; only the first is read.
     """
 
     size: tuple[int, int]
@@ -86,6 +84,7 @@ class ImageHeader:
     bits: int
     channels: int
     mode: str
+    pages: int = 1
 
 
 def is_tiff(content: bytes) -> bool:
@@ -105,8 +104,8 @@ def read_header(path: str | Path) -> ImageHeader:
         return _tiff_header(Path(path))
     with Image.open(path) as image:
         size, mode, bands = image.size, image.mode, len(image.getbands())
-        orientation = _valid(image.getexif().get(ORIENTATION_TAG, 1))
-    bits = start[24] if start[:8] == _PNG_HEAD else 16 if '16' in mode else _MODE_BITS.get(mode, 8)
+        orientation = valid_orientation(image.getexif().get(ORIENTATION_TAG, 1))
+    bits = start[24] if start[:8] == PNG_HEAD else 16 if '16' in mode else _MODE_BITS.get(mode, 8)
     upright_size = size[::-1] if orientation > 4 else size
     return ImageHeader(upright_size, size, orientation, bits, 3 if mode == 'P' else bands, mode)
 
@@ -116,7 +115,7 @@ def _tiff_header(path: Path) -> ImageHeader:
 
     with tifffile.TiffFile(path) as file:
         page = file.pages[0]
-        orientation = _valid(page.tags.valueof(ORIENTATION_TAG, 1))
+        orientation = valid_orientation(page.tags.valueof(ORIENTATION_TAG, 1))
         size = (page.imagewidth, page.imagelength)
         bits, channels = page.bitspersample, page.samplesperpixel
         mode = str(getattr(page.photometric, 'name', page.photometric))
@@ -125,33 +124,7 @@ def _tiff_header(path: Path) -> ImageHeader:
         elif channels == 1:
             mode = {1: '1', 8: 'L', 16: 'I;16'}.get(bits, 'I')
         upright_size = size[::-1] if orientation > 4 else size
-        return ImageHeader(upright_size, size, orientation, bits, channels, mode)
-
-
-def orientation_of(content: bytes) -> int:
-    """EXIF orientation of an encoded image that is no TIFF, 1 to 8; 1 where it has none."""
-    if not any(mark in content for mark in _EXIF_MARKS):
-        return 1
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return _valid(image.getexif().get(ORIENTATION_TAG, 1))
-    except (OSError, SyntaxError, ValueError):  # the decoder of the pixels decides whether the file is usable
-        return 1
-
-
-def _valid(orientation: object) -> int:
-    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
-
-
-def turn_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """The upright form of an image or label map ``(H, W[, C])`` as stored with an EXIF orientation."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)
+        return ImageHeader(upright_size, size, orientation, bits, channels, mode, len(file.pages))
 
 
 def scale_to_8_bits(pixels: np.ndarray, value_range: Sequence[float] | None = None) -> np.ndarray:
@@ -181,12 +154,15 @@ def scale_to_8_bits(pixels: np.ndarray, value_range: Sequence[float] | None = No
 
 def follows_rules(content: bytes) -> bool:
     """Whether a file needs more than its decoder: it is turned, a TIFF, or has more than 8 bits."""
-    deep_png = content[:8] == _PNG_HEAD and content[24] > 8
+    deep_png = content[:8] == PNG_HEAD and content[24] > 8
     return deep_png or is_tiff(content) or orientation_of(content) != 1
 
 
 def decode_image(
-    content: bytes, color_type: str = 'color', value_range: Sequence[float] | None = None
+    content: bytes,
+    color_type: str = 'color',
+    value_range: Sequence[float] | None = None,
+    keep_depth: bool = False,
 ) -> np.ndarray | None:
     """Pixels of an encoded image by the rules of this module; None where OpenCV can not decode it.
 
@@ -197,6 +173,7 @@ def decode_image(
         color_type: ``'color'``: uint8 ``(H, W, 3)`` in BGR; ``'grayscale'``: ``(H, W)``; ``'unchanged'``: all
             channels of the file; mmcv's other flags are passed to mmcv.
         value_range: (low, high) that become 0 and 255 in images of more than 8 bits.
+        keep_depth: return the values of such images as they are.
 
     Raises:
         ValueError: a TIFF has channels that ``color_type`` can not take, or is compressed in an unsupported way.
@@ -210,12 +187,13 @@ def decode_image(
         pixels = None if stored is None else turn_upright(stored, orientation_of(content))
     if pixels is None or pixels.dtype == np.uint8:
         return pixels
-    return scale_to_8_bits(_as_color_type(pixels, color_type), value_range)
+    pixels = _as_color_type(pixels, color_type)
+    return pixels if keep_depth else scale_to_8_bits(pixels, value_range)
 
 
 def _decode_stored(content: bytes, color_type: str) -> np.ndarray | None:
     """As stored, not turned; more than 8 bits are kept."""
-    if content[:8] == _PNG_HEAD and content[24] > 8:
+    if content[:8] == PNG_HEAD and content[24] > 8:
         return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     flag = color_type if color_type == 'unchanged' else f'{color_type}_ignore_orientation'
     return mmcv.imfrombytes(content, flag=flag, backend='cv2')
@@ -231,6 +209,8 @@ def _decode_tiff(content: bytes, color_type: str) -> np.ndarray | None:
         samples = page.samplesperpixel
         photograph = samples == 1 or page.photometric in (kinds.RGB, kinds.SEPARATED, kinds.YCBCR)
         photograph = photograph and samples <= 4
+        if page.photometric == kinds.RGB and samples == 4 and page.dtype == np.uint8:
+            return _as_color_type(_decode_transparent_tiff(content), color_type)
         if photograph and page.dtype == np.uint8:
             return mmcv.imfrombytes(content, flag=color_type, backend='cv2')
         if photograph and page.dtype == np.uint16:
@@ -248,12 +228,22 @@ def _decode_tiff(content: bytes, color_type: str) -> np.ndarray | None:
             pixels = np.moveaxis(pixels, page.axes.index('S'), -1)
         if page.photometric == kinds.RGB and pixels.ndim == 3:
             pixels = np.concatenate([pixels[..., 2::-1], pixels[..., 3:]], -1)
-        pixels = turn_upright(pixels, _valid(page.tags.valueof(ORIENTATION_TAG, 1)))
+        pixels = turn_upright(pixels, valid_orientation(page.tags.valueof(ORIENTATION_TAG, 1)))
         return _as_color_type(pixels, color_type) if pixels.dtype == np.uint8 else pixels
 
 
+def _decode_transparent_tiff(content: bytes) -> np.ndarray:
+    """BGRA of a TIFF of 8 bits, whose colours OpenCV would darken by their transparency."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            pixels = np.array(ImageOps.exif_transpose(image).convert('RGBA'))
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f'the TIFF can not be decoded ({error})') from None
+    return pixels[..., [2, 1, 0, 3]]
+
+
 def _as_color_type(pixels: np.ndarray, color_type: str) -> np.ndarray:
-    """Deep pixels ``(H, W[, C])`` as three channels, or as grey."""
+    """Pixels ``(H, W[, C])`` as three channels, or as grey."""
     if color_type == 'unchanged':
         return pixels
     if pixels.ndim == 3:

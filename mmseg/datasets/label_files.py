@@ -111,13 +111,20 @@ def compare_headers(image: str, label: str) -> list[Problem]:
 
 
 def image_notices(image: str, value_range: Sequence[float] | None = None) -> list[Problem]:
-    """What to know about how an image is read: more than 8 bits without a ``value_range``."""
+    """What to know about how an image is read: more than 8 bits without a ``value_range``, several pages."""
     head = header(image)
-    if isinstance(head, Problem) or head.bits <= 8 or value_range is not None:
+    if isinstance(head, Problem):
         return []
-    remedy = 'Set value_range=(LOW, HIGH) in LoadImageFromFile to scale all images alike.'
-    text = f'has {head.bits} bits, scaled by the least and greatest value of each file'
-    return [Problem('more than 8 bits', (str(image),), text, remedy, notice=True)]
+    notices = []
+    if head.bits > 8 and value_range is None:
+        remedy = 'Set value_range=(LOW, HIGH) in LoadImageFromFile to scale all images alike.'
+        text = f'has {head.bits} bits, scaled by the least and greatest value of each file'
+        notices.append(Problem('more than 8 bits', (str(image),), text, remedy, notice=True))
+    if head.pages > 1:
+        remedy = 'Save each page as a file; channels belong into the samples of one page.'
+        text = f'has {head.pages} pages, of which only the first is read'
+        notices.append(Problem('several pages', (str(image),), text, remedy, notice=True))
+    return notices
 
 
 def _size_problems(image: str, label: str, image_head: ImageHeader, label_head: ImageHeader) -> list[Problem]:

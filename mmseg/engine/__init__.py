@@ -9,10 +9,13 @@ from .data_stream import InfiniteSampler
 from .hooks import (
     CheckpointHook,
     ClassWeightHook,
+    EarlyStoppingHook,
     LoggerHook,
     NonFiniteLossError,
+    OperatingPointHook,
     RuntimeInfoHook,
     SegVisualizationHook,
+    ValLossHook,
 )
 from .loops import IterBasedTrainLoop
 from .optimizers import (
@@ -28,16 +31,19 @@ __all__ = [
     'CheckpointHook',
     'CheckpointMismatchError',
     'ClassWeightHook',
+    'EarlyStoppingHook',
     'InfiniteSampler',
     'IterBasedTrainLoop',
     'LayerDecayOptimizerConstructor',
     'LearningRateDecayOptimizerConstructor',
     'LoggerHook',
     'NonFiniteLossError',
+    'OperatingPointHook',
     'RuntimeInfoHook',
     'SegRunner',
     'SegVisualizationHook',
     'UnsafeCheckpointError',
+    'ValLossHook',
     'build_runner',
     'find_last_whole_checkpoint',
     'load_checkpoint',

@@ -45,6 +45,7 @@ def check_save_best(runner: Runner, names: str | Sequence[str] | None) -> None:
     if not metrics or not all(hasattr(metric, 'metric_names') for metric in metrics):
         return
     known = [name for metric in metrics for name in metric.metric_names()]
+    known += ['val_loss'] if any(type(hook).__name__ == 'ValLossHook' for hook in runner.hooks) else []
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0)

@@ -2,10 +2,9 @@
 
 import datetime
 import itertools
+import logging
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -14,28 +13,41 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
 from mmengine.hooks import CheckpointHook
+from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
-from mmengine.optim import OptimWrapper
 from mmengine.registry import MODEL_WRAPPERS
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
+from torch.utils.data import DataLoader
 
 from mmseg.evaluation.metric_names import rename_in_config
-from mmseg.processes import FolderInUseError, locked
 from mmseg.registry import RUNNERS, VISUALIZERS
 from mmseg.utils.checkpoint_reading import BrokenCheckpointError
 from mmseg.utils.collect_env import torchvision_hidden
 from mmseg.utils.config_errors import config_errors
-from mmseg.utils.files import atomic_path, remove_temporaries
+from mmseg.utils.files import atomic_path
 
+from .build_errors import NamedConfigErrors
 from .checkpoint_files import find_last_whole_checkpoint
 from .checkpoint_loading import load_checkpoint_into, read_checkpoint
 from .run_settings import check_train_cfg
+from .sole_training import sole_training
+from .stop_signals import protect_workers
 
 #: The method of a segmentor that maps tensors to losses, see ``BaseSegmentor.loss_tensors``.
 CORE = 'loss_tensors'
-#: Lock file of a work folder, held while a training writes to it.
-LOCK = '.training.lock'
+#: Hooks of every run beside mmengine's: a check of the training files, the loss of validations, the operating point.
+DEFAULT_HOOKS = {
+    'check_dataset': 'mmseg.DatasetCheckHook',
+    'val_loss': 'mmseg.ValLossHook',
+    'operating_point': 'mmseg.OperatingPointHook',
+}
+#: Beginnings of mmengine's warnings about its own code, which a user can not act on.
+_OF_MMENGINE = (
+    'The prefix is not set in metric class',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the',
+)
 # numbers the runners of this process
 _RUNS = itertools.count()
 
@@ -57,8 +69,12 @@ def _launcher_environment(launcher: str) -> None:
     os.environ.setdefault('MASTER_PORT', '29500')
 
 
+def _concerns_the_user(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_OF_MMENGINE)
+
+
 @RUNNERS.register_module()
-class SegRunner(Runner):
+class SegRunner(NamedConfigErrors, Runner):
     """mmengine's ``Runner``; the same arguments.
 
     Differences: checkpoints are read without unpickling and written atomically; ``resume=True`` takes the last
@@ -80,6 +96,20 @@ class SegRunner(Runner):
             kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or file}_{run}'
         super().__init__(*args, **kwargs)
 
+    def build_logger(self, log_level: int | str = 'INFO', log_file: str | None = None, **kwargs) -> MMLogger:
+        """As mmengine's; with ``brief_console=True`` in the config the console shows warnings only.
+
+        Environment, config and hooks, about 500 lines, then are in the log file alone. Who sets the key raises the
+        level of the console again, see ``wtaseg.start_screen``.
+        """
+        logger = super().build_logger(log_level, log_file, **kwargs)
+        if self.cfg.get('brief_console'):
+            for handler in logger.handlers:
+                if type(handler) is logging.StreamHandler:
+                    handler.setLevel(max(handler.level, logging.WARNING))
+                    handler.addFilter(_concerns_the_user)
+        return logger
+
     def build_visualizer(self, visualizer: Visualizer | dict | None = None) -> Visualizer:
         """A new visualizer, also where an earlier run of the process had one of the same name."""
         if isinstance(visualizer, dict) and 'name' in visualizer:
@@ -89,16 +119,24 @@ class SegRunner(Runner):
                 visualizer = {**visualizer, 'name': f'{visualizer["name"]}_{self._experiment_name}'}
         return super().build_visualizer(visualizer)
 
-    def register_default_hooks(self, hooks: dict | None = None) -> None:
-        """Register mmengine's default hooks and ``DatasetCheckHook``, which checks the files of each split at the start.
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """As mmengine's; stop signals from outside do not end the workers, see :mod:`.stop_signals`."""
+        if isinstance(dataloader, DataLoader):
+            return dataloader
+        return protect_workers(Runner.build_dataloader(dataloader, seed, diff_rank_seed))
 
-        ``default_hooks=dict(check_dataset=None)`` leaves it out; ``check_dataset=dict(type=…, limit=…)``
-        changes it.
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """Register mmengine's default hooks and those of :data:`DEFAULT_HOOKS`.
+
+        ``default_hooks=dict(val_loss=None)`` leaves one out; ``check_dataset=dict(type=…, limit=…)`` changes it.
         """
-        hooks = {'check_dataset': dict(type='mmseg.DatasetCheckHook'), **(hooks or {})}
-        if hooks['check_dataset'] is None:
-            del hooks['check_dataset']
-        super().register_default_hooks(hooks)
+        hooks = {**{name: dict(type=kind) for name, kind in DEFAULT_HOOKS.items()}, **(hooks or {})}
+        super().register_default_hooks(
+            {name: hook for name, hook in hooks.items() if hook or name not in DEFAULT_HOOKS}
+        )
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up processes; without a GPU they communicate through gloo, whatever ``dist_cfg.backend`` is."""
@@ -182,54 +220,8 @@ class SegRunner(Runner):
         Raises:
             FolderInUseError: another training is at work in it; names the process.
         """
-        with self._sole_training():
+        with sole_training(self.work_dir, self._checkpoint_folders()):
             return super().train()
-
-    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """mmengine's method; an error of the config is a ``ConfigError``."""
-        with config_errors(self._config_name, 'built: train_dataloader or train_cfg'):
-            return super().build_train_loop(loop)
-
-    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """As :meth:`build_train_loop`."""
-        with config_errors(self._config_name, 'built: val_dataloader or val_evaluator'):
-            return super().build_val_loop(loop)
-
-    def build_test_loop(self, loop: BaseLoop | dict) -> BaseLoop:
-        """As :meth:`build_train_loop`."""
-        with config_errors(self._config_name, 'built: test_dataloader or test_evaluator'):
-            return super().build_test_loop(loop)
-
-    def build_optim_wrapper(self, optim_wrapper: OptimWrapper | dict) -> OptimWrapper:
-        """As :meth:`build_train_loop`."""
-        with config_errors(self._config_name, 'built: optim_wrapper'):
-            return super().build_optim_wrapper(optim_wrapper)
-
-    def build_param_scheduler(self, scheduler: object) -> object:
-        """As :meth:`build_train_loop`."""
-        with config_errors(self._config_name, 'built: param_scheduler'):
-            return super().build_param_scheduler(scheduler)
-
-    @property
-    def _config_name(self) -> str:
-        return str(self.cfg.filename or 'the config')
-
-    @contextmanager
-    def _sole_training(self) -> Iterator[None]:
-        """Hold the lock of the work folder; the first process does, and remove what killed trainings left there."""
-        outcome: list = [None]
-        with ExitStack() as stack:
-            if is_main_process():
-                try:
-                    stack.enter_context(locked(Path(self.work_dir, LOCK), f'the work folder {self.work_dir}'))
-                    for folder in (Path(self.work_dir), *self._checkpoint_folders()):
-                        remove_temporaries(folder)
-                except FolderInUseError as error:
-                    outcome = [str(error)]
-            broadcast_object_list(outcome)  # the others would wait forever
-            if outcome[0] is not None:
-                raise FolderInUseError(outcome[0])
-            yield
 
     def load_or_resume(self) -> None:
         """Load ``load_from``, or resume; without ``load_from`` from the last complete checkpoint of the run."""

@@ -1,5 +1,5 @@
 """Metrics of predictions."""
 
-from .metrics import IoUMetric
+from .metrics import InspectionMetric, IoUMetric
 
-__all__ = ['IoUMetric']
+__all__ = ['InspectionMetric', 'IoUMetric']

@@ -1,6 +1,7 @@
 """Configs changed by the flags of training and test."""
 
 import atexit
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import torch.distributed
 from mmengine.config import Config
 
 from mmseg.utils.config_errors import config_errors, refuse_circles
+
+from .config_keys import check_options
 
 #: Endings of config files that mmengine reads.
 CONFIG_SUFFIXES = ('.py', '.yaml', '.yml', '.json')
@@ -34,7 +37,7 @@ def load_config(
 
     Raises:
         FileNotFoundError: no such config.
-        ValueError: the config or an option can not be used.
+        ValueError: the config can not be used, or an option is unknown or has no effect.
     """
     path = Path(path)
     if not path.is_file():
@@ -46,12 +49,11 @@ def load_config(
     with config_errors(path, 'read'):
         cfg = Config.fromfile(path)
     if cfg_options:
+        check_options(cfg, cfg_options)
         with config_errors(f'--cfg-options of {path}', 'merged'):
             cfg.merge_from_dict(cfg_options)
-    if missing := [key for key in ('model',) if not isinstance(cfg.get(key), dict)]:
-        raise ValueError(
-            f'{path}: {missing[0]} is missing, expected the config of an experiment; see configs/'
-        )
+    if not isinstance(cfg.get('model'), dict):
+        raise ValueError(f'{path}: model is missing, expected the config of an experiment; see configs/')
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / path.stem)
     return cfg
@@ -132,5 +134,54 @@ def write_predictions(cfg: Config, folder: str) -> Config:
     """Make the test's evaluators also write predictions to ``folder``. In place; returns ``cfg``."""
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     for evaluator in evaluators:
-        evaluator.output_dir = folder
+        if evaluator['type'] != 'InspectionMetric':  # which writes none
+            evaluator.output_dir = folder
+    return cfg
+
+
+#: What can record a run beside the log, by the name of its package: the backend of the visualizer.
+TRACKERS = {'tensorboard': 'TensorboardVisBackend', 'wandb': 'WandbVisBackend'}
+
+
+def track(cfg: Config, tracker: str) -> Config:
+    """Also record losses and metrics with TensorBoard or Weights & Biases. In place; returns ``cfg``.
+
+    Args:
+        cfg: of a run, with its ``work_dir``.
+        tracker: a key of :data:`TRACKERS`.
+
+    Raises:
+        ValueError: its package is not installed.
+    """
+    if importlib.util.find_spec(tracker) is None:
+        raise ValueError(f'--{tracker}: {tracker} is not installed; pip install "wta-seg[tracking]"')
+    visualizer = cfg.get('visualizer') or dict(
+        type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')]
+    )
+    backends = list(visualizer.get('vis_backends') or ())
+    if all(backend['type'] != TRACKERS[tracker] for backend in backends):
+        backend = dict(type=TRACKERS[tracker])
+        if tracker == 'wandb':
+            backend['init_kwargs'] = dict(project='wta-seg', name=Path(cfg.work_dir).name)
+        backends.append(backend)
+    cfg.visualizer = {**visualizer, 'vis_backends': backends}
+    return cfg
+
+
+def stop_early(cfg: Config, patience: int) -> Config:
+    """End the training after ``patience`` validations without a better foreground mIoU. In place; returns ``cfg``.
+
+    Raises:
+        ValueError: ``patience`` is below 1, or the config has no validation.
+    """
+    if patience < 1:
+        raise ValueError(f'--early-stop: {patience}; expected a number of validations from 1')
+    if not cfg.get('val_dataloader') or not cfg.get('val_cfg'):
+        raise ValueError(
+            '--early-stop: the config has no validation to watch; it needs val_dataloader and val_cfg'
+        )
+    cfg.custom_hooks = [
+        *(cfg.get('custom_hooks') or ()),
+        dict(type='EarlyStoppingHook', patience=patience),
+    ]
     return cfg

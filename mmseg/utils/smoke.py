@@ -21,6 +21,16 @@ def _shrink_pipeline(pipeline: list, side: int) -> None:
                 transform[key] = side
 
 
+def _shrink_whole_images(pipeline: list, side: int) -> None:
+    """Scale the images of a test pipeline to ``side``, also of one that keeps their size or scales by a factor."""
+    steps = [step for step in pipeline if step['type'] == 'Resize']
+    for step in steps:
+        if step.pop('scale_factor', None) is not None:
+            step['scale'] = (side, side)
+    if not steps and pipeline and pipeline[0]['type'] == 'LoadImageFromFile':
+        pipeline.insert(1, dict(type='Resize', scale=(side, side), keep_ratio=True))
+
+
 def _shrink_data(cfg: Config, side: int, batch_size: int, samples: int) -> None:
     for name in _DATALOADERS:
         loader = cfg.get(name)
@@ -34,6 +44,8 @@ def _shrink_data(cfg: Config, side: int, batch_size: int, samples: int) -> None:
         for dataset in dataset_configs(loader.dataset):
             if 'pipeline' in dataset:
                 _shrink_pipeline(dataset.pipeline, side)
+                if name != 'train_dataloader':
+                    _shrink_whole_images(dataset.pipeline, side)
             if not {'dataset', 'datasets'} & set(dataset):
                 dataset.indices = samples
     if 'tta_pipeline' in cfg:
@@ -94,4 +106,5 @@ def shrink(cfg: Config, iterations: int = 4, side: int = 64, batch_size: int = 2
     _shrink_data(cfg, side, batch_size, samples)
     _shrink_model(cfg, side)
     _shrink_schedule(cfg, iterations)
+    cfg.smoke = True  # recorded with the run
     return cfg

@@ -15,7 +15,11 @@ from mmseg.utils.smoke import shrink
 from mmseg.utils.walk import dataset_configs
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*/*.py') if path.parent.name != '_base_')
+CONFIGS = sorted(
+    path
+    for path in (ROOT / 'configs').glob('*/*.py')
+    if path.parent.name != '_base_' and 'written by ``wta-seg new``' not in path.read_text(encoding='utf-8')
+)
 
 PUBLISHED = {
     'gcnet',

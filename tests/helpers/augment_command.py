@@ -22,7 +22,18 @@ SMALL = [
     '--device',
     'cpu',
 ]
-LENIENT = ['--min-psnr', '0', '--min-ssim', '-1', '--min-change', '0.01']
+LENIENT = [
+    '--min-psnr',
+    '0',
+    '--min-ssim',
+    '-1',
+    '--min-change',
+    '0.01',
+    '--min-kept',
+    '0',
+    '--min-edit-kept',
+    '0',
+]
 
 
 def pixels(path: Path) -> np.ndarray:

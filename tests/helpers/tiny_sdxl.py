@@ -7,17 +7,18 @@ random but scaled: latents have unit standard deviation, and the noise predictio
 that guidance 15 moves the result of plain DDIM inversion far away from the image.
 """
 
-import json
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+from augment.demo_model.tokens import END, PAD_TOKENS, START, WORD_END, write_tokenizer
 
 WORDS = 'photo of a scratch crack with rust peeling corrosion dent metal deep'
 """Words that are one token each, set apart by blanks. Any other word is spelt out letter by letter."""
-SPLIT_WORD = (('blister', ''), ('ing', '</w>'))
+SPLIT_WORD = (('blister', ''), ('ing', WORD_END))
 """The two tokens of 'blistering'; the second ends the word."""
 
 TEXT_WIDTH = 32  # per encoder; the UNet gets both side by side
@@ -29,39 +30,12 @@ TEXT_GAIN = 20.0  # on the value projections of cross-attention
 BETA_END = 0.002  # random weights remove no noise, so a full schedule would blow latents up by 1/0.07
 
 
-def _merge_chain(word: str, end: str) -> list[tuple[str, str]]:
-    """The merges that build ``word`` letter by letter from the left."""
-    symbols = [*word[:-1], word[-1] + end]
-    return [(''.join(symbols[:i]), symbols[i]) for i in range(1, len(symbols))]
-
-
-def tiny_vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Byte-pair vocabulary and merges: all letters, the words of WORDS, and the parts of SPLIT_WORD."""
-    letters = 'abcdefghijklmnopqrstuvwxyz0123456789,.-!'
-    tokens = [*letters, *(letter + '</w>' for letter in letters)]
-    merges: list[tuple[str, str]] = []
-    for word, end in (*((word, '</w>') for word in WORDS.split()), *SPLIT_WORD):
-        merges += _merge_chain(word, end)
-    merges = list(dict.fromkeys(merges))
-    tokens += ['<|startoftext|>', '<|endoftext|>', *(left + right for left, right in merges)]
-    return {token: index for index, token in enumerate(dict.fromkeys(tokens))}, merges
-
-
-def _tokenizer(directory: Path, pad_token: str) -> CLIPTokenizer:
-    vocabulary, merges = tiny_vocabulary()
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / 'vocab.json').write_text(json.dumps(vocabulary))
-    lines = ['#version: 0.2', *(' '.join(pair) for pair in merges)]
-    (directory / 'merges.txt').write_text('\n'.join(lines) + '\n')
-    return CLIPTokenizer.from_pretrained(directory, pad_token=pad_token, model_max_length=77)
-
-
 def _text_config(vocabulary: dict[str, int]) -> CLIPTextConfig:
     return CLIPTextConfig(
         vocab_size=len(vocabulary),
-        bos_token_id=vocabulary['<|startoftext|>'],
-        eos_token_id=vocabulary['<|endoftext|>'],
-        pad_token_id=vocabulary['<|endoftext|>'],
+        bos_token_id=vocabulary[START],
+        eos_token_id=vocabulary[END],
+        pad_token_id=vocabulary[END],
         hidden_size=TEXT_WIDTH,
         intermediate_size=2 * TEXT_WIDTH,
         num_hidden_layers=2,
@@ -156,8 +130,10 @@ def build_tiny_sdxl(directory: Path, seed: int = 0) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
-        tokenizer = _tokenizer(directory / 'tokenizer', '<|endoftext|>')
-        tokenizer_2 = _tokenizer(directory / 'tokenizer_2', '!</w>')
+        tokenizer, tokenizer_2 = (
+            write_tokenizer(directory / name, pad, WORDS.split(), SPLIT_WORD)
+            for name, pad in zip(('tokenizer', 'tokenizer_2'), PAD_TOKENS)
+        )
         config = _text_config(tokenizer.get_vocab())
         text_encoder, text_encoder_2 = (
             CLIPTextModel(config).eval(),

@@ -27,11 +27,14 @@ MANY = Parameter(consume_multiple=True, show_default=False)
 #: ``command``, a function or an app, whose docstring is the help of the subcommand itself.
 COMMANDS = {
     'demo': 'Render a small dataset, train two experiments, test, tabulate and draw.',
+    'new': 'Make a dataset and three experiments from your images and labels.',
+    'split': 'Split a labelled dataset anew, or into folds.',
     'render': 'Render a synthetic dataset of blade images with rare defects.',
     'check': 'Check every file of a dataset and print the share of each class.',
     'convert': 'Convert masks, LabelMe or COCO annotations to label maps of class ids.',
     'train': 'Train one experiment.',
     'test': 'Test a checkpoint of an experiment.',
+    'predict': 'Find the defects in images without labels.',
     'batch': 'Train, select the best checkpoint of and test many experiments.',
     'find-best': 'Print the training step whose checkpoint is tested.',
     'study': 'Train, test, tabulate and draw what a study compares.',
@@ -132,6 +135,9 @@ def run(target: App, argv: Sequence[str], program: str) -> int:
             raise
         print(f'{program}: {text}', file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        print(f'{program}: interrupted', file=sys.stderr)
+        return INTERRUPTED
     return status or 0
 
 

@@ -17,6 +17,7 @@ def command(
     img_suffix: str | None = None,
     seg_map_suffix: str = '.png',
     workers: int | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> int:
     """Check a dataset in the img_dir/ann_dir layout and print the share of each class per split.
 
@@ -29,7 +30,7 @@ def command(
     root
         folder with img_dir and ann_dir
     classes
-        names of the classes in the order of their ids [default: defect attached broken]
+        names of the classes in the order of their ids [default: those of wta-seg new, else normal attached broken]
     ignore_index
         id of pixels that are ignored
     reduce_zero_label
@@ -40,11 +41,15 @@ def command(
         ending of label files
     workers
         processes [default: one per processor for large datasets]
+    value_range
+        LOW HIGH: what training makes black and white in images of more than 8 bits
     """
     from wtaseg.labels.check import check, describe
 
     with stoppable():
-        report = check(root, classes, ignore_index, reduce_zero_label, img_suffix, seg_map_suffix, workers)
+        report = check(
+            root, classes, ignore_index, reduce_zero_label, img_suffix, seg_map_suffix, workers, value_range
+        )
     print(describe(report))
     return 0 if report.ok else 1
 

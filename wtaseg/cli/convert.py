@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -41,12 +41,19 @@ class Target:
         class names in the order of their ids, in place of --dataset
     overwrite
         replace existing label maps
+    images
+        folder of the images: labels are checked against them, and turned where they fit only the image before its EXIF
+        rotation
+    empty_label
+        missing: images of --images without a label are all normal
     """
 
     out: Path
     dataset: str = 'WTADataset'
     classes: Annotated[tuple[str, ...], MANY] = ()
     overwrite: bool = False
+    images: Path | None = None
+    empty_label: Literal['missing'] | None = None
 
     def class_table(self, renamed: Sequence[str] = ()) -> 'ClassTable':
         """The classes, with ``NAME=CLASS`` for other names."""
@@ -61,6 +68,7 @@ class Target:
 
         from wtaseg.labels.writing import write_labels
 
+        jobs, turned = self._fitted(jobs)
         progress = track(jobs, description='converting', console=Console(stderr=True))
         with stoppable():
             result = write_labels(progress, self.out, self.overwrite)
@@ -73,9 +81,28 @@ class Target:
                 f'were clipped, for one in {first}',
                 file=sys.stderr,
             )
+        if turned:
+            from wtaseg.new.content import describe_turned
+
+            print(describe_turned(turned))
         for message in result.errors:
             print(message, file=sys.stderr)
         return 1 if result.errors else 0
+
+    def _fitted(self, jobs: 'list[LabelJob]') -> 'tuple[list[LabelJob], list[str]]':
+        """``jobs`` fitted to the images, where those are given, and the names of those that will have been turned."""
+        if self.images is None:
+            if self.empty_label is not None:
+                raise ValueError('--empty-label missing needs --images, the folder of the images')
+            return jobs, []
+        from wtaseg.new.content import fitted_jobs
+        from wtaseg.new.images import find_images
+
+        images = find_images([self.images])
+        fitted, notices, turned = fitted_jobs(jobs, images, self.images, self.empty_label == 'missing')
+        for notice in notices:
+            print(notice)
+        return fitted, turned
 
 
 @command.command

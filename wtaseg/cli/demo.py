@@ -26,6 +26,6 @@ def command(project: str = 'demo', /, *, smoke: bool = False) -> int:
     minutes, seconds = divmod(int(time.monotonic() - start), 60)
     folder = ProjectLayout.named(project).path
     print(f'\nDone in {minutes} min {seconds} s. Look at')
-    for name in ('results.md', 'curves/', 'overlays/'):
+    for name in ('results.html', 'results.md', 'curves/', 'overlays/'):
         print(f'  {folder}/{name}')
     return 0

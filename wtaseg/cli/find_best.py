@@ -13,11 +13,11 @@ Logs = Annotated[
 ]
 
 
-def command(*, json_log_path: Logs) -> int:
+def command(*, json_log_path: Logs, by: str | None = None) -> int:
     """Print the training step whose checkpoint is tested: that of the best validation.
 
     The score of a validation is the mean of aAcc, mIoU and mAcc, where NaN and missing values count as zero; of equal
-    scores the latest step wins.
+    scores the latest step wins. ``--by mOPFound`` takes the defects found at the operating point instead.
 
     Example: ``wta-seg find-best --json_log_path work_dirs/P/exp/D/M/train/TIME/vis_data/TIME.json``
 
@@ -25,10 +25,12 @@ def command(*, json_log_path: Logs) -> int:
     ----------
     json_log_path
         JSON log of a training; several in order of time where it was resumed
+    by
+        metric of the validations, of which more is better, in place of the mean
     """
     from wtaseg.runs.select import find_best
 
-    print(find_best(json_log_path)[0])
+    print(find_best(json_log_path, by)[0])
     return 0
 
 

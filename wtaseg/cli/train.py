@@ -26,6 +26,9 @@ def command(
     smoke: bool = False,
     from_scratch: bool = False,
     allow_partial: bool = False,
+    early_stop: int | None = None,
+    tensorboard: bool = False,
+    wandb: bool = False,
     cfg_options: Annotated[tuple[str, ...], MANY] = (),
     launcher: Launcher = 'none',
     local_rank: LocalRank = 0,
@@ -33,6 +36,8 @@ def command(
     """Train one experiment.
 
     Example: ``wta-seg train fastscnn/fast_scnn_4xb4-40k_wta-512x512 --data data/wta_512``
+
+    Ctrl-C and SIGTERM save a checkpoint, from which --resume continues; a second Ctrl-C ends at once.
 
     Parameters
     ----------
@@ -47,21 +52,28 @@ def command(
     amp
         mixed precision: float16 on the GPU, bfloat16 on the CPU
     smoke
-        a trial of four iterations with small images
+        a trial of four iterations with small images, in work_dirs/CONFIG_smoke
     from_scratch
         start without any pretrained weights
     allow_partial
         load what fits of the checkpoint of load_from or --resume that does not fit the model, and say how much that was
+    early_stop
+        end after this many validations without a better foreground mIoU
+    tensorboard
+        also record with TensorBoard; needs the extra "tracking"
+    wandb
+        also record with Weights & Biases; needs the extra "tracking"
     cfg_options
         KEY=VALUE: change values of the config, train_dataloader.batch_size=8 "a.b=[1,2]"; no spaces inside a value
     launcher
         what started this process
     """
-    from wtaseg.training import Experiment, train
+    from wtaseg.training import Experiment, TrainOptions, train
 
     config, checkpoint = split_resume(config, resume)
     experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
-    train(experiment, checkpoint, amp, smoke, from_scratch)
+    trackers = tuple(name for name, given in (('tensorboard', tensorboard), ('wandb', wandb)) if given)
+    train(experiment, TrainOptions(checkpoint, amp, smoke, from_scratch, early_stop, trackers))
     return 0
 
 

@@ -76,7 +76,8 @@ class ClassTable:
             return self.names.index(label)
         raise ConversionError(
             f'{file}: unknown class name {label!r}, expected {", ".join(self.names)}. '
-            f'Say which class it is: --map {label!r}=<class>, or --map {label!r}={IGNORE}.'
+            f'List your own classes with --classes, the normal one first; or say which class it is: '
+            f'--map {label!r}=<class>, or --map {label!r}={IGNORE}.'
         )
 
     def colours(self, given: dict[str, str]) -> dict[int, int]:

@@ -37,7 +37,16 @@ def find_masks(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _open(path: Path, mode: str) -> np.ndarray:
+def read_mask(path: Path, mode: str) -> np.ndarray:
+    """Pixels of a mask image.
+
+    Args:
+        path: of the file.
+        mode: ``'RGB'``: colours ``(H, W, 3)`` uint8; ``'L'``: grey values, or indices of a palette image, ``(H, W)``.
+
+    Raises:
+        ConversionError: the file can not be decoded, or has no grey values.
+    """
     if not path.is_file():
         raise ConversionError(f'{path}: is not a regular file, expected an image. Remove it.')
     try:
@@ -65,7 +74,12 @@ def ids_by_colour(path: Path, table: dict[int, int]) -> LabelMap:
     Raises:
         ConversionError: the image has a colour that is not in ``table``.
     """
-    return _translate(path, pack(_open(path, 'RGB')), table, unpack, '--colour <class>={}')
+    return _translate(path, packed_colours(path), table, unpack, '--colour <class>={}')
+
+
+def packed_colours(path: Path) -> np.ndarray:
+    """Colours of a mask image, ``(H, W)`` int32, packed as R << 16 | G << 8 | B."""
+    return pack(read_mask(path, 'RGB'))
 
 
 def ids_by_value(path: Path, table: dict[int, int]) -> LabelMap:
@@ -74,7 +88,7 @@ def ids_by_value(path: Path, table: dict[int, int]) -> LabelMap:
     Raises:
         ConversionError: the image has a value that is not in ``table``.
     """
-    return _translate(path, _open(path, 'L'), table, str, '--map {}=<class>')
+    return _translate(path, read_mask(path, 'L'), table, str, '--map {}=<class>')
 
 
 def _translate(
@@ -126,7 +140,7 @@ def ids_by_binary_values(path: Path) -> np.ndarray:
     Raises:
         ConversionError: the mask has other values.
     """
-    pixels = _open(path, 'RGB')
+    pixels = read_mask(path, 'RGB')
     grey = pixels[..., 0]
     other = (pixels != grey[..., None]).any(-1) | ((grey != 0) & (grey != 255))
     if other.any():

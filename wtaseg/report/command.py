@@ -113,12 +113,12 @@ class ProjectReport:
         """Print the table and write ``results.md``, ``results.csv`` and ``results.xlsx``.
 
         Raises:
-            ValueError: no run has been tested.
+            ValueError: no run has been tested or validated.
             ImportError: the workbook's library is not installed; the other two files are written.
         """
         table = tabulate(self.records)
         if not table.rows:
-            raise ValueError(f'{self.project}: no run has been tested yet')
+            raise ValueError(f'{self.project}: no run has been tested yet, nor validated')
         print(tables.markdown(table))
         files = {'results.md': tables.markdown, 'results.csv': tables.csv, 'results.xlsx': tables.xlsx}
         for name, content in files.items():

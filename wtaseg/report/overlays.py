@@ -1,8 +1,4 @@
-"""Test images with their labels and predictions painted onto them.
-
-Every class has its colour of the dataset's palette. Regions are ringed at a distance, so that a defect of five
-pixels is seen at a glance.
-"""
+"""Test images with their labels and predictions marked, see :mod:`mmseg.visualization.overlay` for the style."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,22 +7,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from mmseg.datasets.image_files import match_images
+from mmseg.visualization.display import decode_for_display
+from mmseg.visualization.overlay import Legend, Panel, compose
 from wtaseg.io import write
 from wtaseg.palette import Color, class_colors
 from wtaseg.runs.describe import leaf_datasets
 from wtaseg.runs.layout import base_folder
 from wtaseg.runs.records import RunRecord
 
-RING_DISTANCE = 5
-RING_WIDTH = 2
-"""In pixels."""
 IGNORED = 255
-PANEL_SIZE = 4.2
-"""Width of an image in a figure, in inches."""
 
 
 @dataclass(frozen=True)
@@ -63,76 +54,49 @@ def predicted_images(run: RunRecord, base: Path | None = None) -> dict[str, Pred
     names = (path.name for path in images.glob('*'))
     by_stem = match_images(names, dataset.get('img_suffix'))
     result = {}
-    for file in sorted((run.path / 'test/pred').glob('*.png')):
+    folder = prediction_folder(run, base)
+    for file in sorted(folder.glob('*.png')):
         if file.stem in by_stem:
             result[file.stem] = PredictedImage(
                 file.stem, images / by_stem[file.stem], labels / f'{file.stem}{label_suffix}', prediction=file
             )
     if not result:
         raise ValueError(
-            f'{run.name}: no prediction in {run.path}/test/pred has its image in {images}; '
-            'run the batch job to its end'
+            f'{run.name}: no prediction in {folder} has its image in {images}; run the batch job to its end, or '
+            'tools/test.py with --out'
         )
     return result
 
 
-def paint(image: np.ndarray, labels: np.ndarray, colors: Sequence[Color] = ()) -> np.ndarray:
-    """Colour the foreground classes of an image and draw a ring around each of their regions.
-
-    Args:
-        image: ``(H, W, 3)`` RGB, uint8.
-        labels: ``(H, W)`` class ids; pixels of class 0 and the ignored 255 stay as they are.
-        colors: RGB by class id; default: the palette of the blade dataset.
-
-    Raises:
-        ValueError: the two differ in size.
-    """
-    if image.shape[:2] != labels.shape:
-        raise ValueError(f'image of {image.shape[:2]} and labels of {labels.shape} differ in size')
-    masks = {
-        int(label): (labels == label).astype(np.uint8)
-        for label in np.unique(labels)
-        if label not in (0, IGNORED)
-    }
-    colors = class_colors(max(masks, default=0) + 1, colors)
-    painted = image.copy()
-    for label, mask in masks.items():
-        ring = _grow(mask, RING_DISTANCE + RING_WIDTH) & ~_grow(mask, RING_DISTANCE)
-        painted[ring] = colors[label]
-    # after all rings, so that no ring of one class hides the pixels of another
-    for label, mask in masks.items():
-        painted[mask > 0] = colors[label]
-    return painted
-
-
-def _grow(mask: np.ndarray, distance: int) -> np.ndarray:
-    """All within ``distance`` pixels of the mask, holes filled: a ring inside a ring would look like a defect."""
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * distance + 1,) * 2)
-    contours, _ = cv2.findContours(cv2.dilate(mask, kernel), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return cv2.drawContours(np.zeros_like(mask), contours, -1, 1, cv2.FILLED) > 0
-
-
 def read_rgb(path: Path) -> np.ndarray:
-    """An image as ``(H, W, 3)`` RGB, uint8.
+    """An image as ``(H, W, 3)`` RGB, uint8, by the rules of :mod:`mmseg.datasets.image_files`.
 
     Raises:
         FileNotFoundError, ValueError: it is missing, or no image.
     """
-    return cv2.cvtColor(_read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return decode_for_display(path.read_bytes(), str(path))
 
 
 def read_labels(path: Path) -> np.ndarray:
     """Index labels as ``(H, W)``, uint8; raises as :func:`read_rgb`."""
-    return _read(path, cv2.IMREAD_GRAYSCALE)
-
-
-def _read(path: Path, mode: int) -> np.ndarray:
     # cv2.imread returns None for a missing file, and on some systems for a name that is not ASCII
     data = np.frombuffer(path.read_bytes(), np.uint8)
-    image = cv2.imdecode(data, mode) if data.size else None
-    if image is None:
+    labels = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if data.size else None
+    if labels is None:
         raise ValueError(f'{path}: not a readable image')
-    return image
+    return labels
+
+
+def prediction_folder(run: RunRecord, base: Path | None = None) -> Path:
+    """Where a run's predictions are: ``test/pred`` of a batch job, else the ``--out`` of its last test."""
+    folder = run.path / 'test/pred'
+    if folder.is_dir():
+        return folder
+    evaluator = run.test_config.get('test_evaluator') or {}
+    for item in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
+        if item.get('output_dir'):
+            return (base or base_folder()) / item['output_dir']
+    return folder
 
 
 def choose_images(labels: Mapping[str, np.ndarray], count: int) -> list[str]:
@@ -160,32 +124,33 @@ def draw_overlay(
     predictions: Mapping[str, Path],
     classes: Sequence[str],
     colors: Sequence[Color] = (),
-) -> Figure:
-    """An image, its ground truth and the prediction of each run side by side, with the classes' colours below.
+    plain: bool = True,
+) -> np.ndarray:
+    """An image, its ground truth and the prediction of each run side by side, in the style of all overlays.
 
     Args:
         image: the test image with its labels.
         predictions: index labels that each run predicted, by the run's label.
         classes: names of all classes, in the order of their ids.
         colors: RGB by class id; default: the palette of the blade dataset.
+        plain: begin with the image alone.
+
+    Returns:
+        ``(H, W, 3)`` uint8, RGB.
     """
     pixels = read_rgb(image.image)
-    panels = {'Image': pixels, 'Ground truth': paint(pixels, read_labels(image.labels), colors)}
-    panels |= {label: paint(pixels, read_labels(path), colors) for label, path in predictions.items()}
-    height, width = pixels.shape[:2]
-    size = (PANEL_SIZE * len(panels), PANEL_SIZE * height / width + 0.9)
-    figure = Figure(figsize=size, layout='constrained')
-    for axes, (title, panel) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items()):
-        axes.imshow(panel, interpolation='nearest')
-        axes.set_title(title, fontsize=11)
-        axes.set_axis_off()
-    by_id = class_colors(len(classes), colors)
-    handles = [
-        Patch(color=np.array(color) / 255, label=name) for name, color in list(zip(classes, by_id))[1:]
-    ]
-    figure.legend(handles=handles, loc='outside lower center', ncols=max(1, len(handles)), frameon=False)
-    figure.suptitle(image.name, fontsize=10)
-    return figure
+    panels = [Panel('Image', pixels)] if plain else []
+    panels.append(Panel('Ground truth', pixels, read_labels(image.labels)))
+    panels += [Panel(label, pixels, read_labels(path)) for label, path in predictions.items()]
+    classes = classes or tuple(
+        f'class {index}' for index in range(1 + max(int(p.labels.max()) for p in panels[1:]))
+    )
+    return compose(panels, Legend.of(classes, class_colors(len(classes), colors)), image.name)
+
+
+def png(image: np.ndarray) -> bytes:
+    """An RGB image as a PNG file."""
+    return cv2.imencode('.png', cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def write_pairs(run: RunRecord, base: Path | None = None) -> int:
@@ -203,9 +168,7 @@ def write_pairs(run: RunRecord, base: Path | None = None) -> int:
     """
     images = predicted_images(run, base)
     for image in images.values():
-        pixels = read_rgb(image.image)
-        files = (image.labels, image.prediction)
-        pair = np.hstack([paint(pixels, read_labels(file), run.spec.palette) for file in files])
-        png = cv2.imencode('.png', cv2.cvtColor(pair, cv2.COLOR_RGB2BGR))[1]
-        write(run.path / 'test' / f'{image.name}.png', png.tobytes())
+        predictions = {'Prediction': image.prediction}
+        pair = draw_overlay(image, predictions, run.spec.classes, run.spec.palette, plain=False)
+        write(run.path / 'test' / f'{image.name}.png', png(pair))
     return len(images)

@@ -103,7 +103,6 @@ class Page:
         findings: sentences.
         images: bars, curves, overlays.
         seeds: runs of each row of a study; None for a project, where each row is a run.
-        smoke: the runs were trials of a few iterations.
         common_settings: settings that all rows share beside their config.
         settings: of each row.
         runs: every run.
@@ -118,7 +117,6 @@ class Page:
     findings: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
     seeds: int | None = None
-    smoke: bool = False
     common_settings: tuple[str, ...] = ()
     settings: tuple[RowSettings, ...] = ()
     runs: tuple[RunLine, ...] = ()

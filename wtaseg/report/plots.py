@@ -11,15 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from mmseg.visualization.text import font_families
 from wtaseg.palette import SERIES, series_style
-from wtaseg.report.summary import Row, Summary, Table
+from wtaseg.report.summary import SMOKE_NOTE, Row, Summary, Table
 
 METRICS = {'IoU': 'IoU (%)', 'Acc': 'Accuracy (%)'}
 """Metrics of a class by the prefix of their key in a log, and their axis titles."""
 # with more rows or longer labels bars are horizontal, so that the labels stay readable
 MAX_UPRIGHT_ROWS = 9
 MAX_UPRIGHT_LABEL = 26
+MAX_UPRIGHT_BARS = 24
+#: Upper end of an axis on which every value is zero, in percent, and the least of any other.
+ZERO_TOP, LEAST_TOP = 10.0, 1.0
 DPI = 120
 DARK = '#222'
 
@@ -37,10 +42,13 @@ def curve_name(class_name: str, metric: str) -> str:
     return f'{class_name}_{metric.lower()}'
 
 
-def draw_curves(curves: Sequence[Curve], class_name: str, metric: str, detail: str = '') -> Figure | None:
+def draw_curves(
+    curves: Sequence[Curve], class_name: str, metric: str, detail: str = '', smoke: bool = False
+) -> Figure | None:
     """One class and metric (a key of :data:`METRICS`) on the validation set.
 
-    Bands are one standard deviation wide to each side. ``detail`` is added to the title.
+    Bands are one standard deviation wide to each side. ``detail``, and a note for ``smoke`` runs, are added to the
+    title.
 
     Returns:
         None where no curve has a point.
@@ -58,22 +66,38 @@ def draw_curves(curves: Sequence[Curve], class_name: str, metric: str, detail: s
             drawn += 1
     if not drawn:
         return None
+    note = f'\n{SMOKE_NOTE}' if smoke else ''
     axes.set(
-        title=f"{class_name}'s {metric} per iter (validation{f', {detail}' if detail else ''})",
+        title=f"{class_name}'s {metric} per iter (validation{f', {detail}' if detail else ''}){note}",
         xlabel='Iteration',
         ylabel=METRICS[metric],
     )
-    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.4)
-    if drawn > 4:
-        # below, where it costs no width: pages are read on phones, too
-        columns = 2 if drawn > 6 else 3
-        figure.legend(loc='outside lower center', ncols=columns, fontsize=9)
-        figure.set_size_inches(7.5, 4.6 + 0.22 * math.ceil(drawn / columns))
-    else:
-        axes.legend(loc='best', fontsize=9)
+    columns = 1 if drawn < 3 else 2
+    rows = math.ceil(drawn / columns)
+    figure.set_size_inches(7.5, 4.2 + 0.22 * rows)
+    highest = max(
+        point.mean + np.nan_to_num(point.std) for curve in curves for point in curve.points.values()
+    )
+    set_range(axes, highest, room=0.06 + 0.22 * rows / 4.2)
+    axes.legend(loc='upper center', ncols=columns, fontsize=9)
     return figure
+
+
+def set_range(axes: Axes, highest: float, room: float, upright: bool = True) -> None:
+    """Let the axis of values begin at zero, with a little below it, so that marks at zero are seen.
+
+    Args:
+        axes: with percent on its y axis.
+        highest: greatest value; NaN counts as zero.
+        room: share of the axis that stays free above it, for the legend.
+        upright: False: the values are on the x axis.
+    """
+    highest = 0.0 if math.isnan(highest) else highest
+    top = ZERO_TOP if highest <= 0 else max(LEAST_TOP, highest * 1.04)
+    limits = axes.set_ylim if upright else axes.set_xlim
+    limits(-0.02 * top if upright else 0, top / (1 - room))
 
 
 def _draw_curve(
@@ -97,7 +121,9 @@ def _draw_curve(
         axes.fill_between(steps, low, high, color=style['color'], alpha=0.12, lw=0)
 
 
-def draw_bars(rows: Sequence[Row], labels: Sequence[str], classes: Sequence[str]) -> Figure | None:
+def draw_bars(
+    rows: Sequence[Row], labels: Sequence[str], classes: Sequence[str], smoke: bool = False
+) -> Figure | None:
     """IoU and accuracy of every foreground class on the test set, a group of bars a row.
 
     With several seeds each run is a dot, and a line goes from the lowest to the highest.
@@ -106,14 +132,17 @@ def draw_bars(rows: Sequence[Row], labels: Sequence[str], classes: Sequence[str]
         rows: their first summaries are IoU and accuracy of each class, in turn.
         labels: one a row.
         classes: names of the foreground classes.
+        smoke: the title says that the runs were trials.
 
     Returns:
         None without rows or classes.
     """
     if not rows or not classes:
         return None
+    bars = len(rows) * len(classes)
     upright = len(rows) <= MAX_UPRIGHT_ROWS and max(map(len, labels)) <= MAX_UPRIGHT_LABEL
-    size = (max(9, 3 + 1.7 * len(rows)), 5.8) if upright else (12, 1.5 + 0.42 * len(rows))
+    upright = upright and bars <= MAX_UPRIGHT_BARS
+    size = (max(9, 3 + 0.85 * bars), 5.8) if upright else (12, 1.8 + 0.21 * max(2, len(classes)) * len(rows))
     figure = Figure(figsize=size, layout='constrained')
     panels = figure.subplots(1, 2, sharey=not upright)
     width = 0.8 / len(classes)
@@ -125,9 +154,21 @@ def draw_bars(rows: Sequence[Row], labels: Sequence[str], classes: Sequence[str]
             _draw_class_bars(axes, places, summaries, width, (name, SERIES[index % len(SERIES)]), upright)
         _label_bars(axes, labels, f'{title} (%)', upright, first=kind == 0)
         axes.set_title(title)
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc='outside upper right', ncols=len(names), fontsize=9)
-    figure.suptitle('Test set', x=0.02, ha='left')
+        values = [
+            value
+            for row in rows
+            for summary in row.summaries[kind : 2 * len(classes) : 2]
+            for value in summary.values
+        ]
+        columns = min(len(classes), 4)
+        legend_rows = math.ceil(len(classes) / columns)
+        # of horizontal bars the numbers stand beside them, and the legend on the right
+        set_range(axes, max(values, default=0.0), 0.08 + 0.05 * legend_rows if upright else 0.32, upright)
+        if upright:
+            axes.legend(loc='upper center', ncols=columns, fontsize=9)
+        else:
+            axes.legend(loc='center right', fontsize=9)
+    figure.suptitle(f'Test set ({SMOKE_NOTE})' if smoke else 'Test set', x=0.02, ha='left')
     return figure
 
 
@@ -164,12 +205,11 @@ def _label_bars(axes: Axes, labels: Sequence[str], title: str, upright: bool, fi
     if upright:
         axes.set_xticks(range(len(labels)), labels, rotation=30, ha='right')
         axes.set_ylabel(title)
-        axes.margins(y=0.12)
         axes.grid(axis='y', alpha=0.3)
     else:
         axes.set_yticks(range(len(labels)), labels)
         axes.set_xlabel(title)
-        axes.margins(x=0.12, y=0.01)
+        axes.margins(y=0.01)
         axes.grid(axis='x', alpha=0.3)
         if first:
             axes.invert_yaxis()
@@ -190,14 +230,24 @@ def draw_shares(table: Table) -> Figure:
             stds = np.nan_to_num([summary.std for summary in summaries])
             axes.errorbar(shares, means, stds, label=name.capitalize(), capsize=3, **style)
         axes.set(title=('IoU', 'Accuracy')[kind], xlabel='Edited images used (%)', ylabel='%')
-        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+        highest = max(
+            (value for row in table.measured for summary in row.summaries for value in summary.values),
+            default=0,
+        )
+        set_range(axes, highest, room=0.2)
         axes.grid(alpha=0.4)
-        axes.legend(fontsize=9)
+        axes.legend(loc='upper center', ncols=3, fontsize=9)
+    if table.smoke:
+        figure.suptitle(SMOKE_NOTE)
     return figure
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
+    """The figure as a PNG file; texts that DejaVu Sans has no letters for take another font where there is one."""
+    texts = figure.findobj(Text)
+    families = font_families(text.get_text() for text in texts)
+    for text in texts if len(families) > 1 else ():
+        text.set_fontfamily(families)
     stream = io.BytesIO()
     figure.savefig(stream, dpi=DPI, format='png')
     return stream.getvalue()

@@ -1,23 +1,33 @@
 """Table, curves and overlays of the runs of a project."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from wtaseg.io import write
+from wtaseg.report import overlays
+from wtaseg.report.found import draw_found
 from wtaseg.report.labels import row_labels
 from wtaseg.report.overlays import choose_images, draw_overlay, predicted_images, read_labels
 from wtaseg.report.page import Image, Page, RowSettings, RunLine
 from wtaseg.report.plots import METRICS, Curve, curve_name, draw_bars, draw_curves, png
 from wtaseg.report.summary import Marking, Row, Summary, Table
+from wtaseg.runs.inspection import found_at, found_target
+from wtaseg.runs.outputs import ClassScore, is_smoke_run
 from wtaseg.runs.records import RunRecord
+from wtaseg.runs.select import score
 
 
 def tabulate(runs: Sequence[RunRecord]) -> Table:
     """The table of the tested runs, grouped by model, in the form of the published results.
 
-    Marked is the best value of each column within its group; where no model has a second row, the best of all.
+    Where no run has been tested, the rows are the best validations. Marked is the best value of each column within its group; where no model has a second row, the best of all.
     """
     tested = [run for run in runs if run.finished]
+    validated = not tested
+    if validated:
+        runs = tested = [best_validation(run) for run in runs if run.validations]
     labels = dict(zip((run.name for run in tested), row_labels(tested)))
     groups: dict[str, list[RunRecord]] = {}
     for run in tested:
@@ -29,15 +39,31 @@ def tabulate(runs: Sequence[RunRecord]) -> Table:
         for run in sorted(group, key=lambda run: (run.spec.augmentation is None, run.spec.name))
     ]
     classes = foreground_classes(ordered)
+    target = found_target(run.inspection for run in ordered)
     alone = all(len(group) == 1 for group in groups.values())
     return Table(
         columns=('Model', 'Trained on'),
         classes=classes,
-        rows=tuple(Row(run.spec.model, labels[run.name], summaries(run, classes)) for run in ordered),
+        rows=tuple(Row(run.spec.model, labels[run.name], summaries(run, classes, target)) for run in ordered),
         marking=Marking.BEST if alone else Marking.BEST_IN_GROUP,
         over_seeds=False,
         unfinished=tuple(run.name for run in runs if not run.finished),
+        found_target=target,
+        smoke=any(is_smoke_run(run.path) for run in tested),
+        validated=validated,
     )
+
+
+def best_validation(run: RunRecord) -> RunRecord:
+    """A run with the metrics of its best validation in place of those of a test."""
+    metrics = max(run.validations.items(), key=lambda item: (score(item[1]), item[0]))[1]
+    names = [key.removeprefix('IoU.') for key in metrics if key.startswith('IoU.')]
+    names = [name for name in dict.fromkeys((*run.spec.classes, *names)) if f'IoU.{name}' in metrics]
+    scores = {
+        name: ClassScore(metrics[f'IoU.{name}'], metrics.get(f'Acc.{name}', math.nan)) for name in names
+    }
+    spec = run.spec if run.spec.classes else replace(run.spec, classes=tuple(names))
+    return replace(run, scores=scores, spec=spec)
 
 
 def foreground_classes(runs: Sequence[RunRecord]) -> tuple[str, ...]:
@@ -45,11 +71,12 @@ def foreground_classes(runs: Sequence[RunRecord]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for run in runs for name in run.foreground))
 
 
-def summaries(run: RunRecord, classes: Sequence[str]) -> tuple[Summary, ...]:
+def summaries(run: RunRecord, classes: Sequence[str], target: float | None = None) -> tuple[Summary, ...]:
     """A run's metrics in the order of :func:`~wtaseg.report.summary.metric_titles`."""
     scores = [run.foreground.get(name) for name in classes]
     values = [getattr(score, kind) if score else None for score in scores for kind in ('iou', 'acc')]
-    return tuple(Summary.of([value]) for value in (*values, run.foreground_miou, run.foreground_macc))
+    found = [] if target is None else [found_at(run.inspection, name, target) for name in classes]
+    return tuple(Summary.of([value]) for value in (*values, run.foreground_miou, run.foreground_macc, *found))
 
 
 def validated_classes(runs: Sequence[RunRecord]) -> list[str]:
@@ -66,7 +93,7 @@ def validated_classes(runs: Sequence[RunRecord]) -> list[str]:
 
 
 def draw_results(runs: Sequence[RunRecord], labels: Sequence[str]) -> list[Image]:
-    """``test_set_eval.png`` of the tests, and ``<class>_iou.png`` and ``<class>_acc.png`` of the validations.
+    """``test_set_eval.png`` and ``<class>_found.png`` of the tests; ``<class>_iou.png``, ``<class>_acc.png`` of the validations.
 
     Args:
         runs: of a project.
@@ -76,17 +103,20 @@ def draw_results(runs: Sequence[RunRecord], labels: Sequence[str]) -> list[Image
         The images; those without any value are left out.
     """
     images = []
+    smoke = any(is_smoke_run(run.path) for run in runs)
     for name in validated_classes(runs):
         for metric in METRICS:
             curves = [Curve(label, validated(run, f'{metric}.{name}')) for run, label in zip(runs, labels)]
-            if figure := draw_curves(curves, name, metric):
+            if figure := draw_curves(curves, name, metric, smoke=smoke):
                 caption = f'{metric} of {name} on the validation set'
                 images.append(Image(f'{curve_name(name, metric)}.png', png(figure), caption))
     tested = [(run, label) for run, label in zip(runs, labels) if run.finished]
     classes = foreground_classes([run for run, _ in tested])
     rows = [Row('', label, summaries(run, classes)) for run, label in tested]
-    if figure := draw_bars(rows, [label for _, label in tested], classes):
+    if figure := draw_bars(rows, [label for _, label in tested], classes, smoke):
         images.append(Image('test_set_eval.png', png(figure), 'IoU and accuracy on the test set', wide=True))
+    inspections = [(label, [run.inspection] if run.inspection else []) for run, label in tested]
+    images += draw_found(inspections, classes)
     return images
 
 
@@ -123,9 +153,9 @@ def draw_overlays(
     images = []
     for name in chosen:
         predictions = {label: files[name].prediction for label, files in zip(labels, predicted)}
-        figure = draw_overlay(first[name], predictions, spec.classes, spec.palette)
+        image = draw_overlay(first[name], predictions, spec.classes, spec.palette)
         caption = f'Test image {name} with its labels and the predictions'
-        images.append(Image(f'{name}.png', png(figure), caption, wide=True))
+        images.append(Image(f'{name}.png', overlays.png(image), caption, wide=True))
     return images
 
 
@@ -167,7 +197,7 @@ def _settings(run: RunRecord) -> RowSettings:
 
 
 def _run_line(run: RunRecord, table: Table) -> RunLine:
-    numbers = (summary.mean for summary in summaries(run, table.classes))
+    numbers = (summary.mean for summary in summaries(run, table.classes, table.found_target))
     return RunLine.of(
         name=run.name,
         status=run.status,

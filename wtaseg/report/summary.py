@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 NORMAL = 'normal'
 """What class 0 is called in tables, whatever the dataset calls it; WTADataset's METAINFO says 'defect'."""
 MISSING = '–'
+SMOKE_NOTE = 'smoke run: the results mean nothing'
+"""What everything that is made from a trial of a few iterations says."""
 
 
 class Mark(StrEnum):
@@ -127,6 +129,9 @@ class Table:
         marking: which cells are bold or italic.
         over_seeds: rows are means over several runs; CSV and XLSX then have columns for the std and the runs.
         unfinished: names of runs that have no results yet and no row.
+        found_target: most false alarms per image at the operating points whose columns come last; None: no such columns.
+        smoke: a run was a trial of a few iterations.
+        validated: the rows are best validations of runs that have not been tested, not tests.
     """
 
     columns: tuple[str, str]
@@ -135,11 +140,14 @@ class Table:
     marking: Marking
     over_seeds: bool = True
     unfinished: tuple[str, ...] = ()
+    found_target: float | None = None
+    smoke: bool = False
+    validated: bool = False
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
-        """``'Attached IoU', 'Attached Acc', …, 'mIoU', 'mAcc'``."""
-        return metric_titles(self.classes)
+        """``'Attached IoU', 'Attached Acc', …, 'mIoU', 'mAcc'``, then the columns of the defects found."""
+        return metric_titles(self.classes, self.found_target)
 
     @cached_property
     def measured(self) -> tuple[Row, ...]:
@@ -189,10 +197,13 @@ class Table:
         return lines
 
 
-def metric_titles(classes: Sequence[str]) -> tuple[str, ...]:
-    """Titles of the metrics: IoU and accuracy of each foreground class, then the two means."""
+def metric_titles(classes: Sequence[str], found_target: float | None = None) -> tuple[str, ...]:
+    """Titles of the metrics: IoU and accuracy of each foreground class, the two means, defects found by class."""
     titles = [f'{name.capitalize()} {kind}' for name in classes for kind in ('IoU', 'Acc')]
-    return (*titles, 'mIoU', 'mAcc')
+    if found_target is None:
+        return (*titles, 'mIoU', 'mAcc')
+    found = (f'{name.capitalize()} found at {found_target:g} FA/image' for name in classes)
+    return (*titles, 'mIoU', 'mAcc', *found)
 
 
 def decimals(metric: str, summary: Summary) -> int:

@@ -8,7 +8,7 @@ import re
 
 import pandas as pd
 
-from wtaseg.report.summary import MISSING, Mark, Table, decimals
+from wtaseg.report.summary import MISSING, SMOKE_NOTE, Mark, Table, decimals
 from wtaseg.report.templating import environment
 
 MARKDOWN = {Mark.BOLD: '**{}**', Mark.ITALIC: '_{}_', Mark.NONE: '{}'}
@@ -29,11 +29,14 @@ def markdown(table: Table) -> str:
         *map(escape_markdown, table.columns),
         *(f'{escape_markdown(name)}{arrow}' for name in table.metrics),
     ]
-    lines = [_markdown_row(header), '|' + '|'.join(['---', '---'] + ['---:'] * len(table.metrics)) + '|']
+    lines = [f'**{SMOKE_NOTE.capitalize()}.**', ''] if table.smoke else []
+    lines += [_markdown_row(header), '|' + '|'.join(['---', '---'] + ['---:'] * len(table.metrics)) + '|']
     for row in table.printed():
         group = f'**{escape_markdown(row.group)}**' if row.group else ''
         cells = [MARKDOWN[cell.mark].format(cell.text) for cell in row.cells]
         lines.append(_markdown_row([group, escape_markdown(row.title), *cells]))
+    if table.validated:
+        lines += ['', 'Validation set, best validation of each run: none has been tested yet.']
     if not table.over_seeds and any(cell.text == MISSING for row in table.printed() for cell in row.cells):
         lines += ['', '–: the test set has no pixel of this class; it is left out of the means.']
     if table.unfinished:
@@ -72,6 +75,8 @@ def numbers(table: Table) -> pd.DataFrame:
             data[f'{metric} SD'] = [round(summary.std, decimals(metric, summary)) for summary in summaries]
     if table.over_seeds:
         data['Runs'] = [row.runs for row in table.rows]
+    if table.smoke:
+        data['Note'] = [SMOKE_NOTE] * len(table.rows)
     return pd.DataFrame(data)
 
 

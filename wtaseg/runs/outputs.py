@@ -14,6 +14,8 @@ from typing import Any
 
 TABLE_HEAD = re.compile(r'^\|\s*Class\s*\|\s*IoU\s*\|\s*Acc\s*\|\s*$', re.MULTILINE)
 TABLE_ROW = re.compile(r'^\|\s*([^|]+?)\s*\|\s*([\d.]+|nan)\s*\|\s*([\d.]+|nan)\s*\|\s*$', re.MULTILINE)
+#: In the recorded config of a smoke run.
+SMOKE_LINE = re.compile(r'^smoke ?= ?True$', re.MULTILINE)
 # how deep below a folder plain work folders are looked for
 PLAIN_DEPTH = 3
 
@@ -30,6 +32,12 @@ def recorded_configs(path: Path, stage: str) -> list[Path]:
     """Recorded configs of a stage, oldest first; a plain work folder has one place for both stages."""
     in_project = sorted(path.glob(f'{stage}/*/vis_data/config.py'))
     return in_project or sorted(path.glob('*/vis_data/config.py'))
+
+
+def is_smoke_run(path: Path) -> bool:
+    """Whether the last training in a run's folder was a trial of a few iterations, ``train --smoke``."""
+    configs = recorded_configs(path, 'train')
+    return bool(configs and SMOKE_LINE.search(configs[-1].read_text(encoding='utf-8', errors='replace')))
 
 
 def training_logs(path: Path) -> list[Path]:

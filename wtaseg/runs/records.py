@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from wtaseg.runs.describe import augmentation_from_names, describe_run
+from wtaseg.runs.inspection import Inspection, read_inspection
 from wtaseg.runs.layout import SPEC_FILE, RunLayout
 from wtaseg.runs.outputs import (
     ClassScore,
@@ -54,6 +55,7 @@ class RunRecord:
         iteration_seconds: median duration of a training iteration.
         memory_mib: largest amount of GPU memory during the training.
         checkpoint: the tested checkpoint, relative to ``path``.
+        inspection: defects found and false alarms of the last test; None: not measured.
         unread: why the recorded config was not read; None where it was, or was not needed.
         trust: whether a recorded config may be executed.
     """
@@ -69,6 +71,7 @@ class RunRecord:
     iteration_seconds: float | None = None
     memory_mib: float | None = None
     checkpoint: str | None = None
+    inspection: Inspection | None = None
     unread: str | None = None
     trust: bool = False
 
@@ -177,6 +180,7 @@ def _read(path: Path, place: RunLayout | str, trust: bool) -> RunRecord:
         iteration_seconds=speed,
         memory_mib=memory,
         checkpoint=state.get('checkpoint'),
+        inspection=read_inspection(path, state.get('metrics')) if scores else None,
         unread=unread,
         trust=trust,
     )

@@ -4,6 +4,7 @@ The score of a validation is the mean of aAcc, mIoU and mAcc; NaN and missing va
 model that never predicts a class is not preferred for it. The highest score wins; of equal ones the latest step.
 """
 
+import difflib
 import json
 import math
 import sys
@@ -53,8 +54,13 @@ def validations_of(rows: Iterable[Mapping]) -> dict[int, Mapping]:
     return dict(sorted(validations.items()))
 
 
-def score(row: Mapping) -> float:
-    """Mean of the three metrics (0 to 100); the same three values give the same mean in any order."""
+def score(row: Mapping, by: str | None = None) -> float:
+    """The metric ``by``; None: the mean of the three metrics (0 to 100).
+
+    The same three values give the same mean in any order.
+    """
+    if by is not None:
+        return _number(row.get(by))
     values = (row.get(metric) for metric in METRICS)
     # fsum rounds once: a plain sum could decide a tie by the order in which it adds
     return math.fsum(_number(value) for value in values) / len(METRICS)
@@ -69,11 +75,15 @@ def _number(value) -> float:
     return value if math.isfinite(value) else 0.0
 
 
-def find_best(paths: Iterable[str | Path]) -> tuple[int, float]:
+def find_best(paths: Iterable[str | Path], by: str | None = None) -> tuple[int, float]:
     """Step and score of the best validation in the given logs.
 
+    Args:
+        paths: JSON logs of a training, in order of time.
+        by: metric of which more is better, such as ``mOPFound``; None: the mean of :data:`METRICS`.
+
     Raises:
-        ValueError: no log holds a validation.
+        ValueError: no log holds a validation, or no validation the metric ``by``.
     """
     paths = list(paths)
     validations = validations_of(row for path in paths for row in read_rows(path))
@@ -83,4 +93,10 @@ def find_best(paths: Iterable[str | Path]) -> tuple[int, float]:
             f'{names}: no validation found (records with {", ".join(METRICS)}); '
             'the training must reach train_cfg.val_interval at least once'
         )
-    return max(((step, score(row)) for step, row in validations.items()), key=lambda pair: (pair[1], pair[0]))
+    if by is not None and not any(by in row for row in validations.values()):
+        known = sorted({key for row in validations.values() for key in row} - {'step', 'time', 'data_time'})
+        near = difflib.get_close_matches(by, known, 3, 0.4) or known
+        raise ValueError(f'--by {by}: no validation has this metric; expected one like {", ".join(near[:8])}')
+    return max(
+        ((step, score(row, by)) for step, row in validations.items()), key=lambda pair: (pair[1], pair[0])
+    )

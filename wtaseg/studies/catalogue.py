@@ -9,6 +9,7 @@ from mmengine.config import Config
 from wtaseg.report.summary import Marking
 from wtaseg.studies import overrides
 from wtaseg.studies.datasets import augmented_root, check_dataset, write_ratio_list
+from wtaseg.studies.provenance import program
 from wtaseg.studies.spec import Experiment, Study, StudyOptions, StudyRow
 
 WORDS = ('blistering', 'corrosion', 'dent', 'peeling', 'rust', 'scratch')
@@ -149,7 +150,7 @@ def relabel(options: StudyOptions) -> Study:
         if path is None:
             raise ValueError(
                 f'the study relabel compares two augmented data sets: name the one {label} with {flag} DIR. '
-                f'augment/run.py --data {options.data_folder} --word {options.word} makes the one without; '
+                f'{program("augment")} --data {options.data_folder} --word {options.word} makes the one without; '
                 'the other is a copy of it with new labels'
             )
         roots[label] = (flag.removeprefix('--'), path.resolve())

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from wtaseg.io import write
+from wtaseg.studies.provenance import program
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp')
 
@@ -46,7 +47,7 @@ def augmented_root(data: Path, word: str) -> Path:
     check_dataset(
         root,
         f'edited with the word "{word}"',
-        f'Make it with: python augment/run.py --data {data} --word {word}',
+        f'Make it with: {program("augment")} --data {data} --word {word}',
     )
     return root
 

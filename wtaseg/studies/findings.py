@@ -2,7 +2,7 @@
 
 import math
 
-from wtaseg.report.summary import Marking, Row, Summary, Table
+from wtaseg.report.summary import Marking, Row, Summary, Table, metric_titles
 from wtaseg.studies.results import StudyRecord, StudyResults
 from wtaseg.studies.selection import Selection, select_word
 
@@ -34,14 +34,20 @@ def word_selection(table: Table) -> tuple[Selection | None, list[str]]:
         table: the original images in the first row, a word in each other row.
     """
     original, *words = table.rows
-    means = {row.label: [summary.mean for summary in row.summaries] for row in words if row.runs}
+    # the rule is about IoU and accuracy
+    compared = metric_titles(table.classes)
+    means = {row.label: _means(row, len(compared)) for row in words if row.runs}
     if not original.runs or not means:
         return None, ['The selection rule needs the original images and one word at least.']
-    selection = select_word(table.metrics, [summary.mean for summary in original.summaries], means)
+    selection = select_word(compared, _means(original, len(compared)), means)
     reasons = list(selection.reasons)
     if unmeasured := [row.label for row in words if not row.runs]:
         reasons.append(f'Not measured, and so not compared: {", ".join(unmeasured)}.')
     return selection, reasons
+
+
+def _means(row: Row, count: int) -> list[float]:
+    return [summary.mean for summary in row.summaries[:count]]
 
 
 def _ranked(table: Table, metric: str) -> list[tuple[Row, Summary]]:

@@ -116,7 +116,9 @@ def describe(data: Path, arguments: Sequence[str], commit: str | None = None) ->
 
 def program(name: str) -> str:
     """How a command is called here: as a program of the clone, or else as a subcommand."""
-    return f'python tools/{name}.py' if layout.project_root() else f'wta-seg {name}'
+    if layout.project_root() is None:
+        return f'wta-seg {name}'
+    return 'python augment/run.py' if name == 'augment' else f'python tools/{name}.py'
 
 
 def git_commit() -> str:

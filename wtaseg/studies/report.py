@@ -9,7 +9,7 @@ from wtaseg.io import write
 from wtaseg.report import tables
 from wtaseg.report.page import Image, Page, RowSettings, RunLine, render
 from wtaseg.report.plots import METRICS, Curve, curve_name, draw_bars, draw_curves, draw_shares, png
-from wtaseg.report.summary import Row, Summary, Table
+from wtaseg.report.summary import Row, Summary, Table, metric_titles
 from wtaseg.runs.layout import ProjectLayout
 from wtaseg.runs.records import DONE
 from wtaseg.studies.findings import findings
@@ -24,14 +24,22 @@ TAIL_LINES = 25
 
 def tabulate(results: StudyResults, study: StudyRecord) -> Table:
     """The table of a study: means over the seeds of each row."""
-    classes = results.classes(study)
+    classes, target = results.classes(study), results.found_target(study)
+    columns = len(metric_titles(classes, target))
     rows = []
     for record in study.rows:
-        values = [run.metrics(classes) for run in results.done_runs(record)]
+        values = [run.metrics(classes, target) for run in results.done_runs(record)]
         summaries = [Summary.of(column) for column in zip(*values)]
-        summaries = summaries or [Summary.of(())] * (2 * len(classes) + 2)
+        summaries = summaries or [Summary.of(())] * columns
         rows.append(Row(record.group, record.label, tuple(summaries), len(values), len(record.runs)))
-    return Table(study.columns, classes, tuple(rows), study.marking)
+    return Table(
+        study.columns,
+        classes,
+        tuple(rows),
+        study.marking,
+        smoke=study.settings.smoke,
+        found_target=target,
+    )
 
 
 def draw_images(results: StudyResults, name: str, study: StudyRecord, table: Table) -> list[Image]:
@@ -39,7 +47,7 @@ def draw_images(results: StudyResults, name: str, study: StudyRecord, table: Tab
     images = []
     several = len({row.group for row in table.measured}) > 1
     labels = [f'{row.group} {row.label}' if several else row.label for row in table.measured]
-    if bars := draw_bars(table.measured, labels, table.classes):
+    if bars := draw_bars(table.measured, labels, table.classes, table.smoke):
         images.append(Image(f'{name}_bars.png', png(bars), 'IoU and accuracy on the test set', wide=True))
         if name == 'ratio':
             caption = 'IoU and accuracy on the test set by share of edited images'
@@ -52,7 +60,7 @@ def draw_images(results: StudyResults, name: str, study: StudyRecord, table: Tab
         for class_name in table.classes:
             for metric in METRICS:
                 curves = [Curve(row.label, results.curve(row, f'{metric}.{class_name}')) for row in rows]
-                if figure := draw_curves(curves, class_name, metric, group):
+                if figure := draw_curves(curves, class_name, metric, group, table.smoke):
                     caption = f'{group} {metric} of {class_name} on the validation set'.lstrip()
                     file = f'{name}{tag}_{curve_name(class_name, metric)}.png'
                     images.append(Image(file, png(figure), caption))
@@ -124,7 +132,7 @@ def run_frame(results: StudyResults, study: StudyRecord, table: Table) -> 'pd.Da
     for row in study.rows:
         for name in row.runs:
             run = results.runs[name]
-            metrics = dict(zip(table.metrics, run.metrics(table.classes)))
+            metrics = dict(zip(table.metrics, run.metrics(table.classes, table.found_target)))
             ends = {'Status': str(run.status), 'Run': name}
             lines.append({group: row.group, label: row.label, 'Seed': run.seed} | metrics | ends)
     return pd.DataFrame(lines)
@@ -153,7 +161,6 @@ def make_page(
         findings=tuple(sentences),
         images=tuple(images),
         seeds=study.seeds,
-        smoke=study.settings.smoke,
         common_settings=common,
         settings=settings,
         runs=tuple(_run_line(results, run, table) for run in study.run_names),
@@ -186,7 +193,7 @@ def _run_line(results: StudyResults, name: str, table: Table) -> RunLine:
         name=name.rpartition('/')[2],
         status=run.status,
         error=run.error,
-        metrics=run.metrics(table.classes),
+        metrics=run.metrics(table.classes, table.found_target),
         checkpoint=run.checkpoint,
         iteration_seconds=run.iteration_seconds,
         memory_mib=run.memory_mib,

@@ -9,97 +9,17 @@ Inside the program they are the dataclasses of this module; ``results.json`` is 
 """
 
 import json
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from mmseg.evaluation.metric_names import with_current_names
 from wtaseg.io import read_json, write
 from wtaseg.report.summary import Marking, Summary
-from wtaseg.runs.records import DONE, MISSING, ClassScore, RunRecord
+from wtaseg.runs.records import DONE
 from wtaseg.studies.provenance import Provenance
+from wtaseg.studies.study_run import StudyRun
 
 FORMAT = 1
-# metrics of a validation that results.json keeps
-KEPT = ('IoU.', 'Acc.', 'foreground_')
-
-
-@dataclass(frozen=True)
-class StudyRun:
-    """One run of an experiment.
-
-    Attributes:
-        seed: of its training.
-        status: whether it has results.
-        scores: test results of the foreground classes, in the order of their ids.
-        validations: metrics in percent by iteration; None: not measured.
-        seconds: duration of the job, all its parts together; None: unknown.
-        error: what made it fail.
-        checkpoint: file that was tested.
-        iteration_seconds: median of the training.
-        memory_mib: peak memory of the GPU in the training.
-    """
-
-    seed: int
-    status: str = MISSING
-    scores: dict[str, ClassScore] = field(default_factory=dict)
-    validations: dict[int, dict[str, float | None]] = field(default_factory=dict)
-    seconds: float | None = None
-    error: str | None = None
-    checkpoint: str | None = None
-    iteration_seconds: float | None = None
-    memory_mib: float | None = None
-
-    @classmethod
-    def of(cls, record: RunRecord, seed: int, seconds: float | None = None) -> 'StudyRun':
-        """What a run has on disk; ``seconds`` is its duration where the record does not know it."""
-        done = record.status == DONE
-        return cls(
-            seed=seed,
-            status=record.status,
-            # scores beside an error are those of other settings than the ones that were asked for
-            scores=dict(record.foreground) if done else {},
-            validations={
-                step: _kept(metrics, record.spec.foreground) for step, metrics in record.validations.items()
-            },
-            seconds=seconds if record.seconds is None else record.seconds,
-            error=record.error,
-            checkpoint=record.checkpoint if done else None,
-            iteration_seconds=record.iteration_seconds,
-            memory_mib=record.memory_mib,
-        )
-
-    def metrics(self, classes: Sequence[str]) -> list[float]:
-        """IoU and accuracy of each class, then their means over the classes that the test set has; NaN: none."""
-        pairs = [self.scores.get(name, ClassScore(math.nan, math.nan)) for name in classes]
-        means = [Summary.of(getattr(pair, kind) for pair in pairs).mean for kind in ('iou', 'acc')]
-        return [*(value for pair in pairs for value in (pair.iou, pair.acc)), *means]
-
-    def to_json(self) -> dict:
-        """As JSON's types; NaN is None."""
-        scores = {name: [_finite(score.iou), _finite(score.acc)] for name, score in self.scores.items()}
-        validations = {str(step): values for step, values in self.validations.items()}
-        return asdict(self) | {'scores': scores, 'validations': validations}
-
-    @classmethod
-    def from_json(cls, content: dict) -> 'StudyRun':
-        """The inverse of :meth:`to_json`."""
-        scores = {
-            name: ClassScore(*(math.nan if value is None else value for value in pair))
-            for name, pair in content['scores'].items()
-        }
-        validations = {
-            int(step): with_current_names(metrics) for step, metrics in content['validations'].items()
-        }
-        texts = ('seconds', 'error', 'checkpoint', 'iteration_seconds', 'memory_mib')
-        return cls(
-            seed=content['seed'],
-            status=content['status'],
-            scores=scores,
-            validations=validations,
-            **{name: content.get(name) for name in texts},
-        )
 
 
 @dataclass(frozen=True)
@@ -210,6 +130,11 @@ class StudyResults:
         runs = [run for row in study.rows for run in self.done_runs(row)]
         return tuple(dict.fromkeys(name for run in runs for name in run.scores))
 
+    def found_target(self, study: StudyRecord) -> float | None:
+        """False alarms per image allowed at the operating points; None: no run of the study has one."""
+        targets = (run.found_target for row in study.rows for run in self.done_runs(row))
+        return next((target for target in targets if target is not None), None)
+
     def curve(self, row: RowRecord, key: str) -> dict[int, Summary]:
         """A metric of the validations, ``'IoU.broken'``, over the seeds that have it, by iteration."""
         values: dict[int, list[float]] = {}
@@ -274,16 +199,3 @@ def load(path: Path) -> StudyResults:
 def save(results: StudyResults, path: Path) -> None:
     """Write a ``results.json``, atomically."""
     write(path, json.dumps(results.to_json(), indent=1, allow_nan=False))
-
-
-def _kept(metrics: dict[str, float], classes: Sequence[str]) -> dict[str, float | None]:
-    """The metrics of the foreground classes and their means; of all classes where they are not known yet."""
-    return {
-        key: _finite(value)
-        for key, value in with_current_names(metrics).items()
-        if key.startswith(KEPT) and (not classes or '.' not in key or key.partition('.')[2] in classes)
-    }
-
-
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None

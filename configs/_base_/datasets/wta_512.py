@@ -73,5 +73,12 @@ test_dataloader = dict(
     ),
 )
 
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator
+# The operating point is chosen in validations alone; a test applies that of the checkpoint. See docs/inspection.md.
+val_evaluator = [
+    dict(type='IoUMetric', iou_metrics=['mIoU']),
+    dict(type='InspectionMetric', choose_operating_point=True, false_alarms=0.1),
+]
+test_evaluator = [
+    dict(type='IoUMetric', iou_metrics=['mIoU']),
+    dict(type='InspectionMetric'),
+]

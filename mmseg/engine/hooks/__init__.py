@@ -3,16 +3,22 @@
 from .check_dataset_hook import DatasetCheckHook
 from .checkpoint_hook import CheckpointHook
 from .class_weight_hook import ClassWeightHook
+from .early_stopping_hook import EarlyStoppingHook
 from .logger_hook import LoggerHook
+from .operating_point_hook import OperatingPointHook
 from .runtime_info_hook import NonFiniteLossError, RuntimeInfoHook
+from .val_loss_hook import ValLossHook
 from .visualization_hook import SegVisualizationHook
 
 __all__ = [
     'CheckpointHook',
     'ClassWeightHook',
     'DatasetCheckHook',
+    'EarlyStoppingHook',
     'LoggerHook',
     'NonFiniteLossError',
+    'OperatingPointHook',
     'RuntimeInfoHook',
     'SegVisualizationHook',
+    'ValLossHook',
 ]

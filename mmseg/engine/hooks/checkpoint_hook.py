@@ -1,31 +1,28 @@
-"""mmengine's checkpoint hook, with the names of segmentation metrics, a subfolder, and a checkpoint on SIGTERM and SIGHUP."""
+"""mmengine's checkpoint hook with names of segmentation metrics, a subfolder, and a checkpoint on SIGINT or SIGTERM."""
 
-import signal
-import threading
 from pathlib import Path
 
 from mmengine.dist import is_distributed, is_main_process
 from mmengine.hooks import CheckpointHook as _CheckpointHook
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 from mmseg.engine.run_settings import check_save_best
 from mmseg.registry import HOOKS
 
-#: Signals on which a training saves a checkpoint and ends.
-STOPPING = (signal.SIGTERM, signal.SIGHUP) if hasattr(signal, 'SIGHUP') else (signal.SIGTERM,)
+from ..stop_signals import StopListener
 
 
 @HOOKS.register_module()
 class CheckpointHook(_CheckpointHook):
-    """Saves checkpoints; ``save_best`` accepts every scalar of ``IoUMetric``.
+    """Saves checkpoints; ``save_best`` accepts every scalar of ``IoUMetric`` and ``InspectionMetric``.
 
     mmengine derives from a metric's name whether more is better, and asks for ``rule='greater'`` where it
     cannot: for ``save_best='IoU.broken'``, for example. This hook can. A score of NaN, as of a class without
     a pixel in the ground truth, never counts as best.
 
-    On SIGTERM (``kill``, a time limit of Slurm or of a study) and SIGHUP (a closed terminal, unless ``nohup`` was used),
-    a run of one process that counts iterations saves a checkpoint after the current iteration and exits with status
-    143 or 129; a second signal ends it at once.
+    On SIGTERM (``kill``, a time limit of Slurm or of a study) or SIGINT (Ctrl-C), a run of one process that counts
+    iterations saves a checkpoint after the current iteration and exits with status 143 or 130; a second signal ends
+    it at once.
 
     Args:
         subfolder: folder of all checkpoints below mmengine's place for them (the work folder, or
@@ -44,8 +41,13 @@ class CheckpointHook(_CheckpointHook):
         'Dice',
         'Fscore',
         'Recall',
+        'Found',
+        'AUROC',
+        'PRO',
+        'AP',
     ]
-    _signal: signal.Signals | None = None
+    #: Metrics of which less is better, by the part of their names before the class.
+    _less_metrics = ('FA', 'OPFA')
 
     def __init__(self, *args, subfolder: str = '', **kwargs) -> None:
         super().__init__(*args, **kwargs)
@@ -54,7 +56,17 @@ class CheckpointHook(_CheckpointHook):
                 f"CheckpointHook: subfolder={subfolder!r}; expected a folder below the work folder, such as 'ckpt'"
             )
         self.subfolder = subfolder
+        self._listener = StopListener()
         self._given_out_dir = self.out_dir
+
+    def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
+        rules = list(rules) * len(key_indicators) if len(rules) == 1 else rules
+        metrics = (key.rpartition('/')[2].partition('.')[0] for key in key_indicators)
+        rules = [
+            'less' if rule is None and name in self._less_metrics else rule
+            for rule, name in zip(rules, metrics)
+        ]
+        super()._init_rule(rules, key_indicators)
 
     def folder(self, work_dir: str | Path) -> Path:
         """Where the checkpoints of a run with this work folder are; of a run on the local disk."""
@@ -62,7 +74,7 @@ class CheckpointHook(_CheckpointHook):
         return Path(given or '', Path(work_dir).name if given else work_dir, self.subfolder)
 
     def before_train(self, runner: Runner) -> None:
-        """Resolve the folder of the checkpoints, and listen for SIGTERM and SIGHUP where nothing else does.
+        """Resolve the folder of the checkpoints, and listen for SIGINT, SIGTERM and SIGHUP.
 
         Raises:
             ValueError: the validation does not compute ``save_best``.
@@ -75,13 +87,8 @@ class CheckpointHook(_CheckpointHook):
             self.out_dir = self.file_backend.join_path(self.out_dir, self.subfolder)
             runner.logger.info(f'In its subfolder: {self.out_dir}')
             self._remove(surplus)
-        if self.by_epoch or is_distributed() or threading.current_thread() is not threading.main_thread():
-            return
-        for number in STOPPING:
-            listener = signal.getsignal(number)
-            of_a_failed_run = getattr(listener, '__func__', None) is CheckpointHook._on_signal
-            if listener is signal.SIG_DFL or of_a_failed_run:
-                signal.signal(number, self._on_signal)
+        if not self.by_epoch and not is_distributed():
+            self._listener.start()
 
     def _surplus_steps(self, runner: Runner) -> list[int]:
         """Steps of a resumed run that ``max_keep_ckpts`` drops; mmengine looks for them outside the subfolder."""
@@ -95,30 +102,37 @@ class CheckpointHook(_CheckpointHook):
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
 
-    def _on_signal(self, number: int, _) -> None:
-        self._signal = signal.Signals(number)
-        self._stop_listening()
-
-    def _stop_listening(self) -> None:
-        for number in STOPPING:
-            if signal.getsignal(number) == self._on_signal:
-                signal.signal(number, signal.SIG_DFL)
-
     def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
-        """Save where it is due; after a SIGTERM or SIGHUP save and exit.
+        """Save where it is due; after a stop signal save and exit.
 
         Raises:
-            SystemExit: the process received the signal.
+            SystemExit: the process received SIGINT or SIGTERM; its code is 128 + the signal.
         """
         super().after_train_iter(runner, *args, **kwargs)
-        if self._signal is None:
+        if self._listener.received is not None:
+            self._save_and_exit(runner, runner.iter + 1)
+
+    def after_val_iter(self, runner: Runner, *args, **kwargs) -> None:
+        """After a stop signal save and exit; the resumed run repeats the validation.
+
+        Raises:
+            SystemExit: as of :meth:`after_train_iter`.
+        """
+        loop = runner._train_loop
+        if self._listener.received is None or not isinstance(loop, BaseLoop):
             return
-        if Path(self.last_ckpt or '').name != self.filename_tmpl.format(runner.iter + 1):
+        runner.message_hub.update_info('last_validated_iter', 0)
+        loop._iter -= 1  # mmengine saves within an iteration and counts it as done
+        self._save_and_exit(runner, runner.iter + 1)
+
+    def _save_and_exit(self, runner: Runner, step: int) -> None:
+        if Path(self.last_ckpt or '').name != self.filename_tmpl.format(step):
             self._save_checkpoint(runner)
-        runner.logger.warning(f'{self._signal.name}: saved {self.last_ckpt}; --resume continues from there')
-        raise SystemExit(128 + self._signal)
+        received = self._listener.received
+        runner.logger.warning(f'{received.name}: saved {self.last_ckpt}; --resume continues from there')
+        raise SystemExit(128 + received)
 
     def after_train(self, runner: Runner) -> None:
-        """As mmengine's; from here on SIGTERM and SIGHUP end the process at once."""
-        self._stop_listening()
+        """As mmengine's; from here on a signal ends the process at once."""
+        self._listener.stop()
         super().after_train(runner)

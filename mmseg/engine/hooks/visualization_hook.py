@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mmcv
 from mmengine.fileio import get
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
+from mmseg.visualization.display import decode_for_display
 
 
 @HOOKS.register_module()
@@ -59,9 +59,8 @@ class SegVisualizationHook(Hook):
         loop = runner._train_loop
         step = loop.iter if isinstance(loop, BaseLoop) else 0
         for output in outputs:
-            image = mmcv.imfrombytes(
-                get(output.img_path, backend_args=self.backend_args), channel_order='rgb'
-            )
+            content = get(output.img_path, backend_args=self.backend_args)
+            image = decode_for_display(content, output.img_path)
             runner.visualizer.add_datasample(
                 f'{mode}_{Path(output.img_path).name}',
                 image,

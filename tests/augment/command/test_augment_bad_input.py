@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 from augment_command import WORDS, edits_of, rows_of, tree
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -32,8 +33,14 @@ class TestBadInput:
     def test_missing_split_and_images(self, data, refused):
         assert 'holds test, train, val' in refused('--split', 'training')
         for path in (data / 'img_dir' / 'train').iterdir():
-            path.rename(path.with_suffix('.jpg'))
-        assert 'no images' in (message := refused()) and 'only .jpg files' in message
+            path.rename(path.with_suffix('.gif'))
+        assert 'no images' in (message := refused()) and 'only .gif files' in message
+
+    def test_two_images_of_one_stem(self, data, refused):
+        source = sorted((data / 'img_dir' / 'train').iterdir())[0]
+        shutil.copy(source, source.with_suffix('.JPG'))
+        message = refused()
+        assert source.name in message and source.with_suffix('.JPG').name in message
 
     def test_words_and_prompts(self, refused):
         assert "'wedges' is not in the prompt" in refused(
@@ -44,6 +51,11 @@ class TestBadInput:
 
     def test_model_that_does_not_exist(self, refused, tmp_path):
         assert 'To get SDXL' in refused('--model', str(tmp_path / 'sdxl'))
+
+    def test_judge_that_does_not_exist(self, refused, tmp_path):
+        assert 'absent.onnx does not exist; give an ONNX file' in refused(
+            '--judge', str(tmp_path / 'absent.onnx')
+        )
 
     def test_augmented_dataset_is_not_augmented_again(self, data, refused):
         source = sorted((data / 'img_dir' / 'train').iterdir())[0]
@@ -56,7 +68,10 @@ class TestBadInput:
         labels[3].unlink()
         Image.open(labels[4]).resize((50, 50)).save(labels[4])
         Image.open(labels[6]).convert('RGB').save(labels[6])
-        Image.fromarray(np.zeros((96, 96), np.uint16)).save(images[7])
+        tifffile.imwrite(
+            images[7].with_suffix('.tif'), np.zeros((96, 96, 5), np.uint8), planarconfig='contig'
+        )
+        images[7].unlink()
         out = tmp_path / 'out'
         assert main(arguments(data, '--out', str(out), '--limit', '1')) == 0
         refused = [r for r in rows_of(out) if r['kind'] == 'original' and not r['accepted']]
@@ -65,7 +80,7 @@ class TestBadInput:
             'label missing',
             'is 50x50 pixels, the image 96x96',
             'has mode RGB',
-            'I;16',
+            'has 5 channels',
         ]
         assert len(refused) == len(expected)
         for row, text in zip(refused, expected):

@@ -1,5 +1,6 @@
 """Options of the command."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from augment_command import ROOT, WORDS, edits_of, pixels, tree
+from tiny_judge import export_judge
 
 from augment.run import main
 
@@ -78,6 +80,36 @@ class TestChoices:
             'min_psnr 99'
         )
         assert '1 x reconstruction PSNR too low' in capsys.readouterr().out
+
+    def test_defects_that_random_weights_do_not_reconstruct_are_refused(
+        self, reference, blades, arguments, tmp_path, capsys
+    ):
+        common = ['--out', str(tmp_path / 'out'), '--cache', str(reference.parent / 'cache')]
+        main(arguments(blades, *common, '--min-kept', '0.35'))
+        edited = [row for row in edits_of(tmp_path / 'out') if row['regions']]
+        for row in edited:
+            lost = False
+            for component in (c for region in row['regions'] for c in region['components']):
+                figures = [component.get(name, 1) for name in ('vae_kept', 'reconstruction_kept')]
+                lost |= min(figures) < 0.35
+                assert row['metrics']['defect_psnr'] <= component['psnr']
+            assert lost != row['accepted']
+            assert row['accepted'] or row['reasons'][0].startswith('defect ')
+        assert sum(not row['accepted'] for row in edited) >= 3
+        assert 'x defect lost by the VAE' in capsys.readouterr().out
+
+    def test_a_judge_gives_figures_and_gates_only_if_asked(self, reference, blades, arguments, tmp_path):
+        pytest.importorskip('onnxruntime')
+        # Class 1 in every pixel of the sources: red is above -3.
+        path = export_judge(tmp_path / 'judge.onnx', limit=-3.0)
+        common = ['--cache', str(reference.parent / 'cache'), '--judge', str(path)]
+        assert main(arguments(blades, '--out', str(tmp_path / 'out'), *common)) == 0
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        for row in (r for r in edits_of(tmp_path / 'out') if r['regions']):
+            assert row['accepted'] and row['judge_sha256'] == digest
+            for component in (c for region in row['regions'] for c in region['components']):
+                assert component['judge_found_before'] is True
+                assert 0 <= component['judge_class'] <= component['judge_defect'] <= 1
 
 
 def test_script_and_module_print_the_same_help():

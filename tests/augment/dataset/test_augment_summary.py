@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from augment.dataset.summary import CELL, OUTLINE, enlarged, outline, window_of
+from augment.dataset.components import CLASS_COLOURS
+from augment.dataset.summary import CELL, enlarged, outline, window_of
 
 
 def mask_with(shape, *boxes) -> np.ndarray:
@@ -35,12 +36,20 @@ def test_a_small_defect_is_enlarged_and_its_outline_leaves_it_visible():
     image = np.zeros((512, 512, 3), np.uint8)
     image[mask] = 200
     window = window_of(mask)
-    cell = outline(enlarged(image, window), enlarged(mask.astype(np.uint8), window) > 0)
+    cell = outline(enlarged(image, window), mask.astype(np.uint8) * 2, window)
     assert cell.shape == (CELL, CELL, 3)
-    defect, drawn = (cell == 200).all(-1), (cell == OUTLINE).all(-1)
+    defect, drawn = (cell == 200).all(-1), (cell == CLASS_COLOURS[2]).all(-1)
     # 5 pixels become 15; a line of one pixel, two pixels outside, is the border of 19 x 19.
     assert drawn.sum() == 4 * 18 and defect.sum() == 15 * 15
 
 
 def test_large_windows_are_reduced_to_a_cell():
     assert enlarged(np.zeros((512, 1024, 3), np.uint8), (0, 0, 1024, 512)).shape == (CELL // 2, CELL, 3)
+
+
+def test_each_class_is_outlined_in_its_colour_also_when_reduced_and_ignored_pixels_are_not():
+    label = np.zeros((600, 600), np.uint8)
+    label[100:200, 100:200], label[300:301, 300:400], label[500, 500] = 1, 2, 255
+    drawn = outline(np.zeros((CELL, CELL, 3), np.uint8), label, (0, 0, 600, 600))
+    colours = {tuple(colour) for colour in drawn.reshape(-1, 3).tolist()}
+    assert colours == {(0, 0, 0), CLASS_COLOURS[1], CLASS_COLOURS[2]}

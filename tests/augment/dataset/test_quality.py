@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from augment.config import AugmentConfig
-from augment.dataset.quality import Metrics, mean_change, measure, psnr, reasons_against, ssim
+from augment.dataset.gates import reasons_against
+from augment.dataset.quality import Metrics, mean_change, measure, psnr, ssim
 
 
 @pytest.fixture(scope='module')

@@ -15,9 +15,21 @@ import onnx
 from contract import ARCHITECTURES
 
 from mmseg.apis import export_onnx
+from mmseg.evaluation.inspection import ClassPoint, Interval, OperatingPoint, read_operating_point
 from wtaseg.cli import export as export_command
 
 SIZE = (96, 128)
+POINT = OperatingPoint(
+    {
+        'attached': ClassPoint(0.25, 80.0, 0.05, Interval(70.0, 90.0), Interval(0.2, 0.3)),
+        'broken': ClassPoint(None, 0.0, 0.0, Interval(0.0, 0.0), Interval(1.0, 1.0)),
+    },
+    target=0.1,
+    images=40,
+    min_area=1,
+    tolerance=3,
+    min_overlap=0.25,
+)
 
 
 def _write(architecture, folder: Path, size: tuple[int, int] = SIZE) -> tuple[Path, Path]:
@@ -32,7 +44,8 @@ def _write(architecture, folder: Path, size: tuple[int, int] = SIZE) -> tuple[Pa
     cfg.dump(folder / 'config.py')
     torch.manual_seed(0)
     built = export_onnx.init_model(cfg, device='cpu')
-    torch.save(dict(state_dict=built.state_dict(), meta={}), folder / 'model.pth')
+    meta = dict(operating_point=POINT.to_dict())
+    torch.save(dict(state_dict=built.state_dict(), meta=meta), folder / 'model.pth')
     return folder / 'config.py', folder / 'model.pth'
 
 
@@ -55,6 +68,8 @@ def test_exports_what_it_computes(architecture, tmp_path, capsys):
     assert shape == expected
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     assert json.loads(metadata['classes']) == ['defect', 'attached', 'broken']
+    # from the file, and from what onnxruntime gives
+    assert read_operating_point(tmp_path / 'model.onnx') == read_operating_point(metadata) == POINT
     assert metadata['channel_order'] == 'RGB' and json.loads(metadata['mean']) == [123.675, 116.28, 103.53]
 
 

@@ -121,6 +121,15 @@ def test_cmyk_is_converted(form):
     np.testing.assert_allclose(decode_image(file.getvalue())[..., ::-1].astype(int), expected, atol=2)
 
 
+def test_transparency_is_dropped_not_blended():
+    alpha = np.dstack([SCENE, SCENE[..., 0] // 2])
+    for form in ('PNG', 'WEBP', 'TIFF'):
+        options = dict(exact=True) if form == 'WEBP' else {}
+        content = encode(alpha, form, **options)
+        np.testing.assert_array_equal(decode_image(content), BGR)
+        assert decode_image(content, 'unchanged').shape == (20, 32, 4)
+
+
 @pytest.mark.parametrize('channels', [4, 5, 8])
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
 @pytest.mark.parametrize('planes', ['contig', 'separate'])
@@ -222,6 +231,15 @@ def test_check_notes_deep_images_and_names_two_of_one_stem(turned):
     prefix = dict(img_path='img_dir/train', seg_map_path='ann_dir/train')
     with pytest.raises(ValueError, match=r'deep\.jpg and deep\.png have the same stem'):
         WTADataset(data_root=str(root), data_prefix=prefix)
+
+
+def test_check_notes_pages_that_are_not_read(turned):
+    root, label = turned
+    stack = encode_tiff(np.zeros((5, 20, 32), np.uint8), photometric='minisblack')
+    (root / 'img_dir/train/stack.tif').write_bytes(stack)
+    Image.fromarray(label).save(root / 'ann_dir/train/stack.png')
+    [notice] = [notice for notice in check_dataset(root, workers=1).notices if 'stack' in notice.files[0]]
+    assert notice.kind == 'several pages' and 'has 5 pages' in str(notice)
 
 
 def test_a_dataset_of_a_config_alone(turned):

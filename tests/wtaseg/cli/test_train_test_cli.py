@@ -65,7 +65,7 @@ def test_train_flags(monkeypatch, capsys):
     ):
         assert train.main([*argv, *flags]) == 0
         experiment = training.Experiment(config, Path('data/mine'), None, ('a=1', 'b=[2,3]'), 'none', 1)
-        assert calls.pop() == (experiment, resume, True, False, False)
+        assert calls.pop() == (experiment, training.TrainOptions(resume, True))
     twice = ['config.py', '--resume', 'a.pth', 'b.pth']
     for argv in (['--amp'], ['--resume'], ['--resume', 'a.pth'], twice, ['config.py', '--launcher', 'bus']):
         assert train.main(argv) == 2
@@ -230,7 +230,8 @@ def test_smoke_and_from_scratch(experiment, tmp_path, capsys):
     )
     config = _write(cfg, tmp_path / 'big.py')
     assert train.main([config, '--smoke']) == 0
-    assert (Path(cfg.work_dir) / 'iter_4.pth').is_file()
+    assert (Path(f'{cfg.work_dir}_smoke') / 'iter_4.pth').is_file()
+    assert not Path(cfg.work_dir).exists()
     assert train.main([config]) == 1
     assert 'absent.pth' in capsys.readouterr().err
     options = [

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from image_samples import STORED, encode
 from PIL import Image
 
 from wtaseg.cli import convert as convert_labels
@@ -448,3 +449,42 @@ def test_flags_are_refused(convert, tmp_path, monkeypatch, args, message):
     monkeypatch.chdir(tmp_path)
     assert message in convert(*args, refused=True)
     assert not (tmp_path / 'out').exists()
+
+
+# Images
+
+
+def test_labels_are_fitted_to_their_images(convert, tmp_path):
+    """One image has EXIF rotation and a mask of its stored form, one a right mask, one none."""
+    content = encode(np.zeros((4, 5, 3), np.uint8), 'JPEG', 6)
+    (tmp_path / 'photos').mkdir()
+    for name in ('가 1.JPG', 'b.jpg', 'c.jpg'):
+        (tmp_path / 'photos' / name).write_bytes(content)
+    save(tmp_path / 'masks/가 1.png', STORED[6](colour_mask()))
+    save(tmp_path / 'masks/b.png', colour_mask())
+    args = ('palette', tmp_path / 'masks', '--images', tmp_path / 'photos')
+    error = convert(*args, refused=True)
+    assert '1 of 3 images have no label' in error and '--empty-label missing' in error
+    labels = convert(*args, '--empty-label', 'missing')
+    assert labels.keys() == {'가 1.png', 'b.png', 'c.png'}
+    np.testing.assert_array_equal(labels['가 1.png'], EXPECTED)
+    np.testing.assert_array_equal(labels['b.png'], EXPECTED)
+    assert labels['c.png'].shape == (4, 5) and not labels['c.png'].any()
+
+
+def test_a_label_of_another_size_and_a_flag_alone_are_refused(convert, tmp_path):
+    (tmp_path / 'photos').mkdir()
+    (tmp_path / 'photos/b.png').write_bytes(encode(np.zeros((7, 5, 3), np.uint8), 'PNG'))
+    save(tmp_path / 'masks/b.png', colour_mask())
+    args = ('palette', tmp_path / 'masks')
+    assert 'its label 5 x 4' in convert(*args, '--images', tmp_path / 'photos', refused=True)
+    assert 'needs --images' in convert(*args, '--empty-label', 'missing', refused=True)
+
+
+def test_an_unknown_name_points_to_the_flag_classes(convert, tmp_path):
+    shape = dict(label='burr', points=[[0, 0], [2, 0], [2, 2]], shape_type='polygon')
+    content = dict(imagePath='a.png', imageHeight=4, imageWidth=5, shapes=[shape])
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    error = convert('labelme', tmp_path, refused=True)
+    assert '--classes' in error and "--map 'burr'=" in error
+    assert convert('labelme', tmp_path, '--classes', 'normal', 'burr')['a.png'].any()

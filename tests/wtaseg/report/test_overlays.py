@@ -6,7 +6,7 @@ from recorded_project import metrics_of, write_run
 from wtaseg.cli.report import main_overlays
 from wtaseg.palette import class_colors
 from wtaseg.report.labels import legend_labels
-from wtaseg.report.overlays import choose_images, paint, write_pairs
+from wtaseg.report.overlays import choose_images, draw_overlay, predicted_images, write_pairs
 from wtaseg.report.project import draw_overlays, write_images
 from wtaseg.runs.records import read_project
 
@@ -33,34 +33,11 @@ def project(tmp_path):
     return path
 
 
-def test_five_pixels_are_ringed_and_the_rest_is_untouched():
-    image = np.full((64, 64, 3), 90, np.uint8)
-    labels = np.zeros((64, 64), np.uint8)
-    labels[32, 30:35] = 2
-    labels[5, 5] = 255
-    painted = paint(image, labels)
-    changed = (painted != image).any(-1)
-    assert (painted[changed] == class_colors()[2]).all()
-    assert changed[32, 30:35].all() and not changed[5, 5]
-    # around the five pixels are five untouched ones, then the ring
-    assert not changed[27:32, 32].any() and changed[25:27, 32].all() and not changed[:25, 32].any()
-    assert changed.sum() > 60
-
-
-def test_the_inside_of_a_closed_defect_is_left_alone():
-    labels = np.zeros((80, 80), np.uint8)
-    cv2.circle(labels, (40, 40), 20, 1, 1)
-    painted = paint(np.zeros((80, 80, 3), np.uint8), labels)
-    assert not painted[22:59, 40].any() and painted[20, 40].any() and painted[13:15, 40].all(0).any()
-
-
-def test_the_recorded_palette_colours_the_classes():
-    labels = np.zeros((40, 40), np.uint8)
-    labels[20, 20], labels[5, 5] = 1, 4
-    painted = paint(np.zeros((40, 40, 3), np.uint8), labels, [(0, 0, 0), (1, 2, 3)])
-    assert painted[20, 20].tolist() == [1, 2, 3] and painted[5, 5].any()
-    with pytest.raises(ValueError, match=r'image of \(40, 40\) and labels of \(4, 4\) differ'):
-        paint(np.zeros((40, 40, 3), np.uint8), labels[:4, :4])
+def test_the_recorded_palette_colours_the_classes(project):
+    image = predicted_images(read_project(project)[0])['b2']
+    drawn = draw_overlay(image, {}, ('a', 'b', 'c'), [(0, 0, 0), (1, 2, 3), (200, 10, 220)])
+    assert (drawn == (200, 10, 220)).all(axis=2).sum() > 60
+    assert not (drawn == class_colors()[2]).all(axis=2).any()
 
 
 def test_images_are_spread_over_classes_and_sizes():
@@ -87,11 +64,25 @@ def test_pairs_have_the_truth_left_and_the_prediction_right(project):
     run = read_project(project)[0]
     assert write_pairs(run) == 2
     pair = cv2.cvtColor(cv2.imread(str(run.path / 'test/b1.png')), cv2.COLOR_BGR2RGB)
+    middle = pair.shape[1] // 2
     colors = class_colors()
-    assert pair.shape == (48, 96, 3)
-    # b1 is labelled 1 in two lines and predicted 2 in three
-    assert pair[11, 15].tolist() == list(colors[1]) and pair[12, 15].tolist() == [50] * 3
-    assert pair[12, 48 + 15].tolist() == list(colors[2])
+    # beyond the legend with both colours: b1 is labelled 1 in two lines and predicted 2 in three
+    halves = [part[:-30] for part in (pair[:, :middle], pair[:, middle:])]
+    drawn = [{label for label in (1, 2) if (half == colors[label]).all(axis=2).any()} for half in halves]
+    assert drawn == [{1}, {2}]
+
+
+def test_predictions_of_a_plain_test_are_found(project, tmp_path):
+    run = project / 'exp/fastscnn/ce'
+    plain = tmp_path / 'plain'
+    (plain / '20250101_000000').mkdir(parents=True)
+    (run / 'test/pred').rename(tmp_path / 'out')
+    source = next(run.glob('train/*/vis_data/config.py'))
+    (plain / '20250101_000000/vis_data').mkdir()
+    evaluator = f"test_evaluator = dict(type='IoUMetric', output_dir={str(tmp_path / 'out')!r})\n"
+    (plain / '20250101_000000/vis_data/config.py').write_text(source.read_text() + evaluator)
+    (record,) = read_project(plain)
+    assert list(predicted_images(record)) == ['b1', 'b2']
 
 
 def test_a_recorded_config_is_not_executed(project, capsys):

@@ -5,8 +5,11 @@ import pytest
 from recorded_project import metrics_of, write_run
 
 from wtaseg.palette import SERIES, class_colors, rgb
+from wtaseg.report import plots
 from wtaseg.report import project as report
 from wtaseg.report.labels import legend_labels
+from wtaseg.report.plots import Curve, draw_bars, draw_curves
+from wtaseg.report.summary import Row, Summary
 from wtaseg.runs.records import choose_runs, read_project
 
 CE = "dict(type='CrossEntropyLoss')"
@@ -101,3 +104,56 @@ def test_class_colors_are_those_of_the_dataset_and_never_run_out():
     assert class_colors(2, [[1, 2, 3], [4, 5, 6], [7, 8, 9]]) == ((1, 2, 3), (4, 5, 6))
     assert class_colors(3, [[1, 2, 3]]) == ((1, 2, 3), rgb(SERIES[0]), rgb(SERIES[1]))
     assert rgb('#0072B2') == (0, 114, 178)
+
+
+def _bars(values, classes, **options):
+    rows = [Row('', 'run', tuple(Summary.of([value]) for value in line)) for line in values]
+    return draw_bars(rows, [f'run {index}' for index in range(len(rows))], classes, **options)
+
+
+def test_axes_of_zeros_have_a_range_in_percent():
+    zero = Curve('zero', {step: Summary.of([0.0]) for step in (1, 2, 3)})
+    bottom, top = draw_curves([zero], 'broken', 'IoU').axes[0].get_ylim()
+    assert -2 < bottom < 0 and 5 <= top <= 20
+    for axes in _bars([[0.0] * 6], ('attached', 'broken')).axes:
+        assert axes.get_ylim()[1] >= 5
+
+
+@pytest.mark.parametrize(('runs', 'classes'), [(1, 2), (3, 4), (9, 4), (12, 2)])
+def test_legends_are_inside_and_over_no_bar(runs, classes):
+    names = tuple(f'class {index}' for index in range(classes))
+    figure = _bars([[90.0] * (2 * classes + 2)] * runs, names)
+    figure.canvas.draw()
+    assert not figure.legends
+    for axes in figure.axes:
+        legend = axes.get_legend().get_window_extent()
+        box = axes.get_window_extent()
+        assert box.x0 <= legend.x0 and legend.x1 <= box.x1 and box.y0 <= legend.y0 and legend.y1 <= box.y1
+        assert len(axes.patches) == runs * classes
+        assert not any(legend.overlaps(bar.get_window_extent()) for bar in axes.patches)
+        assert not any(legend.overlaps(text.get_window_extent()) for text in axes.texts)
+
+
+def test_legends_of_curves_are_above_every_curve():
+    curves = [Curve(f'run {i}', {step: Summary.of([50.0 + i]) for step in (1, 2)}) for i in range(7)]
+    figure = draw_curves(curves, 'broken', 'IoU')
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    legend = axes.get_legend().get_window_extent()
+    assert legend.y0 > max(axes.transData.transform((1, 56.0))[1], 0)
+
+
+def test_smoke_runs_say_so_on_every_image():
+    curve = Curve('a', {1: Summary.of([1.0])})
+    titles = [draw_curves([curve], 'broken', 'IoU', smoke=True).axes[0].get_title()]
+    titles.append(_bars([[1.0] * 6], ('attached', 'broken'), smoke=True).get_suptitle())
+    assert all('smoke run' in title for title in titles)
+
+
+def test_korean_names_take_a_font_that_has_them(monkeypatch):
+    figure = _bars([[1.0] * 4], ('긁힘',))
+    monkeypatch.setattr(
+        plots, 'font_families', lambda texts: ['DejaVu Sans', 'Serif'] if '긁힘' in set(texts) else []
+    )
+    plots.png(figure)
+    assert figure.axes[0].get_legend().get_texts()[0].get_fontfamily() == ['DejaVu Sans', 'Serif']

@@ -183,3 +183,15 @@ def test_report_writes_what_the_project_has(project, capsys):
     assert main(['report', str(project), '--parts', 'pie']) == 2
     assert main(['report', str(project), '--parts', 'table', 'curves', '--out', str(project / 'o')]) == 0
     assert len(list(project.glob('o/**/*.*'))) == 4
+
+
+def test_runs_that_were_only_trained_have_the_rows_of_their_best_validation(tmp_path):
+    rows = {100: metrics_of([99, 10, 20], [99, 30, 40]), 200: metrics_of([99, 12, 22], [99, 32, 42])}
+    rows[300] = metrics_of([99, 1, 2], [99, 3, 4])
+    run = write_run(tmp_path / 'project', 'a/b', None, rows)
+    (run / 'train/20250101_000000').rename(tmp_path / '20250101_000000')
+    table = tabulate(read_project(tmp_path))
+    (line,) = [line for line in tables.markdown(table).splitlines() if 'Fast-SCNN' in line]
+    assert '| 12.00 | 32.00 | 22.00 | 42.00 | 17.00 | 37.00 |' in line
+    assert 'Validation set, best validation of each run' in tables.markdown(table)
+    assert table.validated and not table.unfinished

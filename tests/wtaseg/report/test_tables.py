@@ -2,12 +2,14 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import openpyxl
 import pandas as pd
 import pytest
 
 from wtaseg.report import tables
+from wtaseg.report.page import Page, render
 from wtaseg.report.summary import Mark, Marking, Row, Summary, Table, mark_cells
 
 HOSTILE = ['=1+1', '+1', '-1', '@SUM(A1)', 'a|b', '<script>alert(1)</script>', '*bold* _it_ `c`', '"x", y']
@@ -82,3 +84,26 @@ def test_marks_compare_what_is_printed():
     marks = mark_cells(values, 'abb', Marking.AGAINST_FIRST).to_numpy().tolist()
     assert marks == [[none] * 4, [none, second, none, none], [second, second, best, none]]
     assert mark_cells(values.iloc[:0], '', Marking.BEST).empty
+
+
+def test_a_smoke_run_says_so_in_every_format(table):
+    smoke = replace(table, smoke=True)
+    book = openpyxl.load_workbook(io.BytesIO(tables.xlsx(smoke)))
+    texts = {
+        'md': tables.markdown(smoke).splitlines()[0],
+        'csv': tables.csv(smoke).splitlines()[1],
+        'xlsx': ' '.join(str(cell.value) for cell in book['Results'][2]),
+        'html': render(Page('name', 'title', smoke)),
+    }
+    for kind, text in texts.items():
+        assert 'results mean nothing' in text, kind
+    assert 'results mean nothing' not in tables.markdown(table) + tables.csv(table) + render(
+        Page('n', 't', table)
+    )
+
+
+def test_a_deviation_may_stand_below_its_mean():
+    """So that the table of four classes fits a page of 1200 pixels."""
+    row = Row('Fast-SCNN', 'Original', tuple(Summary.of([1.0 + i, 2.0 + i]) for i in range(10)))
+    text = tables.html(Table(('Model', 'Trained on'), ('a', 'b', 'c', 'd'), (row,), Marking.BEST))
+    assert text.count('<span class="sd">± 0.71</span>') == 10 and '1.50 <span' in text

@@ -75,3 +75,12 @@ def test_errors_name_the_file_and_the_remedy(tmp_path):
 
 def test_score_takes_no_other_metric():
     assert score(metrics_of([99, 0, 0], [99, 30, 30], a_acc=99)) == pytest.approx((99 + 33 + 53) / 3)
+
+
+def test_by_another_metric(tmp_path):
+    rows = {2: val(99, 80, 80) | {'mOPFound': 40.0}, 4: val(90, 10, 10) | {'mOPFound': 70.0}}
+    log = write_log(tmp_path / 'log.json', rows)
+    assert run(log).stdout == '2\n' and run(log, '--by', 'mOPFound').stdout == '4\n'
+    result = run(log, '--by', 'mFound')
+    assert result.returncode == 1 and 'no validation has this metric' in result.stderr
+    assert 'mOPFound' in result.stderr

@@ -1,0 +1,252 @@
+"""The two trainings of the demo model: the autoencoder, then the UNet with both text encoders on its latents."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from augment.demo_model.architecture import (
+    WORDS,
+    Parts,
+    caption_ids,
+    encode_captions,
+    save_parts,
+    target_prompt,
+    time_ids,
+)
+from augment.demo_model.data import Crops
+from augment.demo_model.losses import (
+    autoencoder_loss,
+    cell_weights,
+    min_snr_weights,
+    noise_loss,
+    pixel_weights,
+)
+from augment.demo_model.stage import Limit, Stage, Task
+
+CAPTIONS = ('', target_prompt(None), *map(target_prompt, WORDS))
+LOOKS = len(CAPTIONS) - 1  # the source's look and the words
+VIEWS = 4  # of each crop: as it is, transposed, mirrored, both
+
+
+@dataclass
+class Settings:
+    """How much is trained, and how.
+
+    Attributes:
+        caption_dropout: Share of the samples that get the empty caption.
+        caption_noise: Share of the others whose look is drawn at random. Guidance multiplies what captions tell
+            apart. With captions that are always right it overshoots; with 0.75 of them drawn at random, guidance 15
+            confused the words (README.md).
+    """
+
+    vae_steps: int = 6500
+    unet_steps: int = 16000
+    vae_batch: int = 64
+    unet_batch: int = 256
+    vae_rate: float = 4e-4
+    unet_rate: float = 4e-4
+    caption_dropout: float = 0.1
+    caption_noise: float = 0.15
+    seed: int = 0
+    compile: bool = False
+    graph: bool = False
+
+
+class Trainer:
+    """Both trainings of one model.
+
+    Args:
+        folder: Gets the states of both trainings and, in the end, the folder ``weights``.
+        keeps_vae: The autoencoder is trained already.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        crops: Crops,
+        settings: Settings,
+        folder: Path,
+        device: torch.device,
+        report: Callable[[str], None] = print,
+        keeps_vae: bool = False,
+    ):
+        self.keeps_vae = keeps_vae
+        self.parts, self.settings, self.folder, self.device = parts, settings, folder, device
+        self.report = report
+        for module in parts.modules().values():
+            module.to(device)
+        for module in (parts.unet, parts.vae):
+            module.to(memory_format=torch.channels_last)
+        self.cell = 2 ** (len(parts.vae.config.block_out_channels) - 1)
+        self.images = torch.from_numpy(crops.images).permute(0, 3, 1, 2).contiguous().to(device)
+        self.defects = torch.from_numpy(crops.defects)[:, None].to(device)
+        self.words = torch.from_numpy(crops.words).long().to(device)
+        self.size = self.images.shape[-1]
+
+    def autocast(self) -> torch.autocast:
+        """bfloat16 on a GPU, float32 on the CPU."""
+        cuda = self.device.type == 'cuda'
+        # Weights are used once a step, and a cache of their casts cannot be captured.
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=cuda, cache_enabled=False)
+
+    def run(self, limit: Limit) -> bool:
+        """Train what is left until ``limit``; returns whether all is done and ``weights`` written."""
+        s = self.settings
+        if not self.keeps_vae:
+            stage = self.stage('vae', {'vae': self.parts.vae}, s.vae_steps, s.vae_rate, s.seed)
+            if not stage.run(self.autoencoder_task(), limit):
+                return False
+            stage.use_average()
+        self.parts.vae.requires_grad_(False)
+        latents, cells = self.encode_all()
+        modules = {name: m for name, m in self.parts.modules().items() if name != 'vae'}
+        stage = self.stage('unet', modules, s.unet_steps, s.unet_rate, s.seed + 1)
+        done = stage.run(self.unet_task(latents, cells), limit)
+        stage.use_average()
+        save_parts(self.parts, self.folder / 'weights')
+        return done
+
+    def stage(self, name: str, modules: dict, steps: int, rate: float, seed: int) -> Stage:
+        """One of the two trainings, where it stopped."""
+        return Stage(
+            name,
+            modules,
+            steps,
+            rate,
+            self.folder,
+            seed,
+            self.device,
+            graph=self.settings.graph,
+            report=self.report,
+        )
+
+    def autoencoder_task(self) -> Task:
+        """Images to themselves."""
+        vae, s = self.parts.vae, self.settings
+        cells = self.size // self.cell
+
+        def sample(generator: torch.Generator) -> dict[str, Tensor]:
+            index = draw(len(self.images), s.vae_batch, generator)
+            view = generator.initial_seed() % VIEWS  # steps take turns
+            images = to_unit(turned(self.images[index], view))
+            return {
+                'images': images.contiguous(memory_format=torch.channels_last),
+                'weights': pixel_weights(turned(self.defects[index], view), self.cell).contiguous(),
+                'noise': torch.randn(s.vae_batch, 4, cells, cells, generator=generator, device=self.device),
+            }
+
+        def loss(images: Tensor, weights: Tensor, noise: Tensor) -> Tensor:
+            with self.autocast():
+                mean, log_variance = vae.quant_conv(vae.encoder(images)).chunk(2, dim=1)
+                log_variance = log_variance.float().clamp(-30, 20)
+                latents = mean.float() + (0.5 * log_variance).exp() * noise
+                decoded = vae.decoder(vae.post_quant_conv(latents))
+            return autoencoder_loss(images, decoded, mean, log_variance, weights)
+
+        return Task(sample, torch.compile(loss) if s.compile else loss)
+
+    @torch.no_grad()
+    def encode_all(self) -> tuple[Tensor, Tensor]:
+        """Latents of all views, ``(VIEWS * N, 4, h, w)`` float16, and the weights of their cells.
+
+        Afterwards the autoencoder's latents have mean 0 and standard deviation 1 per channel.
+        """
+        vae = self.parts.vae
+        latents, cells = [], []
+        for view in range(VIEWS):
+            for images, defects in zip(self.images.split(256), self.defects.split(256)):
+                batch = to_unit(turned(images, view)).contiguous(memory_format=torch.channels_last)
+                with self.autocast():
+                    mean = vae.encode(batch).latent_dist.mode()
+                latents.append(mean.float().contiguous())
+                cells.append(cell_weights(turned(defects, view), self.cell))
+        values = torch.cat(latents)
+        mean, std = values.double().mean(dim=(0, 2, 3)).float(), values.double().std(dim=(0, 2, 3)).float()
+        normalise_latents(vae, mean, std)
+        self.report(f'{len(values)} latents: means {numbers(mean)}, standard deviations {numbers(std)}')
+        return ((values - mean.view(1, -1, 1, 1)) / std.view(1, -1, 1, 1)).half(), torch.cat(cells)
+
+    def unet_task(self, latents: Tensor, cells: Tensor) -> Task:
+        """Noisy latents and captions to the noise."""
+        parts, s = self.parts, self.settings
+        alphas = parts.scheduler.alphas_cumprod.to(self.device)
+        step_weights = min_snr_weights(alphas)
+        unet = torch.compile(parts.unet) if s.compile else parts.unet
+        sizes = time_ids(self.size, s.unet_batch, self.device)
+        ids = caption_ids(parts, CAPTIONS, self.device)
+
+        def sample(generator: torch.Generator) -> dict[str, Tensor]:
+            index = draw(len(latents), s.unet_batch, generator)
+            clean = latents[index].float()
+            return {
+                'clean': clean,
+                'noise': torch.randn(clean.shape, generator=generator, device=self.device),
+                'times': draw(len(alphas), s.unet_batch, generator),
+                'captions': self.captions(self.words[index % len(self.words)], generator),
+                'cells': cells[index],
+            }
+
+        def loss(clean: Tensor, noise: Tensor, times: Tensor, captions: Tensor, cells: Tensor) -> Tensor:
+            alpha = alphas[times].view(-1, 1, 1, 1)
+            noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
+            with self.autocast():
+                tokens, pooled = encode_captions(parts, ids)
+                prediction = unet(
+                    noisy.contiguous(memory_format=torch.channels_last),
+                    times,
+                    encoder_hidden_states=tokens[captions],
+                    added_cond_kwargs={'text_embeds': pooled[captions], 'time_ids': sizes},
+                    return_dict=False,
+                )[0]
+            return noise_loss(prediction, noise, step_weights[times], cells)
+
+        return Task(sample, loss)
+
+    def captions(self, words: Tensor, generator: torch.Generator) -> Tensor:
+        """Indices into CAPTIONS ``(N,)`` for crops with ``words``, some drawn at random, some empty."""
+        s, count = self.settings, len(words)
+        drawn = torch.rand(2, count, generator=generator, device=self.device)
+        looks = torch.where(drawn[0] < s.caption_noise, draw(LOOKS, count, generator), words)
+        return torch.where(drawn[1] < s.caption_dropout, 0, looks + 1)
+
+
+@torch.no_grad()
+def normalise_latents(vae: AutoencoderKL, mean: Tensor, std: Tensor) -> None:
+    """Shift and scale the latents of ``vae`` by ``mean (C,)`` and ``std (C,)``; its round trip stays the same.
+
+    Both are folded into the 1x1 convolutions beside the latents, so the scaling factor is 1.
+    """
+    channels = len(mean)
+    weight, bias = vae.quant_conv.weight, vae.quant_conv.bias
+    weight[:channels] /= std.view(-1, 1, 1, 1)  # the other half are log variances
+    bias[:channels] = (bias[:channels] - mean) / std
+    bias[channels:] -= 2 * std.log()
+    weight, bias = vae.post_quant_conv.weight, vae.post_quant_conv.bias
+    bias += weight[:, :, 0, 0] @ mean
+    weight *= std.view(1, -1, 1, 1)
+    vae.register_to_config(scaling_factor=1.0)
+
+
+def numbers(values: Tensor) -> str:
+    """For a report."""
+    return ' '.join(f'{value:.2f}' for value in values.tolist())
+
+
+def draw(high: int, count: int, generator: torch.Generator) -> Tensor:
+    """``count`` whole numbers from 0 to ``high - 1``."""
+    return torch.randint(high, (count,), generator=generator, device=generator.device)
+
+
+def turned(images: Tensor, view: int) -> Tensor:
+    """View number ``view`` of square images ``(N, C, H, W)``."""
+    images = images.transpose(-1, -2) if view & 1 else images
+    return images.flip(-1) if view & 2 else images
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """Bytes to float32 in [-1, 1]."""
+    return images.float() / 127.5 - 1

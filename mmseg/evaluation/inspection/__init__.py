@@ -1,0 +1,5 @@
+"""Defects found and false alarms: what an inspector decides by. Definitions: docs/inspection.md."""
+
+from .operating_point import ClassPoint, Interval, OperatingPoint, read_operating_point
+
+__all__ = ['ClassPoint', 'Interval', 'OperatingPoint', 'read_operating_point']

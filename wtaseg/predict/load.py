@@ -1,0 +1,74 @@
+"""From what a user calls a model to a predictor."""
+
+import importlib.resources
+from pathlib import Path
+
+from wtaseg.predict.predictor import Predictor
+from wtaseg.predict.windows import Windows
+
+#: Stands for the small segmenter that is part of the project.
+DEMO = 'demo'
+
+
+def load_predictor(
+    model: str | Path, config: str | None = None, device: str | None = None, windows: Windows | None = None
+) -> Predictor:
+    """A model that is ready to predict.
+
+    Args:
+        model: a checkpoint, an exported ``.onnx`` file, or ``'demo'``.
+        config: config of a checkpoint that holds none, or in place of the one it holds.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``; None: a GPU if there is one.
+        windows: predict large images in these; None: as the test of the experiment does.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is no model, or its config can not be read without executing it.
+    """
+    if str(model) == DEMO:
+        model = demo_model()
+    path = Path(model)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{path}: no such model; expected a checkpoint (.pth), an exported model (.onnx) or the word {DEMO}'
+        )
+    if path.suffix.lower() == '.onnx':
+        if config is not None:
+            raise ValueError(f'--config: {config}; {path} has all settings in it, leave the config out')
+        from wtaseg.predict.onnx_model import OnnxPredictor
+
+        return OnnxPredictor(path, device, windows)
+    return _load_checkpoint(path, config, device, windows)
+
+
+def _load_checkpoint(
+    path: Path, config: str | None, device: str | None, windows: Windows | None
+) -> Predictor:
+    from mmengine.config import Config
+
+    from mmseg.apis.mmseg_inferencer import stored_config
+    from mmseg.engine import read_checkpoint
+    from wtaseg.errors import one_line_errors
+    from wtaseg.predict.segmentor import SegmentorPredictor
+    from wtaseg.runs.layout import find_config
+
+    if config is not None:
+        cfg = Config.fromfile(find_config(config))
+    else:
+        cfg = stored_config(read_checkpoint(str(path), map_location='cpu'), str(path))
+    with one_line_errors(f'{path}{"" if config else " (its config)"}', setup=True):
+        return SegmentorPredictor(cfg, str(path), device, windows)
+
+
+def demo_model() -> Path:
+    """The file of the segmenter that is part of the project.
+
+    Raises:
+        FileNotFoundError: this installation has none.
+    """
+    path = Path(str(importlib.resources.files('augment'))) / 'demo_model/weights/segmenter.onnx'
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{path} does not exist: this installation has no demo model; give a checkpoint'
+        )
+    return path

@@ -1,0 +1,140 @@
+"""Prediction with an exported ONNX file, without PyTorch's part of the model."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from wtaseg.palette import class_colors
+from wtaseg.predict.predictor import LoadedImage, Predictor, softmax
+from wtaseg.predict.windows import Windows
+
+NEEDED = ('channel_order', 'mean', 'std', 'size', 'sides', 'classes', 'palette')
+
+
+class OnnxPredictor(Predictor):
+    """A file that ``wta-seg export`` wrote; preprocessing, classes and sizes are in its metadata.
+
+    Images are resized as in the test of the experiment and predicted whole where the file takes their size. A file
+    of one size takes images resized to it.
+
+    Args:
+        path: the ONNX file.
+        device: cpu or cuda; None: cuda if onnxruntime supports it.
+        windows: predict in these, at the scale of the image.
+
+    Raises:
+        ValueError: onnxruntime is not installed, or the file is no export of this project.
+    """
+
+    def __init__(self, path: Path, device: str | None = None, windows: Windows | None = None) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ValueError(f'{path}: needs onnxruntime; pip install "wta-seg[deploy]"') from error
+        available = onnxruntime.get_available_providers()
+        if str(device).startswith('cuda') and 'CUDAExecutionProvider' not in available:
+            raise ValueError(f'--device: {device}; this onnxruntime has no CUDA, expected cpu')
+        providers = [name for name in ('CUDAExecutionProvider', 'CPUExecutionProvider') if name in available]
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), providers=['CPUExecutionProvider'] if device == 'cpu' else providers
+            )
+        except Exception as error:  # onnxruntime has no common class of its errors
+            raise ValueError(f'{path}: onnxruntime can not read it ({str(error).splitlines()[0]})') from error
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        if missing := [key for key in NEEDED if key not in metadata]:
+            raise ValueError(
+                f'{path}: no {missing[0]} in its metadata; expected a file that wta-seg export wrote'
+            )
+        self._read_metadata(metadata)
+        self._windows = windows
+        if windows is not None and not self._accepts((windows.side, windows.side)):
+            raise ValueError(f'--window: {windows.side}; {path} takes {self._extent()}')
+
+    def _read_metadata(self, metadata: dict[str, str]) -> None:
+        self._rgb = metadata['channel_order'] == 'RGB'
+        values = {key: json.loads(text) for key, text in metadata.items() if key != 'channel_order'}
+        self._mean = np.float32(values['mean'] if values['mean'] is not None else [0.0])
+        self._std = np.float32(values['std'] if values['std'] is not None else [1.0])
+        self._size, self._sides = tuple(values['size']), values['sides']
+        self._resize = values.get('resize')
+        self.classes = tuple(values['classes'])
+        self.palette = class_colors(len(self.classes), values['palette'])
+
+    def _accepts(self, size: tuple[int, int]) -> bool:
+        if self._sides is None:
+            return size == self._size
+        return self._sides[0] <= min(size) and max(size) <= self._sides[1]
+
+    def _extent(self) -> str:
+        if self._sides is None:
+            return f'{self._size[0]} x {self._size[1]} only'
+        return f'sides from {self._sides[0]} to {self._sides[1]}'
+
+    def load(self, image: str | Path | np.ndarray) -> LoadedImage:
+        """See :meth:`Predictor.load`."""
+        from mmseg.datasets.transforms.loading import LoadImageFromFile
+
+        if isinstance(image, np.ndarray):
+            pixels = image
+        else:
+            pixels = LoadImageFromFile(cache_mb=0)(dict(img_path=str(image)))['img']
+        size = self._input_size(pixels.shape[:2])
+        inputs = pixels
+        if size != pixels.shape[:2]:
+            inputs = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_LINEAR)
+        inputs = inputs[..., ::-1] if self._rgb else inputs
+        inputs = ((inputs.astype(np.float32) - self._mean) / self._std).transpose(2, 0, 1)
+        return LoadedImage(pixels, inputs, size)
+
+    def _input_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width that an image is predicted at."""
+        if self._windows is not None:
+            # a window has to fit in
+            return tuple(max(side, self._windows.side) for side in size) if self._sides is None else size
+        if self._sides is None:
+            return self._size
+        if self._resize is not None:
+            scale = min(max(self._resize) / max(size), min(self._resize) / min(size))
+            size = tuple(int(side * scale + 0.5) for side in size)
+        low, high = self._sides
+        factor = max(1.0, low / min(size)) if max(size) <= high else high / max(size)
+        return tuple(min(high, max(low, round(side * factor))) for side in size)
+
+    def probabilities(self, images: Sequence[LoadedImage]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """See :meth:`Predictor.probabilities`."""
+        batch = np.ascontiguousarray(np.stack([image.inputs for image in images]))
+        logits = self._run(batch) if self._windows is None else self._slide(batch)
+        results = []
+        for image, scores in zip(images, logits):
+            size = image.pixels.shape[:2]
+            if scores.shape[1:] != size:
+                layers = [cv2.resize(layer, size[::-1], interpolation=cv2.INTER_LINEAR) for layer in scores]
+                scores = np.stack(layers)
+            if len(scores) == 1:
+                positive = 1 / (1 + np.exp(-scores))
+                shares = np.concatenate([1 - positive, positive])
+            else:
+                shares = softmax(scores)
+            results.append((shares.argmax(axis=0).astype(np.uint8), shares))
+        return results
+
+    def _run(self, batch: np.ndarray) -> np.ndarray:
+        return self._session.run(['logits'], {'images': batch})[0]
+
+    def _slide(self, batch: np.ndarray) -> np.ndarray:
+        """Mean of the logits of overlapping windows."""
+        total, count = None, np.zeros(batch.shape[2:], np.float32)
+        side = self._windows.side
+        for top in self._windows.starts(batch.shape[2]):
+            for left in self._windows.starts(batch.shape[3]):
+                place = slice(top, top + side), slice(left, left + side)
+                logits = self._run(np.ascontiguousarray(batch[:, :, place[0], place[1]]))
+                if total is None:
+                    total = np.zeros((len(batch), logits.shape[1], *batch.shape[2:]), np.float32)
+                total[:, :, place[0], place[1]] += logits
+                count[place] += 1
+        return total / count
