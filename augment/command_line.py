@@ -133,8 +133,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     try:
         values = yaml.safe_load(path.read_text(encoding='utf-8')) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f'config: {path} is not valid YAML: {error}') from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = ' '.join(str(error).split())
+        raise ValueError(
+            f'config: {path} is not valid YAML: {reason}; expected lines of the form name: value'
+        ) from error
     if not isinstance(values, dict):
         raise ValueError(
             f'config: {path} holds a {type(values).__name__}; expected lines of the form name: value'

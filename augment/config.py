@@ -15,6 +15,8 @@ from augment.options import check_value, option
 SIZE_MULTIPLE = 64
 """Working sizes are multiples of 64 pixels, as SDXL's training buckets are (Podell et al. 2023, appendix I)."""
 
+TRAINING_STEPS = 1000  # num_train_timesteps of SDXL's scheduler
+
 PUBLISHED = 'published method, parameters'
 PROMPT = 'published method, prompts'
 PROJECT = 'chosen by this project'
@@ -77,7 +79,7 @@ class AugmentConfig:
     batch_size: int = option(
         8, 'images (or crops) inverted and edited together; halved when memory runs out', PROJECT, low=1
     )
-    steps: int = option(50, 'DDIM steps (NUM_DDIM_STEPS)', PUBLISHED, low=1)
+    steps: int = option(50, 'DDIM steps (NUM_DDIM_STEPS)', PUBLISHED, low=1, high=TRAINING_STEPS)
     guidance: float = option(15.0, 'classifier-free guidance (GUIDANCE_SCALE)', PUBLISHED, low=0.0)
     rli_alpha: float = option(
         0.1, 'RLI: share of the input in up-block self-attention', PUBLISHED, low=0.0, high=1.0

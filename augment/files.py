@@ -95,6 +95,35 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
+def inside(root: Path, name: object, where: str) -> Path:
+    """The path ``name`` below ``root``; ``where`` names the file, and the place in it, that ``name`` was read from.
+
+    Raises ``ValueError`` when it is no relative path, or leads outside ``root`` with ``..`` or a symbolic link.
+    """
+    problem = ''
+    if not isinstance(name, str) or not name or '\0' in name:
+        problem = 'is no path'
+    elif Path(name).is_absolute() or '..' in Path(name).parts:
+        problem = 'points outside'
+    else:
+        try:
+            if not (root / name).resolve().is_relative_to(root.resolve()):
+                problem = 'is a link to the outside'
+        except (OSError, RuntimeError) as error:
+            problem = f'cannot be resolved ({error})'
+    if problem:
+        raise ValueError(
+            f'{where}: path {name!r} {problem}; expected a relative path below {root}. Restore the file, or remove the '
+            'folder to start again'
+        )
+    return root / name
+
+
+def is_hidden(path: Path, root: Path) -> bool:
+    """Whether a name on the way from ``root`` to ``path`` begins with a dot, as those of temporary files do."""
+    return any(part.startswith('.') for part in path.relative_to(root).parts)
+
+
 def temporaries(folder: Path) -> Iterator[Path]:
     """Half-written files of a killed run under ``folder``."""
     yield from (p for p in sorted(folder.rglob(f'{TEMPORARY}*')) if p.is_file())

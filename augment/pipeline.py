@@ -15,6 +15,7 @@ from augment.dataset.summary import write_summary
 from augment.dataset.writing import copy_originals, empty_row
 from augment.diffusion.loading import choose_dtype, load_model
 from augment.diffusion.prompts import align_tokens, word_positions
+from augment.diffusion.sampling import ddim_schedule
 from augment.editor import Editor
 from augment.files import temporaries
 from augment.processes import Processes, join_processes
@@ -107,6 +108,7 @@ def load_editor(config: AugmentConfig, manifest: Manifest, group: Processes) -> 
         size_condition=config.size_condition,
         compile=config.compile,
     )
+    ddim_schedule(model.scheduler, config.steps)
     for tokenizer in model.tokenizers:
         for word in config.word:
             word_positions(tokenizer, config.prompt(word), word)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,16 +24,21 @@ def sole_writer(out: Path, group: Processes) -> Iterator[None]:
     folder = out / PARTS
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / 'lock').open('w')
+        lock = (folder / 'lock').open('a+')
     except OSError as error:
         raise unwritable(folder, error) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            lock.seek(0)
+            holder = ' '.join(lock.read(200).split()) or 'unknown'
             raise ValueError(
-                f'{out} is being written by another run; wait for it or name another --out'
+                f'{out} is being written by another run ({holder}); wait for it, end it, or name another --out'
             ) from error
+        lock.truncate(0)
+        lock.write(f'process {os.getpid()} on {socket.gethostname()}')
+        lock.flush()
         yield
 
 

@@ -1,6 +1,6 @@
 """A tiny dataset of blades and a tiny experiment on it, for every test that trains."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -13,6 +13,14 @@ _SIDE = 64
 # mmengine keeps hubs and loggers by name, down to the second
 _RUN_NUMBERS = count()
 _NORM = dict(type='GN', num_groups=2)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _cache_of_label_scans(tmp_path_factory) -> Iterator[None]:
+    """Keep the scans of temporary datasets out of the user's cache, in subprocesses too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('WTA_SEG_CACHE', str(tmp_path_factory.mktemp('cache')))
+        yield
 
 
 @pytest.fixture(scope='session')

@@ -2,11 +2,16 @@
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+PART = '.part'
+#: Names of temporary files, ``.<name>.<process>-<8 hexadecimal digits>.part``.
+DRAFT = re.compile(rf'\..+\.\d+-[0-9a-f]{{8}}{re.escape(PART)}')
 
 
 @contextmanager
@@ -18,12 +23,19 @@ def draft(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part')
+    part = path.with_name(f'.{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}{PART}')
     try:
         yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove the temporary files that killed runs left in ``folder`` and below; only for the run that owns it."""
+    for path in folder.rglob(f'.*{PART}') if folder.is_dir() else ():
+        if DRAFT.fullmatch(path.name) and not path.is_dir():
+            path.unlink(missing_ok=True)
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -44,8 +56,41 @@ def read_json(path: Path, expected: str = 'the results.json of a study') -> Any:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'{path} does not exist; expected {expected}')
+        what = 'is not a file' if path.exists() else 'does not exist'
+        raise FileNotFoundError(f'{path} {what}; expected {expected}')
     try:
         return json.loads(path.read_text(encoding='utf-8'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ValueError(f'{path} is nested too deep; expected {expected}') from None
+    except ValueError as error:
         raise ValueError(f'{path} is not JSON ({error}); expected {expected}') from None
+
+
+def relative_inside(name: str) -> PurePosixPath:
+    """A relative path that was read from a file, for use below a folder.
+
+    Raises:
+        ValueError: it is absolute, empty, or leads outside with ``..``; the message continues "<name> ...".
+    """
+    path = PurePosixPath(name)
+    drive = len(name) > 1 and name[1] == ':'
+    if not path.parts or path.is_absolute() or drive or '..' in path.parts or '\0' in name:
+        raise ValueError('points outside, expected a relative path without ..')
+    return path
+
+
+def inside(root: Path, name: Any, source: Path) -> Path:
+    """The path ``name``, read from the file ``source``, below ``root``, with symbolic links followed.
+
+    Raises:
+        ValueError: it is not inside ``root``.
+    """
+    try:
+        if not isinstance(name, str):
+            raise ValueError(f'is a {type(name).__name__}, expected a relative path')
+        path = root / relative_inside(name)
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise ValueError('is a link to the outside, expected a file inside the folder')
+    except (ValueError, OSError, RuntimeError) as error:
+        raise ValueError(f'{source}: the path {name!r} below {root} {error}; restore the file') from None
+    return path

@@ -30,6 +30,7 @@ class Experiment:
         cfg_options: ``KEY=VALUE`` that change values of the config.
         launcher: what started the processes of a distributed run: none, pytorch, slurm or mpi.
         local_rank: number of this process on its machine, where the launcher does not set LOCAL_RANK.
+        allow_partial: load what fits of a checkpoint that does not fit the model, and log how much that was.
     """
 
     config: str
@@ -38,6 +39,7 @@ class Experiment:
     cfg_options: tuple[str, ...] = ()
     launcher: str = 'none'
     local_rank: int = 0
+    allow_partial: bool = False
 
     def load(self, splits: Sequence[str]) -> Config:
         """The config with all changes; ``splits`` are those that will be read.
@@ -52,6 +54,8 @@ class Experiment:
             local_rank=self.local_rank,
             work_dir=self.work_dir,
         )
+        if self.allow_partial:
+            cfg.allow_partial = True
         if self.data is not None:
             set_data_root(cfg, self.data, splits)
         return cfg

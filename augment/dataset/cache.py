@@ -67,13 +67,13 @@ class InversionCache:
         try:
             with safe_open(path, framework='pt') as file:
                 about = json.loads(file.metadata()['about'])
+                if about['key'] != key:
+                    return None
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+            return Inversion.from_tensors(tensors, about['stats'])
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
             logging.getLogger(__name__).warning('inversion %s cannot be read (%s); recomputed', path, error)
             return None
-        if about['key'] != key:
-            return None
-        return Inversion.from_tensors(tensors, about['stats'])
 
     def save(self, key: dict[str, Any], inversion: Inversion) -> None:
         """Write the inversion of one region; the same inversion gives the same bytes."""

@@ -23,7 +23,7 @@ from augment.dataset.reading import (
     source_file,
 )
 from augment.dataset.rows import EditRow, FileRow, ModelIdentity, read_rows, to_json
-from augment.files import TEMPORARY, json_line, sha256, write_bytes, write_json
+from augment.files import TEMPORARY, inside, json_line, sha256, write_bytes, write_json
 
 MANIFEST = 'manifest.jsonl'
 PARTS = '.augment'
@@ -42,9 +42,16 @@ class Manifest:
         """Read the merged manifest, then the rows that are not merged yet."""
         self.rows = {}
         path = self.root / MANIFEST
-        parts = [p for p in sorted((self.root / PARTS).rglob('*.json')) if not p.name.startswith(TEMPORARY)]
+        parts = [
+            p
+            for p in sorted((self.root / PARTS).rglob('*.json'))
+            if p.is_file() and not p.name.startswith(TEMPORARY)
+        ]
         for file in ([path] if path.is_file() else []) + parts:
-            self.rows |= {row.file: row for row in read_rows(file) if isinstance(row, EditRow)}
+            for number, row in enumerate(read_rows(file), 1):
+                if isinstance(row, EditRow):
+                    check_row_paths(self.root, row, f'{file}, line {number}')
+                    self.rows[row.file] = row
 
     def add(self, row: EditRow) -> None:
         """Write ``row`` to a file of its own until the merge."""
@@ -60,11 +67,16 @@ class Manifest:
         return (self.root / REVIEW / kind / Path(file).relative_to(IMAGES)).with_suffix('.png')
 
     def is_done(self, file: str) -> bool:
-        """Whether ``file`` has its row and, when it was accepted, exists with its label."""
+        """Whether ``file`` has its row and, when it was accepted, exists unchanged beside its label."""
         row = self.rows.get(file)
         if row is None:
             return False
-        return not row.accepted or all((self.root / path).is_file() for path in (row.file, row.label))
+        if not row.accepted:
+            return True
+        image = self.root / file
+        if not (image.is_file() and (self.root / row.label).is_file()):
+            return False
+        return row.file_sha256 is None or sha256(image) == row.file_sha256
 
     def refuse_other_parameters(self, parameters: dict[str, Any], model: ModelIdentity | None = None) -> None:
         """Raises ``ValueError`` when earlier edits in this folder were made with other parameters or weights."""
@@ -123,6 +135,16 @@ class Manifest:
         lines = (json_line(to_json(row)) for row in rows)
         write_bytes(self.root / MANIFEST, ''.join(lines).encode())
         return rows
+
+
+def check_row_paths(root: Path, row: EditRow, where: str) -> None:
+    """Raises ``ValueError`` unless the files of ``row`` lie in the image and label folders below ``root``."""
+    for name, folder in ((row.file, IMAGES), (row.source, IMAGES), (row.label, LABELS)):
+        path = inside(root, name, where)
+        if path.relative_to(root).parts[0] != folder:
+            raise ValueError(
+                f'{where}: path {name!r} is not in {folder}; restore the file, or remove the folder to start again'
+            )
 
 
 def original_rows(data: Dataset) -> Iterator[FileRow]:

@@ -20,7 +20,7 @@ from PIL import Image
 from augment.config import slug
 from augment.dataset.decoding import IMAGE_SUFFIXES, decode_image, open_image, orientation_of, turn_upright
 from augment.dataset.packed import PackedArray
-from augment.files import copy_file, write_bytes
+from augment.files import copy_file, is_hidden, write_bytes
 
 IMAGES, LABELS = 'img_dir', 'ann_dir'
 NORMAL, IGNORED = 0, 255
@@ -94,9 +94,9 @@ def read_dataset(root: Path, split: str, words: Iterable[str]) -> Dataset:
         raise FileNotFoundError(
             f'{folder} does not exist ({root / IMAGES} holds {splits}); check --data and --split'
         )
-    paths = sorted(p for p in folder.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    paths = sorted(p for p in folder.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES and is_data(p, folder))
     if not paths:
-        others = sorted({p.suffix for p in folder.rglob('*') if p.is_file()})
+        others = sorted({p.suffix for p in folder.rglob('*') if is_data(p, folder)})
         content = f'only {", ".join(others)} files' if others else 'no file'
         raise FileNotFoundError(
             f'no images: {folder} holds {content}; expected {" ".join(IMAGE_SUFFIXES)}, convert them first'
@@ -114,9 +114,14 @@ def read_dataset(root: Path, split: str, words: Iterable[str]) -> Dataset:
         p
         for kind in (IMAGES, LABELS)
         for p in sorted((root / kind).rglob('*'))
-        if p.is_file() and p.relative_to(root / kind).parts[0] != split
+        if is_data(p, root / kind) and p.relative_to(root / kind).parts[0] != split
     ]
     return Dataset(root, split, samples, untouched)
+
+
+def is_data(path: Path, root: Path) -> bool:
+    """Whether ``path`` below ``root`` is a file of the dataset: no folder, pipe, hidden or temporary file."""
+    return path.is_file() and not is_hidden(path, root)
 
 
 def refuse_shared_stems(paths: Iterable[Path]) -> None:
@@ -146,8 +151,16 @@ def recorded_range(root: Path) -> tuple[float, float] | None:
 
 
 def refuse_collisions(samples: list[Sample], words: Iterable[str], folder: Path) -> None:
-    """Raises ``ValueError`` when an edit's name is the name of an image in ``folder``."""
-    names = {s.name for s in samples}
+    """Raises ``ValueError`` when two images, or an image and an edit, would have one name in the output."""
+    by_name: dict[str, Path] = {}
+    for sample in samples:
+        if sample.name in by_name:
+            raise ValueError(
+                f'{by_name[sample.name]} and {sample.image} would both be written as {sample.name}.png, and share one '
+                'label; rename or remove one'
+            )
+        by_name[sample.name] = sample.image
+    names = by_name.keys()
     for word in words:
         for sample in samples:
             if edit_name(sample.name, word) in names:

@@ -98,6 +98,10 @@ NESTED: dict[tuple[type, str], type] = {
 }
 
 
+PLAIN = (str, bool, int)
+"""Types of fields that are compared with those of the values in the file."""
+
+
 def to_json(value: Any) -> Any:
     """A row, or a part of one, as plain JSON types."""
     if is_dataclass(value):
@@ -128,6 +132,13 @@ def from_json(kind: type[Kind], value: Any, where: str) -> Kind:
                 'or remove the folder to start again'
             )
 
+    for name, item in value.items():
+        if known[name].type in PLAIN and type(item) is not known[name].type:
+            raise ValueError(
+                f'{where}: {name} is {item!r}; expected a value of type {known[name].type.__name__}. Restore the file, or '
+                'remove the folder to start again'
+            )
+
     def read(name: str, item: Any) -> Any:
         nested = NESTED.get((kind, name))
         if nested is None or item is None:
@@ -145,16 +156,18 @@ def read_rows(path: Path) -> Iterator[FileRow]:
     Raises:
         ValueError: A line is no JSON or no row; the message names file and line.
     """
-    with path.open(encoding='utf-8') as lines:
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} is no file; expected a manifest, or the row of an edit')
+    with path.open('rb') as lines:
         for number, line in enumerate(lines, 1):
             where = f'{path}, line {number}'
             try:
                 value = json.loads(line)
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise ValueError(
                     f'{where}: not JSON ({error}); restore the file, or remove the folder to start again'
                 ) from error
             kind = value.get('kind') if isinstance(value, dict) else None
-            if kind not in ROW_KINDS:
+            if not isinstance(kind, str) or kind not in ROW_KINDS:
                 raise ValueError(f'{where}: kind is {kind!r}; expected one of {", ".join(ROW_KINDS)}')
             yield from_json(ROW_KINDS[kind], value, where)

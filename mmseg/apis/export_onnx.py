@@ -257,6 +257,7 @@ def export_checkpoint(
     path: str | Path | None = None,
     size: tuple[int, int] | None = None,
     dynamic: bool = True,
+    strict: bool = True,
 ) -> Export:
     """Export the model of a config with the weights of a checkpoint.
 
@@ -266,6 +267,7 @@ def export_checkpoint(
         path: the ONNX file; None: the checkpoint with the suffix .onnx.
         size: (height, width) to trace with; None: that of the config's ``data_preprocessor``, else 512 x 512.
         dynamic: try to leave height and width open.
+        strict: refuse a checkpoint that does not fit the model, see :func:`mmseg.apis.init_model`.
 
     Raises:
         ImportError: onnx, onnxruntime or onnxscript is not installed.
@@ -274,7 +276,7 @@ def export_checkpoint(
     missing = [name for name in ('onnx', 'onnxruntime', 'onnxscript') if find_spec(name) is None]
     if missing:
         raise ImportError(f'{missing[0]} is not installed; the export needs: pip install "wta-seg[deploy]"')
-    model = init_model(config, checkpoint, device='cpu')
+    model = init_model(config, checkpoint, device='cpu', strict=strict)
     size = size or (model.cfg.model.get('data_preprocessor') or {}).get('size') or DEFAULT_SIZE
     path = Path(path or Path(checkpoint).with_suffix('.onnx'))
     point = read_operating_point(read_checkpoint(str(checkpoint), 'cpu'))

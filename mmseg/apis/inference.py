@@ -72,6 +72,7 @@ def init_model(
     checkpoint: str | None = None,
     device: str = 'cuda:0',
     cfg_options: dict | None = None,
+    strict: bool = True,
 ) -> BaseSegmentor:
     """Build a segmentor for inference.
 
@@ -80,6 +81,8 @@ def init_model(
         checkpoint: weights to load; None takes those that the config names, or random ones.
         device: of the model; the CPU where there is no such device.
         cfg_options: changes to the config, ``{'model.test_cfg.mode': 'whole'}``.
+        strict: refuse a checkpoint whose keys or shapes differ from the model's; False loads what fits and logs
+            how much that was.
 
     Returns:
         The model in evaluation mode, with ``cfg`` and ``dataset_meta`` (classes, palette). SyncBN layers are
@@ -88,7 +91,7 @@ def init_model(
     Raises:
         TypeError: ``config`` is of another type.
         FileNotFoundError: no such config or checkpoint.
-        ValueError: the checkpoint holds pickled objects, or is truncated.
+        ValueError: the checkpoint holds pickled objects, is damaged, does not fit the model, or has NaN weights.
     """
     if isinstance(config, (str, Path)):
         config = Config.fromfile(config)
@@ -104,7 +107,7 @@ def init_model(
     model = revert_sync_batchnorm(MODELS.build(config.model))
     saved = {}
     if checkpoint is not None:
-        saved = load_checkpoint(model, checkpoint, map_location='cpu').get('meta', {})
+        saved = load_checkpoint(model, checkpoint, 'cpu', strict).get('meta', {})
     else:
         model.init_weights()
     model.dataset_meta = resolve_dataset_meta(config, saved)

@@ -102,7 +102,7 @@ class MMSegInferencer(BaseInferencer):
 
     def _init_model(self, cfg: Config | ConfigDict, weights: str | None, device: str = 'cpu') -> nn.Module:
         """Build the model as mmengine's method does, without unpickling or executing anything in the file."""
-        checkpoint = None
+        checkpoint, self._weights_name = None, str(weights)
         if weights is not None:
             checkpoint = read_checkpoint(weights, map_location='cpu')
             if not cfg:
@@ -121,7 +121,7 @@ class MMSegInferencer(BaseInferencer):
             warnings.warn('no weights given: the model predicts from its initial weights', stacklevel=2)
             model.init_weights()
         else:
-            load_checkpoint_into(model, checkpoint)
+            load_checkpoint_into(model, checkpoint, name=self._weights_name)
         model.dataset_meta = resolve_dataset_meta(cfg, (checkpoint or {}).get('meta', {}))
 
     def _init_pipeline(self, cfg: Config | ConfigDict) -> Callable:

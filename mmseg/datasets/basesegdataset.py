@@ -17,6 +17,7 @@ from mmseg.registry import DATASETS
 
 from .image_files import match_images
 from .label_counts import count_classes
+from .pipeline_errors import run_pipeline
 
 #: Label of pixels whose class is not in ``metainfo['classes']``; losses and metrics ignore it.
 DROPPED_LABEL = 255
@@ -237,6 +238,10 @@ class BaseSegDataset(BaseDataset):
                 f'{content or "no files"}. Correct img_suffix (None takes every image), or put the images there.'
             )
         return images
+
+    def prepare_data(self, idx: int) -> dict | None:
+        """Item ``idx`` after the pipeline, see :func:`.pipeline_errors.run_pipeline`."""
+        return run_pipeline(self.pipeline, self.get_data_info(idx))
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Class ids in the labels of item ``idx``, without the ignored one (reads the file)."""

@@ -1,15 +1,15 @@
 """Check whether a dataset can be trained on: all of it, or the fast part that every training runs first."""
 
-import multiprocessing
 import os
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+
+from mmseg.processes import worker_pool
 
 from .check_report import Report, SplitStats
 from .label_counts import count_ids
@@ -25,11 +25,10 @@ from .label_files import (
     read_pixels,
 )
 from .label_pairs import LABEL_DIR, find_pairs
+from .label_scan import scan_labels
 
 #: With fewer pairs per process, one process is faster.
 PAIRS_PER_WORKER = 300
-
-_PROBLEMS_LISTED = 10
 
 
 def check_files(
@@ -38,8 +37,10 @@ def check_files(
     ignore_index: int = 255,
     reduce_zero_label: bool = False,
     limit: int | None = None,
+    ignored_ids: Iterable[int] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """The fast part: headers of all files, ids of some label maps.
+    """The part that is made before each training and test: headers of all files, ids of the label maps.
 
     Args:
         pairs: Paths of an image and its label map.
@@ -47,6 +48,8 @@ def check_files(
         ignore_index: Allowed as well.
         reduce_zero_label: The files hold 0 for ignored and classes from 1.
         limit: Number of label maps whose ids are checked, evenly spread over ``pairs``; None: all.
+        ignored_ids: Ids of the files that are dropped, see ``BaseSegDataset.get_label_map``.
+        progress: Called with (label maps done, label maps in all).
 
     Raises:
         ValueError: Something is wrong; names file, values found and expected, and the remedy.
@@ -60,26 +63,37 @@ def check_files(
         labels = list(dict.fromkeys(label for _, label in pairs))
         if limit is not None and limit < len(labels):
             labels = [labels[i] for i in np.linspace(0, len(labels) - 1, limit).astype(int)]
-        total = np.zeros(256, np.int64)
-        for label in labels:
-            counts = _ids_of(label)
-            if isinstance(counts, Problem):
-                problems.append(counts)
-                continue
-            problem = check_ids(label, *counts, rules)
-            if problem is not None:
-                problems.append(problem)
-            total += counts[0]
-        if labels and not problems:
-            _warn_of_binary_masks(labels, total, rules)
+        problems = _check_labels(labels, rules, set(ignored_ids), progress)
     if problems:
-        listed = '\n  '.join(str(problem) for problem in problems[:_PROBLEMS_LISTED])
-        rest = len(problems) - _PROBLEMS_LISTED
-        more = f'\n  and {rest} more' if rest > 0 else ''
+        files = f'{len(problems)} files have' if len(problems) > 1 else 'a file has'
         raise ValueError(
-            f'{len(problems)} problem(s) in the dataset:\n  {listed}{more}\n'
-            'All of them: python tools/dataset_tools/check_dataset.py DIR'
+            f'{files} a problem; {problems[0]} All of them: wta-seg check DATASET (its folder with img_dir and ann_dir)'
         )
+
+
+def _check_labels(
+    labels: list[str], rules: LabelRules, ignored_ids: set[int], progress: Callable[[int, int], None]
+) -> list[Problem]:
+    problems, total = [], np.zeros(256, np.int64)
+    for done, (label, counts) in enumerate(scan_labels(labels), 1):
+        progress(done, len(labels))
+        if isinstance(counts, Problem):
+            problems.append(counts)
+            continue
+        problem = check_ids(label, *counts, rules)
+        if problem is not None:
+            problems.append(problem)
+        total += counts[0]
+    if labels and not problems:
+        labelled = rules.labelled()
+        labelled[list(ignored_ids)] = False
+        if total[labelled].any():
+            _warn_of_binary_masks(labels, total, rules)
+        else:
+            remedy = f'Correct the labels, or ignore_index={rules.ignore_index} of the dataset.'
+            text = f'every pixel of all {len(labels)} label maps is ignored, expected {rules}'
+            problems.append(Problem('nothing labelled', (str(Path(labels[0]).parent),), text, remedy))
+    return problems
 
 
 def check_dataset(
@@ -148,7 +162,7 @@ def _inspect_all(pairs: list[tuple[str, str]], inspect: Callable, workers: int |
     if workers <= 1:
         yield from map(inspect, pairs)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('spawn')) as pool:
+    with worker_pool(workers) as pool:
         yield from pool.map(inspect, pairs, chunksize=8)
 
 

@@ -59,6 +59,14 @@ class LabelRules:
             allowed[self.ignore_index] = True
         return allowed
 
+    def labelled(self) -> np.ndarray:
+        """Which of the values 0..255 of a file stand for a class, bool (256,)."""
+        labelled = np.zeros(256, bool)
+        labelled[int(self.reduce_zero_label) : self.num_classes + self.reduce_zero_label] = True
+        if 0 <= self.ignore_index < 256:
+            labelled[self.ignore_index] = False
+        return labelled
+
     def __str__(self) -> str:
         first = '0 (ignored), 1' if self.reduce_zero_label else '0'
         last = self.num_classes - 1 + self.reduce_zero_label
@@ -70,14 +78,16 @@ def header(path: str) -> ImageHeader | Problem:
 
     Pixels are not decoded, but a truncated PNG is recognised by its missing end.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        return unreadable(path, 'is a folder or a pipe')
     try:
         head = read_header(path)
         if _is_truncated_png(path):
-            return _unreadable(path, 'the PNG is truncated')
+            return unreadable(path, 'the PNG is truncated')
     except FileNotFoundError:
         return Problem('missing', (str(path),), 'no such file', 'Put the file there, or remove its partner.')
-    except (OSError, SyntaxError, ValueError) as error:
-        return _unreadable(path, _reason(error))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return unreadable(path, error)
     return head
 
 
@@ -141,7 +151,7 @@ def read_pixels(path: str) -> np.ndarray | Problem:
     except FileNotFoundError:
         return Problem('missing', (str(path),), 'no such file', 'Put the file there, or remove its partner.')
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return _unreadable(path, _reason(error))
+        return unreadable(path, error)
 
 
 def read_image(path: str) -> np.ndarray | Problem:
@@ -152,8 +162,8 @@ def read_image(path: str) -> np.ndarray | Problem:
                 return read_pixels(path)
         pixels = decode_image(Path(path).read_bytes(), 'unchanged')
     except (OSError, ValueError) as error:
-        return _unreadable(path, _reason(error))
-    return _unreadable(path, 'cannot be decoded') if pixels is None else pixels
+        return unreadable(path, error)
+    return unreadable(path, 'cannot be decoded') if pixels is None else pixels
 
 
 def check_ids(label: str, counted: np.ndarray, others: dict[int, int], rules: LabelRules) -> Problem | None:
@@ -190,7 +200,9 @@ def _is_truncated_png(path: str) -> bool:
         return _PNG_TAIL not in file.read()
 
 
-def _unreadable(path: str, reason: str) -> Problem:
+def unreadable(path: str, reason: str | Exception) -> Problem:
+    """The problem of a file that can't be read, with the reason or the decoder's error."""
+    reason = _reason(reason) if isinstance(reason, Exception) else reason
     return Problem(
         'unreadable', (str(path),), reason, 'Copy the file again from its source, or remove the pair.'
     )
@@ -199,4 +211,8 @@ def _unreadable(path: str, reason: str) -> Problem:
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return 'not an image that can be decoded'
+    if isinstance(error, Image.DecompressionBombError):
+        return (
+            f'too large: {str(error).partition(",")[0]}; expected at most {2 * Image.MAX_IMAGE_PIXELS} pixels'
+        )
     return f'cannot be decoded ({error})'

@@ -3,6 +3,7 @@
 from mmseg.utils.checkpoint_reading import BrokenCheckpointError, UnsafeCheckpointError
 
 from .checkpoint_files import find_last_whole_checkpoint
+from .checkpoint_fit import CheckpointMismatchError
 from .checkpoint_loading import load_checkpoint, read_checkpoint
 from .data_stream import InfiniteSampler
 from .hooks import (
@@ -28,6 +29,7 @@ __all__ = [
     'AmpOptimWrapper',
     'BrokenCheckpointError',
     'CheckpointHook',
+    'CheckpointMismatchError',
     'ClassWeightHook',
     'EarlyStoppingHook',
     'InfiniteSampler',

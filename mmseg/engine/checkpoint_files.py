@@ -6,14 +6,12 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from mmseg.utils.checkpoint_reading import damage
+
 
 def is_whole(path: str | Path) -> bool:
     """Whether a file written by ``torch.save`` is complete: its zip directory and every checksum are right."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile):
-        return False
+    return Path(path).is_file() and zipfile.is_zipfile(path) and damage(path) is None
 
 
 def _step(path: Path) -> int:

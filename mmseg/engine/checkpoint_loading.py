@@ -4,10 +4,14 @@ mmengine's loaders are not replaced; the runner and the inference API of this pa
 """
 
 import io
+import logging
+import re
+from pathlib import Path
 
 import torch
 from mmengine.fileio import get_file_backend
-from mmengine.runner.checkpoint import _load_checkpoint_to_model
+from mmengine.logging import print_log
+from mmengine.model import BaseTTAModel, is_model_wrapper
 
 from mmseg.models.utils.weight_sources import fetch
 from mmseg.utils.checkpoint_reading import (
@@ -16,6 +20,8 @@ from mmseg.utils.checkpoint_reading import (
     read_checkpoint_file,
     read_checkpoint_stream,
 )
+
+from .checkpoint_fit import CheckpointMismatchError, WeightFit, compare_weights
 
 _STORAGE_SCHEMES = ('s3', 'petrel')
 
@@ -58,29 +64,89 @@ def load_checkpoint(
     model: torch.nn.Module,
     filename: str,
     map_location: Location = None,
-    strict: bool = False,
+    strict: bool = True,
     revise_keys: list[tuple[str, str]] = [(r'^module\.', '')],
 ) -> dict:
-    """mmengine's ``load_checkpoint`` without unpickling.
+    """mmengine's ``load_checkpoint`` without unpickling, strict unless told otherwise.
 
     Args:
         model: takes the weights.
         filename: see :func:`read_checkpoint`, which also lists what is raised.
         map_location: as in ``torch.load``.
-        strict: raise where keys of model and checkpoint differ.
+        strict: refuse a checkpoint whose keys or shapes differ from the model's; False loads what fits.
         revise_keys: pairs (regular expression, replacement) applied to the checkpoint's keys.
 
     Returns:
         The whole checkpoint.
+
+    Raises:
+        CheckpointMismatchError, BrokenCheckpointError: see :func:`load_checkpoint_into`.
     """
-    return load_checkpoint_into(model, read_checkpoint(filename, map_location), strict, revise_keys)
+    return load_checkpoint_into(model, read_checkpoint(filename, map_location), strict, revise_keys, filename)
 
 
 def load_checkpoint_into(
     model: torch.nn.Module,
     checkpoint: dict,
-    strict: bool = False,
+    strict: bool = True,
     revise_keys: list[tuple[str, str]] = [(r'^module\.', '')],
+    name: str | Path = 'checkpoint',
 ) -> dict:
-    """Load a checkpoint that was read; arguments as in :func:`load_checkpoint`."""
-    return _load_checkpoint_to_model(model, checkpoint, strict, revise_keys=revise_keys)
+    """Load a checkpoint that was read; arguments as in :func:`load_checkpoint`, ``name`` is for messages.
+
+    With ``strict=False`` the log says how much was loaded.
+
+    Raises:
+        CheckpointMismatchError: keys or shapes differ from the model's and ``strict`` is set, or nothing fits.
+        BrokenCheckpointError: it has no weights, or weights that are not finite.
+    """
+    model = model.module if is_model_wrapper(model) or isinstance(model, BaseTTAModel) else model
+    fit = compare_weights(model, _revised(weights_of(checkpoint, name), revise_keys))
+    if not fit.loaded or (strict and not fit.complete):
+        raise CheckpointMismatchError(f'{name}: {fit.refusal(type(model).__name__)}')
+    _refuse_non_finite(model, fit, name)
+    model.load_state_dict(fit.loaded, strict=False)
+    if not fit.complete:
+        print_log(f'{name}: {fit.summary()}; the rest keeps its initial values', 'current', logging.WARNING)
+    return checkpoint
+
+
+def weights_of(checkpoint: dict, name: str | Path) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint: its ``state_dict``, or the checkpoint itself where it has no such key.
+
+    Raises:
+        BrokenCheckpointError: it has none.
+    """
+    state = checkpoint.get('state_dict', checkpoint)
+    tensors = {}
+    if isinstance(state, dict):
+        tensors = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    if not tensors:
+        keys = ', '.join(map(repr, list(checkpoint)[:5])) or 'no key'
+        raise BrokenCheckpointError(
+            f'{name}: has no weights (it holds {keys}), expected a dict of tensors under the key state_dict; save '
+            "torch.save({'state_dict': model.state_dict()}, path)"
+        )
+    return tensors
+
+
+def _revised(state: dict, revise_keys: list[tuple[str, str]]) -> dict:
+    for pattern, replacement in revise_keys:
+        state = {re.sub(pattern, replacement, key): value for key, value in state.items()}
+    return state
+
+
+def _refuse_non_finite(model: torch.nn.Module, fit: WeightFit, name: str | Path) -> None:
+    """A buffer may hold infinities (masks of attention), a parameter may not; NaN is wrong in both."""
+    parameters = {key for key, _ in model.named_parameters()}
+    wrong = []
+    for key, value in fit.loaded.items():
+        if value.is_floating_point() and value.numel():
+            bad = ~torch.isfinite(value) if key in parameters else torch.isnan(value)
+            if bad.any():
+                wrong.append(key)
+    if wrong:
+        raise BrokenCheckpointError(
+            f'{name}: {len(wrong)} of {len(fit.loaded)} tensors hold NaN or infinite weights (first: {wrong[0]}), '
+            'expected finite numbers; the training diverged: take an earlier checkpoint, or train with a lower rate'
+        )

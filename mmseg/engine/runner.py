@@ -22,11 +22,16 @@ from torch.utils.data import DataLoader
 
 from mmseg.evaluation.metric_names import rename_in_config
 from mmseg.registry import RUNNERS, VISUALIZERS
+from mmseg.utils.checkpoint_reading import BrokenCheckpointError
 from mmseg.utils.collect_env import torchvision_hidden
+from mmseg.utils.config_errors import config_errors
 from mmseg.utils.files import atomic_path
 
+from .build_errors import NamedConfigErrors
 from .checkpoint_files import find_last_whole_checkpoint
 from .checkpoint_loading import load_checkpoint_into, read_checkpoint
+from .run_settings import check_train_cfg
+from .sole_training import sole_training
 from .stop_signals import protect_workers
 
 #: The method of a segmentor that maps tensors to losses, see ``BaseSegmentor.loss_tensors``.
@@ -69,7 +74,7 @@ def _concerns_the_user(record: logging.LogRecord) -> bool:
 
 
 @RUNNERS.register_module()
-class SegRunner(Runner):
+class SegRunner(NamedConfigErrors, Runner):
     """mmengine's ``Runner``; the same arguments.
 
     Differences: checkpoints are read without unpickling and written atomically; ``resume=True`` takes the last
@@ -81,6 +86,7 @@ class SegRunner(Runner):
     def __init__(self, *args, **kwargs) -> None:
         for part in ('default_hooks', 'custom_hooks', 'param_scheduler'):
             rename_in_config(kwargs.get(part))
+        check_train_cfg(kwargs.get('train_cfg'))
         run = next(_RUNS)
         if (
             run
@@ -157,19 +163,36 @@ class SegRunner(Runner):
         self,
         filename: str,
         map_location: str = 'cpu',
-        strict: bool = False,
+        strict: bool | None = None,
         revise_keys: list[tuple[str, str]] = [(r'^module\.', '')],
     ) -> dict:
-        """mmengine's method without unpickling; see :func:`mmseg.engine.checkpoint_loading.read_checkpoint`."""
+        """mmengine's method without unpickling; see :func:`mmseg.engine.checkpoint_loading.load_checkpoint`.
+
+        ``strict=None`` refuses a checkpoint that does not fit, unless the config has ``allow_partial=True``.
+        """
+        strict = not self.cfg.get('allow_partial', False) if strict is None else strict
         checkpoint = read_checkpoint(filename, map_location)
         if isinstance(checkpoint.get('meta'), dict):
             checkpoint['meta'].pop('config', None)  # mmengine's resume would execute this text
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        load_checkpoint_into(model, checkpoint, strict, revise_keys)
+        load_checkpoint_into(self.model, checkpoint, strict, revise_keys, filename)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
+
+    def resume(self, filename: str, *args, **kwargs) -> None:
+        """mmengine's method.
+
+        Raises:
+            BrokenCheckpointError: the file holds weights, but not the state of a training.
+        """
+        try:
+            super().resume(filename, *args, **kwargs)
+        except KeyError as error:
+            raise BrokenCheckpointError(
+                f'{filename}: has no {error}, expected a checkpoint of a training, from which it can go on; '
+                f"to start a training with its weights: --cfg-options load_from='{filename}'"
+            ) from error
 
     def save_checkpoint(
         self,
@@ -190,6 +213,15 @@ class SegRunner(Runner):
         with atomic_path(Path(out_dir, filename)) as temporary:
             # ``filename`` may contain a folder
             super().save_checkpoint(str(temporary.parent), temporary.name, file_client_args, *args, **options)
+
+    def train(self) -> torch.nn.Module:
+        """mmengine's method, with the work folder locked against a second training.
+
+        Raises:
+            FolderInUseError: another training is at work in it; names the process.
+        """
+        with sole_training(self.work_dir, self._checkpoint_folders()):
+            return super().train()
 
     def load_or_resume(self) -> None:
         """Load ``load_from``, or resume; without ``load_from`` from the last complete checkpoint of the run."""
@@ -246,5 +278,10 @@ class SegRunner(Runner):
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The runner of a config: ``runner_type`` where it is given, else :class:`SegRunner`."""
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else SegRunner.from_cfg(cfg)
+    """The runner of a config: ``runner_type`` where it is given, else :class:`SegRunner`.
+
+    Raises:
+        ValueError: the config can not be used.
+    """
+    with config_errors(cfg.filename or 'the config', 'built'):
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else SegRunner.from_cfg(cfg)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM during a training: the process finishes its iteration, the workers of its data loaders go on.
+"""SIGINT, SIGTERM and SIGHUP during a training: the process finishes its iteration, the workers of its data loaders go on.
 
 ``timeout``, a terminal's Ctrl-C and Slurm send a signal to every process of a run. A worker that dies of it takes the
 training with it before a checkpoint is saved.
@@ -14,10 +14,12 @@ from torch.utils.data import DataLoader
 
 #: What a run listens to, and the handler that Python installs for it.
 _DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+if hasattr(signal, 'SIGHUP'):  # of a closed terminal; not on Windows
+    _DEFAULTS[signal.SIGHUP] = signal.SIG_DFL
 
 
 class StopListener:
-    """Remembers the first SIGINT or SIGTERM; from then on both end the process at once.
+    """Remembers the first SIGINT, SIGTERM or SIGHUP; from then on each ends the process at once.
 
     Attributes:
         received: the signal; None: none so far.
@@ -65,6 +67,8 @@ def protect_workers(loader: DataLoader) -> DataLoader:
 
 def _init_worker(init: Callable[[int], None] | None, worker_id: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, 'SIGHUP'):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if hasattr(signal, 'sigwaitinfo'):  # not on macOS, where SIGTERM still ends a worker
         parent = os.getppid()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

@@ -7,6 +7,8 @@ while a file is read. Everything else is refused.
 
 import pickle
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -22,6 +24,18 @@ _NUMPY_DTYPES = ['Bool', 'Float16', 'Float32', 'Float64', 'Str', 'Bytes']
 _NUMPY_DTYPES += [f'{sign}Int{bits}' for sign in ('', 'U') for bits in (8, 16, 32, 64)]
 # numpy 2 moved these; a file names the module of the numpy that wrote it
 _NUMPY_MODULES = ('numpy.core.multiarray', 'numpy._core.multiarray')
+
+# what torch.load raises for bytes that are no checkpoint
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
 
 Location = str | torch.device | None
 
@@ -72,6 +86,14 @@ def _refused_globals(file: str | IO[bytes], message: str) -> list[str]:
     )
 
 
+def broken(name: str | Path, reason: str) -> BrokenCheckpointError:
+    """The error for a checkpoint that is truncated or damaged."""
+    return BrokenCheckpointError(
+        f'{name}: not a whole checkpoint ({reason}). Expected a file written by torch.save; it was '
+        'probably truncated while it was written or copied. Use an earlier one, or copy it again'
+    )
+
+
 def read_checkpoint_stream(file: str | IO[bytes], name: str, map_location: Location = None) -> dict:
     """Read a checkpoint from an open file or a path; errors name it ``name``.
 
@@ -93,14 +115,26 @@ def read_checkpoint_stream(file: str | IO[bytes], name: str, map_location: Locat
                 'torch.serialization.add_safe_globals([...]) in a module named by custom_imports, or convert the '
                 "file once: torch.save({'state_dict': torch.load(old, weights_only=False)['state_dict']}, new)"
             ) from error
-        except (RuntimeError, EOFError, OSError, KeyError) as error:
+        except _DAMAGE as error:
             if isinstance(error, FileNotFoundError) or 'CUDA' in str(error):
                 raise
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise BrokenCheckpointError(
-                f'{name}: not a whole checkpoint ({reason}). Expected a file written by torch.save; it was '
-                'probably truncated while it was written or copied. Use an earlier one, or copy it again'
-            ) from error
+            raise broken(name, (str(error).splitlines() or [type(error).__name__])[0]) from error
+
+
+def damage(path: str | Path) -> str | None:
+    """What is wrong with a file that ``torch.save`` wrote: its zip directory or a checksum; None: nothing.
+
+    A file of torch's format before 1.6, which has no checksums, is not judged.
+    """
+    try:
+        with Path(path).open('rb') as file:
+            if file.read(2) not in (b'PK', b''):
+                return None
+        with zipfile.ZipFile(path) as archive:
+            record = archive.testzip()
+    except (*_DAMAGE, zipfile.BadZipFile, zlib.error) as error:
+        return str(error) or type(error).__name__
+    return None if record is None else f'wrong checksum of its record {record}'
 
 
 def read_checkpoint_file(path: str | Path, map_location: Location = None) -> dict:
@@ -112,5 +146,10 @@ def read_checkpoint_file(path: str | Path, map_location: Location = None) -> dic
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise FileNotFoundError(f'checkpoint {path} does not exist; check its path')
+        what = 'is not a file' if file.exists() else 'does not exist'
+        raise FileNotFoundError(
+            f'checkpoint {path} {what}; expected a file written by torch.save, check its path'
+        )
+    if reason := damage(file):
+        raise broken(path, reason)
     return read_checkpoint_stream(str(file), str(path), map_location)

@@ -1,9 +1,13 @@
 """Atomic writes: a file has its old content or its whole new content, never a part of it."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# names of temporary files, .<name>.<process>.tmp
+_TEMPORARY = re.compile(r'\..+\.\d+\.tmp')
 
 
 @contextmanager
@@ -27,6 +31,13 @@ def atomic_path(path: str | Path, sync: bool = True) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(folder: str | Path) -> None:
+    """Remove the temporary files that killed processes left in ``folder``; only for the process that owns it."""
+    for path in Path(folder).glob('.*.tmp'):
+        if _TEMPORARY.fullmatch(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def write_atomically(path: str | Path, content: str | bytes) -> None:

@@ -10,7 +10,11 @@ from typing import Any
 import torch.distributed
 from mmengine.config import Config
 
+from .config_errors import config_errors, refuse_circles
 from .config_keys import check_options, name_evaluators
+
+#: Endings of config files that mmengine reads.
+CONFIG_SUFFIXES = ('.py', '.yaml', '.yml', '.json')
 
 
 def load_config(
@@ -32,17 +36,24 @@ def load_config(
 
     Raises:
         FileNotFoundError: no such config.
-        ValueError: an option is unknown or has no effect.
+        ValueError: the config can not be used, or an option is unknown or has no effect.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such config; the ones of this project are in configs/')
+    if path.suffix not in CONFIG_SUFFIXES:
+        raise ValueError(f'{path}: ends in {path.suffix!r}, expected a config: {", ".join(CONFIG_SUFFIXES)}')
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
-    cfg = Config.fromfile(path)
+    refuse_circles(path)
+    with config_errors(path, 'read'):
+        cfg = Config.fromfile(path)
     if cfg_options:
         cfg_options = name_evaluators(cfg, cfg_options)
         check_options(cfg, cfg_options)
-        cfg.merge_from_dict(cfg_options)
+        with config_errors(f'--cfg-options of {path}', 'merged'):
+            cfg.merge_from_dict(cfg_options)
+    if not isinstance(cfg.get('model'), dict):
+        raise ValueError(f'{path}: model is missing, expected the config of an experiment; see configs/')
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / path.stem)
     return cfg

@@ -1,10 +1,9 @@
 """Write a rendered dataset: its folders, atomic files, several processes."""
 
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,7 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..io import write
+from mmseg.processes import locked, worker_pool
+
+from ..io import read_json, remove_drafts, write
 from .scene import SPLITS, render_blade
 from .styles import NONE, StyleMix
 
@@ -25,6 +26,9 @@ MANIFEST = 'render.json'
 
 #: Names the style of every image of a styled dataset: ``{"train/train_00000.png": "rust", ...}``.
 STYLES_FILE = 'styles.json'
+
+#: Held while a process renders into the folder.
+LOCK = '.render.lock'
 
 MIN_SIZE = 64
 
@@ -92,7 +96,9 @@ def claim_folder(out: Path, jobs: list[Job], size: int, seed: int, styles: Style
     present = [p for folder in ('img_dir', 'ann_dir') for p in sorted((out / folder).glob('*/*.png'))]
     unplanned = [p for p in present if p not in planned]
     if manifest.exists():
-        recorded = json.loads(manifest.read_text())
+        recorded = read_json(
+            manifest, 'the settings of a rendered dataset; delete that folder or choose another --out'
+        )
         if recorded != settings:
             raise ValueError(
                 f'{manifest} was rendered with {recorded}, not with {settings} as now requested. '
@@ -139,23 +145,25 @@ def render_dataset(
             ``out/styles.json``; an image without defects looks the same in every style.
 
     Raises:
-        ValueError: See :func:`plan`, :func:`claim_folder` and :meth:`StyleMix.parse`.
+        ValueError: See :func:`plan`, :func:`claim_folder` and :meth:`StyleMix.parse`; or another process is rendering
+            into ``out``.
     """
     if workers < 1:
         raise ValueError(f'--workers {workers}: at least one process has to draw.')
     out = Path(out)
     shares = StyleMix.parse(styles)
     jobs = plan(out, counts, size, seed, shares)
-    claim_folder(out, jobs, size, seed, shares)
-    if workers == 1:
-        yield from map(run_job, jobs)
-        return
-    yield from _in_processes(run_job, jobs, workers)
+    with locked(out / LOCK, f'the dataset folder {out}'):
+        remove_drafts(out)
+        claim_folder(out, jobs, size, seed, shares)
+        if workers == 1:
+            yield from map(run_job, jobs)
+        else:
+            yield from _in_processes(run_job, jobs, workers)
 
 
 def _in_processes(work: Callable[[Job], Result], jobs: list[Job], workers: int) -> Iterator[Result]:
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+    with worker_pool(min(workers, len(jobs))) as pool:
         rest = iter(jobs)
         running = {pool.submit(work, job) for job in islice(rest, 3 * workers)}
         try:

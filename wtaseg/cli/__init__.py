@@ -8,10 +8,13 @@ shown without them.
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import get_args
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
+
+from wtaseg.cli.messages import one_line, resource_error
 
 #: Environment variable that shows the traceback of errors in user input.
 TRACEBACK = 'WTA_SEG_TRACEBACK'
@@ -40,6 +43,10 @@ COMMANDS = {
     'augment': 'Edit the training images of a dataset with Stable Diffusion XL.',
     'bench': 'Measure the data pipeline, a training step, image editing or model sizes.',
 }
+
+
+class Interrupted(Exception):
+    """A command was stopped by Ctrl-C or a signal; what is done is kept."""
 
 
 def version() -> str:
@@ -111,23 +118,43 @@ def run(target: App, argv: Sequence[str], program: str) -> int:
     """Run an application; print an error in user input as one line that begins with ``program``.
 
     Returns:
-        The exit status: that of the command, 1 for an error in user input, 2 for arguments that can not be parsed,
-        130 after Ctrl-C.
+        The exit status: that of the command, 1 for an error in user input, 2 for arguments that can not be parsed, 130
+        for a command that was stopped.
     """
     try:
         status = target(argv, exit_on_error=False, print_error=False, result_action='return_value')
     except CycloptsError as error:
         print(f'{program}: {error}', file=sys.stderr)
         return USAGE_ERROR
-    except (ValueError, OSError) as error:
-        if os.environ.get(TRACEBACK):
-            raise
+    except Interrupted as error:
         print(f'{program}: {error}', file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, OSError, RuntimeError) as error:
+        text = resource_error(error) if isinstance(error, RuntimeError) else one_line(error)
+        if text is None or os.environ.get(TRACEBACK):
+            raise
+        print(f'{program}: {text}', file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print(f'{program}: interrupted', file=sys.stderr)
         return INTERRUPTED
     return status or 0
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Work that Ctrl-C, SIGTERM and SIGHUP interrupt, and that the same command continues.
+
+    Raises:
+        Interrupted: it was interrupted.
+    """
+    from wtaseg.runs.processes import signals_interrupt
+
+    try:
+        with signals_interrupt():
+            yield
+    except KeyboardInterrupt:
+        raise Interrupted('stopped; run the same command again to continue') from None
 
 
 def run_alone(command: Callable, argv: Sequence[str] | None, program: str) -> int:

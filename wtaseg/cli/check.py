@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from wtaseg.cli import MANY, run_alone
+from wtaseg.cli import MANY, run_alone, stoppable
 
 
 def command(
@@ -46,9 +46,10 @@ def command(
     """
     from wtaseg.labels.check import check, describe
 
-    report = check(
-        root, classes, ignore_index, reduce_zero_label, img_suffix, seg_map_suffix, workers, value_range
-    )
+    with stoppable():
+        report = check(
+            root, classes, ignore_index, reduce_zero_label, img_suffix, seg_map_suffix, workers, value_range
+        )
     print(describe(report))
     return 0 if report.ok else 1
 

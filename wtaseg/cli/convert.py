@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from wtaseg.cli import MANY, make_app, run
+from wtaseg.cli import MANY, make_app, run, stoppable
 
 if TYPE_CHECKING:
     from wtaseg.labels.classes import ClassTable
@@ -70,8 +70,17 @@ class Target:
 
         jobs, turned = self._fitted(jobs)
         progress = track(jobs, description='converting', console=Console(stderr=True))
-        result = write_labels(progress, self.out, self.overwrite)
-        print(f'{self.out}: {result.written} label maps written, {len(result.errors)} not converted')
+        with stoppable():
+            result = write_labels(progress, self.out, self.overwrite)
+        present = f', {result.present} were there already' if result.present else ''
+        print(f'{self.out}: {result.written} label maps written{present}, {len(result.errors)} not converted')
+        if result.clipped:
+            first = next(iter(result.clipped))
+            print(
+                f'{sum(result.clipped.values())} shapes of {len(result.clipped)} label maps reach beyond the image and '
+                f'were clipped, for one in {first}',
+                file=sys.stderr,
+            )
         if turned:
             from wtaseg.new.content import describe_turned
 

@@ -16,6 +16,7 @@ def command(
     output_file: Path | None = None,
     shape: Annotated[tuple[int, ...], MANY] = (),
     static: bool = False,
+    allow_partial: bool = False,
 ) -> int:
     """Export a trained model to ONNX and check it with onnxruntime.
 
@@ -35,13 +36,16 @@ def command(
         height and width, or one side [default: as the config says]
     static
         fix height and width
+    allow_partial
+        load what fits of a checkpoint that does not fit the model, and say how much that was
     """
     from mmseg.apis.export_onnx import ExportError, export_checkpoint
     from wtaseg.runs.layout import find_config
 
     size = image_size(shape)
     try:
-        print(export_checkpoint(find_config(config), checkpoint, output_file, size, not static))
+        path = find_config(config)
+        print(export_checkpoint(path, checkpoint, output_file, size, not static, not allow_partial))
     except (ImportError, ExportError) as error:
         print(f'wta-seg export: {error}', file=sys.stderr)
         return FAILED

@@ -1,14 +1,11 @@
 """``wta-seg render``, also ``python tools/dataset_tools/render_blades.py``."""
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from wtaseg.cli import MANY, run_alone
-
-INTERRUPTED = 130
+from wtaseg.cli import MANY, run_alone, stoppable
 
 
 def command(
@@ -58,13 +55,10 @@ def command(
     from wtaseg.blades.style_sheet import write_style_sheet
 
     counts = {'train': train, 'val': val, 'test': test}
-    try:
+    with stoppable():
         summary = render(out, counts, size, seed, workers, style, sheet)
         if style_sheet:
             write_style_sheet(style_sheet, seed)
-    except KeyboardInterrupt:
-        print('Stopped; run the same command again to continue.', file=sys.stderr)
-        return INTERRUPTED
     print(summary)
     return 0
 

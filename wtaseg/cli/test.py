@@ -20,6 +20,7 @@ def command(
     show_dir: str | None = None,
     wait_time: float = 2,
     tta: bool = False,
+    allow_partial: bool = False,
     cfg_options: Annotated[tuple[str, ...], MANY] = (),
     launcher: Launcher = 'none',
     local_rank: LocalRank = 0,
@@ -48,6 +49,8 @@ def command(
         seconds a window stays open
     tta
         average over flips and scales of each image
+    allow_partial
+        load what fits of a checkpoint that does not fit the model, and say how much that was
     cfg_options
         KEY=VALUE: change values of the config, test_dataloader.batch_size=8 "a.b=[1,2]"; no spaces inside a value
     launcher
@@ -55,7 +58,7 @@ def command(
     """
     from wtaseg.training import Experiment, test
 
-    experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank)
+    experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
     test(experiment, checkpoint, out, show, show_dir, wait_time, tta)
     return 0
 

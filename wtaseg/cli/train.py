@@ -25,6 +25,7 @@ def command(
     amp: bool = False,
     smoke: bool = False,
     from_scratch: bool = False,
+    allow_partial: bool = False,
     early_stop: int | None = None,
     tensorboard: bool = False,
     wandb: bool = False,
@@ -54,6 +55,8 @@ def command(
         a trial of four iterations with small images, in work_dirs/CONFIG_smoke
     from_scratch
         start without any pretrained weights
+    allow_partial
+        load what fits of the checkpoint of load_from or --resume that does not fit the model, and say how much that was
     early_stop
         end after this many validations without a better foreground mIoU
     tensorboard
@@ -68,7 +71,7 @@ def command(
     from wtaseg.training import Experiment, TrainOptions, train
 
     config, checkpoint = split_resume(config, resume)
-    experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank)
+    experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
     trackers = tuple(name for name, given in (('tensorboard', tensorboard), ('wandb', wandb)) if given)
     train(experiment, TrainOptions(checkpoint, amp, smoke, from_scratch, early_stop, trackers))
     return 0

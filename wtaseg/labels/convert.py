@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from . import annotations, masks
+from . import coco, labelme, masks
+from .annotations import load_json
 from .classes import ClassTable, ConversionError, pairs
 from .writing import LabelJob
 
@@ -72,12 +73,12 @@ def labelme_jobs(source: Path, classes: ClassTable, line_width: int | None = Non
         raise FileNotFoundError(f'{source} holds no .json file; give the folder that LabelMe wrote to.')
     jobs: dict[str, LabelJob] = {}
     for path in files:
-        content = annotations.load_json(path)
+        content = load_json(path)
         content.pop('imageData', None)  # the image as base64: large and not needed
-        name = annotations.labelme_name(path, content)
+        name = labelme.labelme_name(path, content)
         if name in jobs:
             raise ConversionError(f'{path}: a second file for the image {name}. Remove one of them.')
-        jobs[name] = LabelJob(name, partial(annotations.labelme_ids, path, content, classes, line_width))
+        jobs[name] = LabelJob(name, partial(labelme.labelme_ids, path, content, classes, line_width))
     return list(jobs.values())
 
 
@@ -85,8 +86,8 @@ def coco_jobs(source: Path, classes: ClassTable, ignore_crowd: bool = False) -> 
     """The images of one COCO JSON file; with ``ignore_crowd`` annotations marked ``iscrowd`` become 255."""
     if not source.is_file():
         raise FileNotFoundError(f'{source} does not exist; give the JSON file, e.g. instances_default.json.')
-    content = annotations.load_json(source)
-    images = annotations.coco_images(source, content)
-    categories = annotations.coco_categories(source, content, classes)
-    make = partial(annotations.coco_ids, source, categories=categories, ignore_crowd=ignore_crowd)
+    content = load_json(source)
+    images = coco.coco_images(source, content)
+    categories = coco.coco_categories(source, content, classes)
+    make = partial(coco.coco_ids, source, categories=categories, ignore_crowd=ignore_crowd)
     return [LabelJob(image.name, partial(make, image)) for image in images]

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from .classes import IGNORE, ClassTable, ConversionError, pack, unpack
+from .writing import LabelMap
 
 MASK_SUFFIXES = ('.png', '.bmp', '.tif', '.tiff', '.gif', '.jpg', '.jpeg')
 _MAX_LISTED = 6
@@ -46,6 +47,8 @@ def read_mask(path: Path, mode: str) -> np.ndarray:
     Raises:
         ConversionError: the file can not be decoded, or has no grey values.
     """
+    if not path.is_file():
+        raise ConversionError(f'{path}: is not a regular file, expected an image. Remove it.')
     try:
         with Image.open(path) as image:
             if mode == 'L' and image.mode not in ('1', 'L', 'P', 'I;16', 'I'):
@@ -57,13 +60,15 @@ def read_mask(path: Path, mode: str) -> np.ndarray:
             if mode == 'L' and image.mode == '1':
                 return np.array(image).astype(np.uint8) * 255
             return np.array(image) if mode == 'L' else np.array(image.convert(mode))
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except ConversionError:
+        raise
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ConversionError(
             f'{path}: can not be decoded ({error}). Copy it again from its source.'
         ) from None
 
 
-def ids_by_colour(path: Path, table: dict[int, int]) -> np.ndarray:
+def ids_by_colour(path: Path, table: dict[int, int]) -> LabelMap:
     """Label map ``(H, W)`` uint8 of a colour or palette image; ``table`` maps packed colours to ids.
 
     Raises:
@@ -77,7 +82,7 @@ def packed_colours(path: Path) -> np.ndarray:
     return pack(read_mask(path, 'RGB'))
 
 
-def ids_by_value(path: Path, table: dict[int, int]) -> np.ndarray:
+def ids_by_value(path: Path, table: dict[int, int]) -> LabelMap:
     """Label map ``(H, W)`` uint8 of a grey image, or of the indices of a palette image.
 
     Raises:
@@ -88,7 +93,7 @@ def ids_by_value(path: Path, table: dict[int, int]) -> np.ndarray:
 
 def _translate(
     path: Path, values: np.ndarray, table: dict[int, int], show: Callable[[int], str], option: str
-) -> np.ndarray:
+) -> LabelMap:
     present, where, counts = np.unique(values, return_inverse=True, return_counts=True)
     unknown = [(int(v), int(n)) for v, n in zip(present, counts) if int(v) not in table]
     if unknown:
@@ -103,10 +108,10 @@ def _translate(
         known = ', '.join(show(v) for v in table)
         raise ConversionError(f'{path}: unknown value {listed}{more}, expected {known}. {remedy}')
     ids = np.array([table[int(v)] for v in present], np.uint8)
-    return ids[where.reshape(values.shape)]
+    return LabelMap(ids[where.reshape(values.shape)])
 
 
-def ids_of_binary(masks: list[tuple[Path, int]]) -> np.ndarray:
+def ids_of_binary(masks: list[tuple[Path, int]]) -> LabelMap:
     """Label map ``(H, W)`` uint8 of masks of 0 and 255, one for each class id.
 
     Args:
@@ -126,7 +131,7 @@ def ids_of_binary(masks: list[tuple[Path, int]]) -> np.ndarray:
                 f'{labels.shape[0]}. Export the masks of an image at the same size.'
             )
         labels[mask] = value
-    return labels
+    return LabelMap(labels)
 
 
 def ids_by_binary_values(path: Path) -> np.ndarray:

@@ -71,12 +71,18 @@ def decode_rle(counts: list[int] | str | bytes, height: int, width: int) -> np.n
     return np.repeat(values, runs).reshape(width, height).T
 
 
+# a run is shorter than the pixels of an image
+_LONGEST_RUN_BITS = 40
+
+
 def _uncompress(counts: str | bytes) -> list[int]:
     text = counts if isinstance(counts, bytes) else counts.encode()
     runs: list[int] = []
     value = shift = 0
     for byte in text:
         bits = byte - 48
+        if not 0 <= bits < 64 or shift > _LONGEST_RUN_BITS:
+            raise ValueError(f'the compressed run lengths hold {chr(byte)!r} where no number can be')
         value |= (bits & 0x1F) << shift
         shift += 5
         if bits & 0x20:

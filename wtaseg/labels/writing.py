@@ -1,15 +1,23 @@
-"""Writes label maps one by one, each atomically, and reports every one that failed."""
+"""Write label maps one by one, each atomically, and report every one that failed."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from wtaseg.io import draft
+from wtaseg.io import draft, remove_drafts
 
 from .classes import ConversionError
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Class ids ``(H, W)`` uint8, and how many shapes reached beyond the image and were clipped."""
+
+    ids: np.ndarray
+    clipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -18,41 +26,70 @@ class LabelJob:
 
     Attributes:
         name: path of the label file below the output folder, without suffix.
-        make: returns the class ids ``(H, W)`` uint8; raises :class:`ConversionError`.
+        make: returns the label map; raises :class:`ConversionError`.
     """
 
     name: str
-    make: Callable[[], np.ndarray]
+    make: Callable[[], LabelMap]
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """Result of a conversion: the number of label maps written, and one message for each that failed."""
+    """Result of a conversion.
+
+    Attributes:
+        written: number of label maps written.
+        errors: one message for each that failed.
+        present: number of label maps that were there already.
+        clipped: number of clipped shapes by label file.
+    """
 
     written: int
     errors: tuple[str, ...]
+    present: int = 0
+    clipped: dict[str, int] = field(default_factory=dict)
 
 
 def write_labels(jobs: Iterable[LabelJob], out: Path, overwrite: bool = False) -> Conversion:
-    """Make and write label maps as 8-bit PNG.
+    """Make and write label maps as 8-bit PNG; run again, it continues with those that are missing.
+
+    Files that an interrupted run was writing are removed first. A file that exists with the same class ids is left as
+    it is; with others it is an error.
 
     Args:
         jobs: the label maps.
         out: folder, usually ``ann_dir/<split>``.
         overwrite: replace existing files.
     """
-    written, errors = 0, []
+    remove_drafts(out)
+    written, present, errors, clipped = 0, 0, [], {}
     for job in jobs:
         target = out / f'{job.name}.png'
-        if target.exists() and not overwrite:
-            errors.append(f'{target} exists. Choose another --out, or pass --overwrite.')
-            continue
         try:
             labels = job.make()
         except ConversionError as error:
             errors.append(str(error))
             continue
+        if labels.clipped:
+            clipped[str(target)] = labels.clipped
+        if target.exists() and not overwrite:
+            if _holds(target, labels.ids):
+                present += 1
+            else:
+                errors.append(
+                    f'{target} exists with other class ids. Choose another --out, or pass --overwrite.'
+                )
+            continue
         with draft(target) as part:
-            Image.fromarray(labels).save(part, 'PNG')
+            Image.fromarray(labels.ids).save(part, 'PNG')
         written += 1
-    return Conversion(written, tuple(errors))
+    return Conversion(written, tuple(errors), present, clipped)
+
+
+def _holds(path: Path, ids: np.ndarray) -> bool:
+    """Whether a file is a label map with these class ids."""
+    try:
+        with Image.open(path) as image:
+            return image.mode in ('L', 'P') and np.array_equal(np.array(image), ids)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +12,7 @@ from PIL import Image
 
 from mmseg.datasets.image_files import ImageHeader, turn_upright
 from wtaseg.labels.classes import IGNORE_ID, ConversionError
-from wtaseg.labels.writing import LabelJob
+from wtaseg.labels.writing import LabelJob, LabelMap
 
 from .images import SourceImage, normalized
 from .sources import LabelSource
@@ -104,24 +104,25 @@ def make_label(image: SourceImage, job: LabelJob | None, num_classes: int) -> La
     Raises:
         ConversionError: the label can not be made, or does not fit its image.
     """
-    labels, turned = fitted_label(image, job)
+    fitted, turned = fitted_label(image, job)
+    labels = fitted.ids
     counts = np.bincount(labels.ravel(), minlength=256)
     file = io.BytesIO()
     Image.fromarray(labels).save(file, 'PNG')
     return Labelled(image, file.getvalue(), counts[:num_classes], measure_defects(labels), turned)
 
 
-def fitted_label(image: SourceImage, job: LabelJob | None) -> tuple[np.ndarray, bool]:
+def fitted_label(image: SourceImage, job: LabelJob | None) -> tuple[LabelMap, bool]:
     """The label map ``(H, W)`` uint8 of an upright image, and whether it was turned; ``job=None``: all normal.
 
     Raises:
         ConversionError: the label can not be made, or does not fit its image.
     """
     width, height = image.header.size
-    labels = np.zeros((height, width), np.uint8) if job is None else job.make()
-    if labels.shape == (height, width):
+    labels = LabelMap(np.zeros((height, width), np.uint8)) if job is None else job.make()
+    if labels.ids.shape == (height, width):
         return labels, False
-    return _turned(labels, image.path, image.header), True
+    return replace(labels, ids=_turned(labels.ids, image.path, image.header)), True
 
 
 def fitted_jobs(
@@ -138,7 +139,7 @@ def fitted_jobs(
     matched, notices = match_labels(images, [LabelSource(source, 'labels', list(jobs))], empty_missing)
     turned: list[str] = []
 
-    def make(name: str) -> np.ndarray:
+    def make(name: str) -> LabelMap:
         labels, was_turned = fitted_label(images[name], matched[name])
         turned.extend([name] * was_turned)
         return labels

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mmseg.datasets.label_files import INDEX_MODES
-from wtaseg.labels import annotations, convert, masks
+from wtaseg.labels import annotations, convert, labelme, masks
 from wtaseg.labels.classes import IGNORE_ID, ClassTable, ConversionError, pairs, unpack
 from wtaseg.labels.writing import LabelJob
 
@@ -77,19 +77,19 @@ def detect(path: Path, options: LabelOptions) -> list[LabelSource]:
 
 def _json_sources(folder: Path, files: list[Path], options: LabelOptions) -> list[LabelSource]:
     table = options.table()
-    labelme, sources = [], []
+    labelme_jobs, sources = [], []
     for file in files:
         content = annotations.load_json(file)
         if 'shapes' in content:
             content.pop('imageData', None)  # the image as base64: large and not needed
-            name = annotations.labelme_name(file, content)
+            name = labelme.labelme_name(file, content)
             name = (file.relative_to(folder).parent / name).as_posix()
-            make = partial(annotations.labelme_ids, file, content, table, options.line_width)
-            labelme.append(LabelJob(name, make))
+            make = partial(labelme.labelme_ids, file, content, table, options.line_width)
+            labelme_jobs.append(LabelJob(name, make))
         elif 'annotations' in content and 'images' in content:
             sources.append(LabelSource(file, 'COCO JSON (CVAT)', convert.coco_jobs(file, table)))
-    if labelme:
-        sources.insert(0, LabelSource(folder, 'LabelMe JSON', labelme))
+    if labelme_jobs:
+        sources.insert(0, LabelSource(folder, 'LabelMe JSON', labelme_jobs))
     if not sources:
         raise ValueError(
             f'--labels {folder}: {files[0].name} is neither LabelMe ("shapes") nor COCO ("images")'

@@ -166,7 +166,7 @@ def edited_words(root: Path) -> set[str]:
     for line in path.read_text(encoding='utf-8').splitlines():
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(row, dict) and row.get('kind') == 'edit' and row.get('accepted'):
             words.add(str(row.get('word') or ''))

@@ -85,7 +85,7 @@ def read_scores(path: Path, metrics: str | None = None) -> dict[str, ClassScore]
 def _json_scores(file: Path) -> dict[str, ClassScore]:
     try:
         metrics = json.loads(file.read_text(encoding='utf-8'))
-    except ValueError:
+    except (ValueError, RecursionError):
         print(f'{file}: not complete JSON, skipped', file=sys.stderr)
         return {}
     items = metrics.items() if isinstance(metrics, dict) else ()

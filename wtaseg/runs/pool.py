@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from wtaseg.io import write
 from wtaseg.runs.job import Experiment, Outcome
 from wtaseg.runs.layout import ProjectLayout
-from wtaseg.runs.processes import GRACE, Context, Output, Stop, Stopped, sigterm_interrupts
+from wtaseg.runs.processes import GRACE, Context, Output, Stop, Stopped, signals_interrupt
 
 # seconds between two looks at the time limit
 POLL = 0.2
@@ -60,7 +60,7 @@ def run_pool(
 ) -> PoolResult:
     """Run experiments in their order, ``jobs`` at a time.
 
-    At the deadline, on Ctrl-C and on SIGTERM the programs that still run receive SIGTERM, and SIGKILL after
+    At the deadline, on Ctrl-C, SIGTERM and SIGHUP the programs that still run receive SIGTERM, and SIGKILL after
     :data:`~wtaseg.runs.processes.GRACE` seconds; the same call continues them later.
 
     Args:
@@ -75,7 +75,7 @@ def run_pool(
         on_end: called in this thread after each experiment that ended by itself, while others run.
     """
     pool = _Pool(experiments, work, project, jobs, devices)
-    with sigterm_interrupts():
+    with signals_interrupt():
         try:
             pool.start()
             pool.collect(deadline, on_end)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 # the last line of a Python traceback: `ValueError: …`, `torch.cuda.OutOfMemoryError: …`
 EXCEPTION = re.compile(r'^(?:\[rank\d+\]:\s*)?((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Exit)\b.*)')
+STOPPING = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, 'SIGHUP') else []))
 # seconds that a program has to end after SIGTERM
 GRACE = 40
 
@@ -162,16 +163,21 @@ def _end(process: subprocess.Popen) -> None:
 
 
 @contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt, as Ctrl-C does; without effect outside the main thread."""
+def signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does; without effect outside the main thread.
+
+    SIGHUP, which a closed terminal sends, stays ignored under ``nohup``.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    numbers = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def reason(status: int, log: Path) -> str:

@@ -11,7 +11,6 @@ recorded config, whose literals are read but never executed, unless ``trust`` is
 (``''``, ``()`` or None), and :attr:`RunRecord.unread` says why.
 """
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +33,7 @@ from wtaseg.runs.outputs import (
 from wtaseg.runs.recorded import NotLiteral, read_config
 from wtaseg.runs.select import read_rows, validations_of
 from wtaseg.runs.spec import UNKNOWN, RunSpec, read_spec
+from wtaseg.runs.state import read_state
 
 DONE, FAILED, UNFINISHED, MISSING = 'done', 'failed', 'unfinished', 'missing'
 
@@ -222,12 +222,9 @@ def _base(path: Path, recorded: str | None) -> Path:
 def _state(layout: RunLayout, spec: RunSpec) -> dict | None:
     """What the batch job recorded, also where the run's folder was renamed; None: nothing."""
     for name in (layout.name, spec.name):
-        file = RunLayout(layout.project, name).state
-        if file.is_file():
-            try:
-                return json.loads(file.read_text(encoding='utf-8'))
-            except json.JSONDecodeError as error:
-                raise ValueError(f'{file}: not JSON ({error}); delete it') from None
+        place = RunLayout(layout.project, name)
+        if place.state.is_file():
+            return read_state(place)
     return None
 
 

@@ -33,7 +33,7 @@ def read_rows(path: str | Path) -> list[dict]:
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             print(f'{path}:{number}: not a complete JSON object, skipped', file=sys.stderr)
             continue
         if isinstance(row, dict):

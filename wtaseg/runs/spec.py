@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from wtaseg.io import write
+from wtaseg.io import read_json, write
 
 FORMAT = 1
 # augmentation of a run whose config was not read
@@ -117,9 +117,9 @@ def read_spec(path: Path) -> RunSpec:
         ValueError: it is not JSON, or not of this format.
     """
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = read_json(path, 'a run.json')
         if not isinstance(content, dict):
             raise ValueError('expected an object')
         return RunSpec.from_json(content)
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f'{path}: {error}; delete it and run the batch job again to write it anew') from None

@@ -13,16 +13,18 @@ error          why the last job on this run failed; null where it did not
 Paths are relative to ``exp/<name>``.
 """
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from wtaseg.io import write
+from mmseg.processes import FolderInUseError, locked
+from wtaseg.io import inside, read_json, remove_drafts, write
 from wtaseg.runs.layout import RunLayout
+
+#: Keys of the state that are paths below ``exp/<name>``.
+PATHS = ('checkpoint', 'metrics')
 
 
 class ExperimentError(Exception):
@@ -31,6 +33,23 @@ class ExperimentError(Exception):
     def __init__(self, message: str, log: Path | None = None):
         super().__init__(message)
         self.log = log
+
+
+def read_state(layout: RunLayout) -> dict[str, Any]:
+    """The content of a run's state file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is not a JSON object, or names a file outside the run's folder.
+    """
+    expected = 'the state of a run; delete it and give --restart to train again'
+    content = read_json(layout.state, expected)
+    if not isinstance(content, dict):
+        raise ValueError(f'{layout.state} holds a {type(content).__name__}; expected {expected}')
+    for key in PATHS:
+        if content.get(key) is not None:
+            inside(layout.exp, content[key], layout.state)
+    return content
 
 
 class RunState:
@@ -47,17 +66,14 @@ class RunState:
         """Read the file.
 
         Raises:
-            ExperimentError: it is not JSON.
+            ExperimentError: it is not what a job writes.
         """
-        path = self.layout.state
-        if not path.is_file():
+        if not self.layout.state.is_file():
             return
         try:
-            self.content = json.loads(path.read_text(encoding='utf-8'))
-        except json.JSONDecodeError as error:
-            raise ExperimentError(
-                f'{path} is not JSON ({error}); delete it and give --restart to train again'
-            ) from error
+            self.content = read_state(self.layout)
+        except ValueError as error:
+            raise ExperimentError(str(error)) from error
 
     def save(self, **changed: Any) -> None:
         """Change some entries and write the file."""
@@ -82,19 +98,20 @@ class RunState:
     def locked(self) -> Iterator[int]:
         """Keep other jobs off this run, also when this one is killed and its training survives.
 
+        Temporary files of jobs that were killed are removed.
+
         Yields:
             The file descriptor of the lock, for the programs to inherit.
 
         Raises:
             ExperimentError: another job, or the training of one that was killed, has the lock.
         """
-        self.layout.job.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self.layout.lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ExperimentError('another job is at work on it; let it end, or end it, first') from None
-            yield lock
-        finally:
-            os.close(lock)
+            with locked(
+                self.layout.lock, f'another job is at work on it: {self.layout.exp}', keep=True
+            ) as descriptor:
+                remove_drafts(self.layout.job)
+                remove_drafts(self.layout.exp)
+                yield descriptor
+        except FolderInUseError as error:
+            raise ExperimentError(str(error)) from None

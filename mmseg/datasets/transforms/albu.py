@@ -11,6 +11,9 @@ from mmseg.registry import TRANSFORMS
 class Albu(BaseTransform):
     """Run albumentations' transforms on the image and its maps.
 
+    albumentations expects RGB, the images of a pipeline are BGR: an image of three channels is converted before
+    and after, as in mmsegmentation. Maps are left as they are.
+
     Newer versions of that package have their own random generator; it is seeded from numpy's global state at
     each call, so that runs are reproducible.
 
@@ -69,7 +72,9 @@ class Albu(BaseTransform):
             )
         if hasattr(self.aug, 'set_random_seed'):
             self.aug.set_random_seed(np.random.randint(2**31))
-        changed = self.aug(**{name: results[key] for key, name in self.keymap.items() if key in results})
+        inputs = {name: results[key] for key, name in self.keymap.items() if key in results}
+        changed = self.aug(**self._reversed_channels(inputs))
+        changed = self._reversed_channels(changed)
         for key, name in self.keymap.items():
             if key in results:
                 results[key] = changed[name]
@@ -77,6 +82,14 @@ class Albu(BaseTransform):
         if self.update_pad_shape:
             results['pad_shape'] = results['img'].shape
         return results
+
+    @staticmethod
+    def _reversed_channels(arrays: dict) -> dict:
+        """BGR to RGB, or back, in ``arrays['image']`` (H, W, 3)."""
+        image = arrays.get('image')
+        if image is None or image.ndim != 3 or image.shape[2] != 3:
+            return arrays
+        return {**arrays, 'image': np.ascontiguousarray(image[..., ::-1])}
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(transforms={self.transforms})'

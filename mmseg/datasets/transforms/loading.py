@@ -9,6 +9,7 @@ Decoding takes half of a training pipeline's time, so the loaders of local files
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import mmcv
 import numpy as np
@@ -69,6 +70,8 @@ class LoadImageFromFile(MMCV_LoadImageFromFile):
         return results
 
     def _decode(self, path: str) -> np.ndarray:
+        if self.backend_args is None and Path(path).exists() and not Path(path).is_file():
+            raise ValueError(f'image {path!r} is a folder or a pipe, expected an image file. Remove it.')
         content = fileio.get(path, backend_args=self.backend_args)
         try:
             if self.imdecode_backend == 'cv2':

@@ -6,6 +6,7 @@ from mmengine.dist import is_distributed, is_main_process
 from mmengine.hooks import CheckpointHook as _CheckpointHook
 from mmengine.runner import BaseLoop, Runner
 
+from mmseg.engine.run_settings import check_save_best
 from mmseg.registry import HOOKS
 
 from ..stop_signals import StopListener
@@ -73,7 +74,12 @@ class CheckpointHook(_CheckpointHook):
         return Path(given or '', Path(work_dir).name if given else work_dir, self.subfolder)
 
     def before_train(self, runner: Runner) -> None:
-        """Resolve the folder of the checkpoints, and listen for SIGINT and SIGTERM."""
+        """Resolve the folder of the checkpoints, and listen for SIGINT, SIGTERM and SIGHUP.
+
+        Raises:
+            ValueError: the validation does not compute ``save_best``.
+        """
+        check_save_best(runner, self.save_best)
         self.out_dir = self._given_out_dir
         surplus = self._surplus_steps(runner)
         super().before_train(runner)

@@ -83,7 +83,7 @@ def cached_class_counts(dataset: Dataset, cache: Path) -> np.ndarray:
             stored = json.loads(cache.read_text(encoding='utf-8'))
             if stored['key'] == key:
                 return np.asarray(stored['counts'], dtype=np.int64)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             pass  # another file of that name is replaced
     counts = total_class_counts(dataset)
     stored = dict(key=key, classes=list(dataset.metainfo['classes']), counts=counts.tolist())

@@ -28,7 +28,7 @@ def check_heads(model: nn.Module, classes: Sequence[str]) -> None:
     wrong = [f'{name} num_classes={count}' for name, count in counts if count != len(classes)]
     if wrong:
         raise ValueError(
-            f'the training set has {len(classes)} classes {tuple(classes)}, {", ".join(wrong)}; '
+            f'it has {len(classes)} classes {tuple(classes)}, {", ".join(wrong)}; '
             f'set num_classes={len(classes)} there, or derive the heads from the classes with '
             'mmseg.utils.class_config.with_classes'
         )

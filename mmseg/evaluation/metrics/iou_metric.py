@@ -165,6 +165,19 @@ class IoUMetric(BaseMetric):
                 scalars[f'foreground_m{name}'] = _percent(_nanmean(values[1:][~absent[1:]]))
         return scalars
 
+    def metric_names(self) -> list[str]:
+        """The names of :meth:`compute_metrics`, with the prefix; needs ``dataset_meta``."""
+        if self.format_only:
+            return []
+        classes = (self.dataset_meta or {}).get('classes') or ()
+        columns = list(dict.fromkeys(name for metric in self.metrics for name in COLUMNS[metric]))
+        names = ['aAcc', *(f'm{name}' for name in columns)]
+        for name in columns:
+            names += [f'{name}.{c}' for c in classes]
+            if name in ('IoU', 'Acc') and len(classes) > 1:
+                names.append(f'foreground_m{name}')
+        return [f'{self.prefix}/{name}' if self.prefix else name for name in names]
+
     def _warn_of(self, absent: np.ndarray, logger: MMLogger) -> None:
         if not absent.any():
             return

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 #: Value of ``class_weight`` that ``ClassWeightHook`` replaces by :func:`enet_class_weight` of the training labels.
 ENET = 'enet'
@@ -45,14 +46,18 @@ def _read_weights(path: Path) -> Sequence[float]:
         )
     if not path.is_file():
         raise FileNotFoundError(f'class_weight file {path} does not exist; give an existing file or a list')
-    if path.suffix == '.npy':
-        return np.load(path, allow_pickle=False).tolist()
-    text = path.read_text(encoding='utf-8')
-    if path.suffix == '.json':
-        return json.loads(text)
-    import yaml
-
-    return yaml.safe_load(text)
+    try:
+        if path.suffix == '.npy':
+            return np.load(path, allow_pickle=False).tolist()
+        text = path.read_text(encoding='utf-8')
+        if path.suffix == '.json':
+            return json.loads(text)
+        return yaml.safe_load(text)
+    except (ValueError, EOFError, RecursionError, yaml.YAMLError) as error:
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f'class_weight file {path} can not be read ({reason}); expected a list of numbers, one per class'
+        ) from error
 
 
 def enet_class_weight(frequencies: Sequence[float], c: float = 1.02) -> list[float]:

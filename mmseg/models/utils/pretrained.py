@@ -37,9 +37,15 @@ def _read_timm(checkpoint: str) -> dict[str, Tensor]:
 
 def _load_file(checkpoint: str, file: Path) -> object:
     if file.suffix == '.safetensors':
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        return load_file(file)
+        try:
+            return load_file(file)
+        except SafetensorError as error:
+            raise ValueError(
+                f'pretrained weights {checkpoint!r}: not a whole safetensors file ({error}); copy it again'
+            ) from error
     try:
         return read_checkpoint_file(file, map_location='cpu')
     except ValueError as error:
@@ -118,7 +124,7 @@ def load_state_dict(module: torch.nn.Module, state: dict[str, Tensor], source: s
         The report: how many tensors were loaded, which are missing, unexpected, resized or of another shape.
 
     Raises:
-        ValueError: no key of ``state`` is one of the module's.
+        ValueError: no key of ``state`` is one of the module's, or a tensor holds NaN.
     """
     convert = getattr(module, 'convert_pretrained', dict)
     original = state
@@ -132,6 +138,12 @@ def load_state_dict(module: torch.nn.Module, state: dict[str, Tensor], source: s
             f'pretrained weights {source!r}: none of its {len(state)} tensors fits {name}, which has '
             f'{list(current)[:3]}…; it has {list(state)[:3]}…. For the backbone of a whole model set '
             "init_cfg=dict(type='Pretrained', checkpoint=…, prefix='backbone.')"
+        )
+    if bad := next(
+        (key for key in loaded if state[key].is_floating_point() and state[key].isnan().any()), None
+    ):
+        raise ValueError(
+            f'pretrained weights {source!r}: {bad} holds NaN, expected finite numbers; take another checkpoint'
         )
     module.load_state_dict({key: state[key] for key in loaded}, strict=False)
 

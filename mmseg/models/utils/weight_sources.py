@@ -8,10 +8,13 @@ A checkpoint is named by
 - ``torchvision://NAME``, for instance ``resnet50`` or ``resnet50.imagenet1k_v2`` (torchvision isn't needed);
 - ``timm://NAME`` (needs timm).
 
-Downloads are stored in torch.hub's cache. For a machine without network, copy them there.
+Downloads are stored in torch.hub's cache. For a machine without network, copy them there. The name in the cache is
+that of the URL where it contains the file's hash; else a digest of the whole URL is part of it, so that
+``https://…/a/best.pth`` and ``https://…/b/best.pth`` are two files.
 """
 
 import difflib
+import hashlib
 import os
 import urllib.parse
 from functools import cache
@@ -86,7 +89,11 @@ def locate(checkpoint: str) -> str:
 
 
 def _cached_file(url: str) -> Path:
-    return Path(torch.hub.get_dir()) / 'checkpoints' / Path(urllib.parse.urlparse(url).path).name
+    name = Path(urllib.parse.unquote(urllib.parse.urlparse(url).path).replace('\\', '/')).name
+    if _hash_of(url) is None:
+        path = Path(name)
+        name = f'{path.stem}-url{hashlib.sha256(url.encode()).hexdigest()[:16]}{path.suffix}'
+    return Path(torch.hub.get_dir()) / 'checkpoints' / name
 
 
 def unavailable(checkpoint: str, reason: object, url: str | None = None) -> FileNotFoundError:
@@ -113,7 +120,7 @@ def fetch(checkpoint: str) -> Path:
     if location.startswith(('http://', 'https://')):
         return _download(checkpoint, location)
     if not Path(location).is_file():
-        raise unavailable(checkpoint, f'there is no file {Path(location).resolve()}')
+        raise unavailable(checkpoint, f'there is no file {Path(location).absolute()}')
     return Path(location)
 
 

@@ -12,6 +12,7 @@ from augment_command import WORDS, edits_of, rows_of, tree
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from augment.files import sha256
 from augment.run import main
 
 
@@ -147,3 +148,47 @@ class TestBadInput:
             assert main(arguments(blades, '--out', str(tmp_path / 'out'))) == 2
         assert 'being written by another run' in capsys.readouterr().err
         assert not (tmp_path / 'out' / 'img_dir').exists()
+
+    def test_two_images_of_one_name(self, data, refused):
+        source = sorted((data / 'img_dir' / 'train').iterdir())[0]
+        shutil.copy(source, source.with_suffix('.PNG'))
+        message = refused()
+        assert f'{source.with_suffix(".PNG")} and {source} would both be written as {source.name}' in message
+
+    def test_more_steps_than_the_model_has(self, refused):
+        assert 'steps: 2000 found, expected between 1 and 1000' in refused('--steps', '2000')
+
+    @pytest.mark.parametrize('key', ['file', 'label', 'source'])
+    @pytest.mark.parametrize('part', [False, True])
+    @pytest.mark.parametrize(
+        'name', ['../victim.png', '{victim}', 'img_dir/train/../../../victim.png', 'manifest.jsonl']
+    )
+    def test_rows_that_point_outside_delete_nothing(
+        self, reference, blades, arguments, tmp_path, capsys, key, part, name
+    ):
+        out = shutil.copytree(reference, tmp_path / 'out')
+        victim = tmp_path / 'victim.png'
+        victim.write_text('precious')
+        rows = rows_of(out)
+        row = next(row for row in rows if row['kind'] == 'edit')
+        row |= {key: name.format(victim=victim), 'source_sha256': 'changed', 'label_sha256': sha256(victim)}
+        if part:
+            (out / '.augment').mkdir(exist_ok=True)
+            (out / '.augment/x.json').write_text(json.dumps(row))
+        else:
+            (out / 'manifest.jsonl').write_text(''.join(json.dumps(r) + '\n' for r in rows))
+        assert main(arguments(blades, '--out', str(out), '--word', *WORDS)) == 2
+        message = capsys.readouterr().err
+        assert ('x.json, line 1' if part else 'manifest.jsonl, line ') in message and repr(
+            row[key]
+        ) in message
+        assert victim.read_text() == 'precious' and (out / 'manifest.jsonl').is_file()
+
+    def test_a_link_in_the_output_is_not_followed_to_the_outside(
+        self, reference, blades, arguments, tmp_path, capsys
+    ):
+        out = shutil.copytree(reference, tmp_path / 'out')
+        shutil.move(out / 'img_dir/train', tmp_path / 'elsewhere')
+        (out / 'img_dir/train').symlink_to(tmp_path / 'elsewhere')
+        assert main(arguments(blades, '--out', str(out), '--word', *WORDS)) == 2
+        assert 'is a link to the outside' in capsys.readouterr().err

@@ -125,3 +125,21 @@ sys.exit(main(sys.argv[2:]))
         images = {f'img_dir/train/{stem}{tail}.png' for tail in ('', '__peeling', '__rust')}
         assert differ == images | {f'review/reconstruction/train/{stem}.png', 'manifest.jsonl'}
         assert np.array_equal(pixels(out / row['source']), changed)
+
+    def test_a_truncated_edit_is_made_again(self, reference, blades, arguments, tmp_path):
+        out = shutil.copytree(reference, tmp_path / 'out')
+        edit = next(out.glob('img_dir/train/*__rust.png'))
+        edit.write_bytes(edit.read_bytes()[:-40])
+        assert main(arguments(blades, '--out', str(out), '--word', *WORDS, '--summary')) == 0
+        assert tree(out) == tree(reference)
+
+    def test_temporary_files_are_no_data(self, reference, data, arguments, tmp_path):
+        """What killed runs of this and other programs leave."""
+        for name in ('.partial-7-a.png', '.a.png.7-0123abcd.part', '.a.png.7.tmp'):
+            for folder in ('img_dir/train', 'img_dir/val', 'ann_dir/train', 'ann_dir/val'):
+                (data / folder / name).write_bytes(b'half')
+        out = tmp_path / 'out'
+        (out / 'img_dir/train').mkdir(parents=True)
+        (out / 'img_dir/train/.partial-7-b.png').write_bytes(b'half')
+        assert main(arguments(data, '--out', str(out), '--word', *WORDS, '--summary')) == 0
+        assert tree(out) == tree(reference)

@@ -249,3 +249,31 @@ def test_albu_runs_albumentations_reproducibly():
         build('Albu', transforms=steps)(sample())
     with pytest.raises(ValueError, match='no transform'):
         build('Albu', transforms=[dict(type='NoSuchThing')])
+
+
+def test_albu_gives_albumentations_rgb(monkeypatch):
+    """b+50 on grey gives (B, G, R) = (150, 100, 100), as in mmsegmentation; the mask is not touched."""
+
+    class Package:
+        __version__ = '0'
+
+        class BlueShift:
+            def __call__(self, image, mask):
+                assert image.flags.c_contiguous
+                return dict(image=image + np.array([0, 0, 50], np.uint8), mask=mask)
+
+        class Compose:
+            def __init__(self, steps, additional_targets):
+                self.steps = steps
+
+            def __call__(self, **arrays):
+                for step in self.steps:
+                    arrays = step(**arrays)
+                return arrays
+
+    monkeypatch.setitem(sys.modules, 'albumentations', Package)
+    labels = np.arange(4, dtype=np.uint8).reshape(2, 2)
+    results = dict(img=np.full((2, 2, 3), 100, np.uint8), gt_seg_map=labels, seg_fields=['gt_seg_map'])
+    changed = build('Albu', transforms=[dict(type='BlueShift')])(results)
+    assert changed['img'][0, 0].tolist() == [150, 100, 100]
+    np.testing.assert_array_equal(changed['gt_seg_map'], labels)

@@ -2,7 +2,11 @@
 
 import logging
 import pickle
+import shutil
 import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from urllib.error import URLError
 
 import pytest
@@ -205,3 +209,36 @@ def test_report_lists_missing_unexpected_resized_and_misshapen_keys():
 def test_pretrained_and_init_cfg_exclude_each_other():
     with pytest.raises(ValueError, match='cannot both be given'):
         ResNet(depth=18, pretrained='a.pth', init_cfg=dict(type='Kaiming', layer='Conv2d'))
+
+
+def test_urls_that_end_alike_are_cached_apart(tmp_path, monkeypatch):
+    """``a/best.pth``, then ``b/best.pth``, each from a server of its own folder."""
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    monkeypatch.setattr(SimpleHTTPRequestHandler, 'log_message', lambda *_: None)
+    for number, folder in enumerate('ab'):
+        (tmp_path / folder).mkdir()
+        torch.save(dict(weight=torch.full((2,), float(number))), tmp_path / folder / 'best.pth')
+    with ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        root = f'http://127.0.0.1:{server.server_port}'
+        names = [f'{root}/{name}' for name in ('a/best.pth', 'b/best.pth', 'b/best.pth?v=2')]
+        states = [read_state_dict(name) for name in names]
+        shutil.rmtree(tmp_path / 'a')
+        states.append(read_state_dict(names[0]))  # of the cache
+        server.shutdown()
+    assert [state['weight'][0].item() for state in states] == [0, 1, 1, 0]
+    assert len(list((tmp_path / 'hub' / 'checkpoints').iterdir())) == 3
+
+
+def test_pretrained_weights_that_are_broken_are_refused(tmp_path):
+    safetensors = pytest.importorskip('safetensors.torch')
+    path = tmp_path / 'a.safetensors'
+    state = ResNet(**SMALL).state_dict()
+    safetensors.save_file(state, path)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(ValueError, match=r'a\.safetensors.*not a whole safetensors file'):
+        read_state_dict(str(path))
+    state['conv1.weight'][0] = float('nan')
+    with pytest.raises(ValueError, match=r"'x': conv1\.weight holds NaN"):
+        load_state_dict(ResNet(**SMALL), state, 'x')

@@ -251,6 +251,68 @@ def test_hook_checks_before_training(root, caplog):
         DatasetCheckHook().before_train(runner_for(both))
 
 
+def full_runner(root):
+    """A runner with a dataset for each split, as far as the hook looks at it."""
+    loops = {}
+    for split in ('val', 'test'):
+        loader = SimpleNamespace(dataset=dataset_of(root, split))
+        loops[f'{split}_loop'] = SimpleNamespace(dataloader=loader, evaluator=SimpleNamespace(metrics=[]))
+    return SimpleNamespace(**vars(runner_for(dataset_of(root))), **loops)
+
+
+def test_hook_checks_the_validation_set_before_training(root):
+    DatasetCheckHook().before_train(full_runner(root))
+    save(root / 'ann_dir/val/val_1.png', label_map(7))
+    with pytest.raises(ValueError, match=r'validation set: .*val_1\.png: values 7 \(2 px\)') as error:
+        DatasetCheckHook().before_train(full_runner(root))
+    assert '\n' not in str(error.value)
+    save(root / 'ann_dir/val/val_1.png', label_map()[:9])
+    with pytest.raises(ValueError, match=r'validation set: .*val_1\.png: image is 16 x 16, label 16 x 9'):
+        DatasetCheckHook().before_train(full_runner(root))
+    with pytest.raises(ValueError, match='validation set: '):
+        DatasetCheckHook().before_val(full_runner(root))
+
+
+def test_hook_checks_the_test_set_before_a_test(root):
+    DatasetCheckHook().before_test(full_runner(root))
+    save(root / 'ann_dir/test/test_1.png', label_map(7))
+    with pytest.raises(ValueError, match=r'test set: .*test_1\.png: values 7 \(2 px\)'):
+        DatasetCheckHook().before_test(full_runner(root))
+    for k in range(2):
+        save(root / f'ann_dir/test/test_{k}.png', np.full((SIZE, SIZE), 255))
+    with pytest.raises(ValueError, match=r'ann_dir/test: every pixel of all 2 label maps is ignored'):
+        DatasetCheckHook().before_test(full_runner(root))
+
+
+def test_hook_takes_a_split_of_dropped_classes_for_unlabelled(root):
+    for k in range(2):
+        save(root / f'ann_dir/train/train_{k}.png', np.full((SIZE, SIZE), 1))
+    DatasetCheckHook().before_train(runner_for(dataset_of(root)))
+    dataset = dataset_of(root, metainfo=dict(classes=('broken', 'defect')))
+    with pytest.raises(ValueError, match='every pixel of all 2 label maps is ignored'):
+        DatasetCheckHook().before_train(runner_for(dataset, num_classes=2))
+
+
+def test_hook_checks_a_test_set_without_labels_only_for_predictions(root):
+    runner = full_runner(root)
+    dataset = WTADataset(data_root=str(root), data_prefix=dict(img_path='img_dir/test'), test_mode=True)
+    runner.test_loop.dataloader.dataset = dataset
+    with pytest.raises(ValueError, match=r'test set: .*test_0\.png has no label map'):
+        DatasetCheckHook().before_test(runner)
+    runner.test_loop.evaluator.metrics = [SimpleNamespace(format_only=True)]
+    DatasetCheckHook().before_test(runner)
+
+
+def test_hook_reads_all_label_maps(tmp_path):
+    """One bad label map among 401, which a sample of 200 missed."""
+    for k in range(401):
+        save(tmp_path / f'img_dir/train/{k:03d}.png', np.zeros((4, 4, 3)))
+        save(tmp_path / f'ann_dir/train/{k:03d}.png', np.full((4, 4), 5 if k == 1 else 1))
+    with pytest.raises(ValueError, match=r'001\.png: values 5'):
+        DatasetCheckHook().before_train(runner_for(dataset_of(tmp_path)))
+    DatasetCheckHook(limit=200).before_train(runner_for(dataset_of(tmp_path)))
+
+
 def test_hook_accepts_renumbered_classes(root):
     """The files still hold ids 0..2 when the classes are a subset in another order."""
     dataset = dataset_of(root, metainfo=dict(classes=('broken', 'defect')))
@@ -288,7 +350,11 @@ def test_training_looks_unless_told_not_to(monkeypatch):
     from mmseg.engine import SegRunner
 
     seen = []
-    monkeypatch.setattr(Runner, 'register_default_hooks', lambda self, hooks: seen.append(hooks))
+    monkeypatch.setattr(
+        Runner,
+        'register_default_hooks',
+        lambda self, hooks: seen.append({k: v for k, v in hooks.items() if k in ('check_dataset', 'logger')}),
+    )
     runner = SegRunner.__new__(SegRunner)
     runner.register_default_hooks(None)
     runner.register_default_hooks(dict(check_dataset=None, logger=dict(type='LoggerHook')))

@@ -230,16 +230,24 @@ def shape(label, points, kind='polygon', **kwargs):
 SQUARE = [[1, 1], [4, 1], [4, 4], [1, 4]]
 
 
+def stamp_of(pixels):
+    """A mask as LabelMe stores it."""
+    file = io.BytesIO()
+    Image.fromarray(np.array(pixels, np.uint8)).save(file, 'PNG')
+    return base64.b64encode(file.getvalue()).decode()
+
+
+STAMP = stamp_of([[255, 0], [255, 255]])
+SQUARE_STAMP = stamp_of([[255, 255], [255, 255]])
+
+
 def test_labelme_shapes(convert, tmp_path):
-    mask = io.BytesIO()
-    Image.fromarray(np.array([[255, 0], [255, 255]], np.uint8)).save(mask, 'PNG')
-    stamp = base64.b64encode(mask.getvalue()).decode()
     shapes = [
         shape('attached', SQUARE),
         shape('crack', [[6, 6], [3, 3]], 'rectangle'),
         shape('attached', [[6.5, 1.5], [6.5, 2.6]], 'circle'),
         shape('broken', [[0, 7], [2, 7]], 'linestrip'),
-        shape('broken', [[0, 4], [1, 5]], 'mask', mask=stamp),
+        shape('broken', [[0, 4], [1, 5]], 'mask', mask=STAMP),
     ]
     labelme(tmp_path / 'json/x.json', shapes)
     labels = convert('labelme', tmp_path / 'json', '--map', 'crack=broken', '--line-width', '1')['x.png']
@@ -261,12 +269,54 @@ def test_labelme_shapes(convert, tmp_path):
         (shape('broken', [[1, 1], [2, 2]], 'line'), '--line-width'),
         (shape('broken', [[1, 1]], 'point'), 'redraw it as a polygon'),
         (shape('broken', [[1, 1], [2, 2]], 'mask'), 'can not be used'),
+        (
+            shape('broken', [[9, 1], [12, 1], [12, 3]]),
+            "shape 1 (polygon 'broken') lies outside the image: (9, 1)",
+        ),
+        (shape('broken', [[-5, 1], [-3, 2]], 'rectangle'), 'lies outside the image'),
+        (shape('broken', [[20, 1], [21, 2]], 'circle'), 'lies outside the image'),
+        (shape('broken', [[1, 1], [1e12, 2], [3, 3]]), 'usable points'),
+        (
+            shape('broken', [[-12, -12], [-11, -11]], 'mask', mask=STAMP),
+            'at (-12, -12) lies outside the image',
+        ),
+        (shape('broken', [[8, 0], [9, 1]], 'mask', mask=STAMP), 'lies outside the image'),
     ],
 )
 def test_labelme_refusals(convert, tmp_path, bad, message):
     labelme(tmp_path / 'json/x.json', [bad])
     printed = convert('labelme', tmp_path / 'json', refused=True)
     assert message in printed and str(tmp_path / 'json/x.json') in printed
+
+
+@pytest.mark.parametrize(
+    ('x', 'y', 'rows', 'columns'), [(-1, -1, [0], [0]), (7, 6, [6, 7], [7]), (6, -1, [0], [6, 7])]
+)
+def test_a_labelme_mask_over_the_border_is_clipped(convert, tmp_path, capsys, x, y, rows, columns):
+    labelme(tmp_path / 'json/x.json', [shape('broken', [[x, y], [x + 1, y + 1]], 'mask', mask=SQUARE_STAMP)])
+    labels = convert('labelme', tmp_path / 'json')['x.png']
+    expected = np.zeros((8, 8), np.uint8)
+    expected[np.ix_(rows, columns)] = 2
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_shapes_over_the_border_are_counted(tmp_path, capsys):
+    shapes = [shape('broken', [[-3, 1], [4, 1], [4, 9.5]]), shape('broken', [[0, 0], [8, 0], [8, 8.5]])]
+    labelme(tmp_path / 'json/x.json', shapes)
+    assert convert_labels.main(['labelme', str(tmp_path / 'json'), '--out', str(tmp_path / 'out')]) == 0
+    assert '1 shapes of 1 label maps reach beyond the image and were clipped' in capsys.readouterr().err
+
+
+def test_a_rerun_makes_what_is_missing(convert, tmp_path, capsys):
+    """What an interrupted run left: one label map and one temporary file."""
+    for name in 'xy':
+        save(tmp_path / f'masks/{name}.png', colour_mask())
+    convert('palette', tmp_path / 'masks')
+    complete = (tmp_path / 'out/y.png').read_bytes()
+    (tmp_path / 'out/y.png').rename(tmp_path / 'out/.y.png.1234-0123abcd.part')
+    convert('palette', tmp_path / 'masks')
+    assert (tmp_path / 'out/y.png').read_bytes() == complete
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['x.png', 'y.png']
 
 
 def test_labelme_without_size_or_json(convert, tmp_path):
@@ -342,6 +392,31 @@ def test_coco(convert, tmp_path):
             dict(image_id=1, category_id=5),
             dict(images=[dict(id=1, file_name='../x.png', height=1, width=1)]),
             'points outside',
+        ),
+        (
+            dict(image_id=1, category_id=5),
+            dict(images=[dict(id=1, file_name=name, height=1, width=1) for name in ('x.png', 'y.png')]),
+            'two entries of images have the id 1: ',
+        ),
+        (
+            dict(image_id=1, category_id=5),
+            dict(categories=[dict(id=5, name='attached'), dict(id=5, name='broken')]),
+            'two entries of categories have the id 5: ',
+        ),
+        (
+            dict(image_id=1, category_id=5),
+            dict(images=[dict(id=1, height=1, width=1)]),
+            'image 1 has the file_name None',
+        ),
+        (
+            dict(image_id=1, category_id=5, segmentation=[[0, 0, 1, 0, 1, 1], [9, 9, 12, 9, 12, 12]]),
+            {},
+            'annotation 1 of a/x lies outside the image: (9, 9) to (12, 12)',
+        ),
+        (
+            dict(image_id=1, category_id=5, segmentation=dict(size=[8, 8], counts='o' * 50)),
+            {},
+            'no number can be',
         ),
     ],
 )

@@ -28,7 +28,7 @@ def save(path, pixels, palette=None):
 def only(path, classes=CLASSES, **options):
     [source] = detect(path, LabelOptions(classes, **options))
     [job] = source.jobs
-    return source, job.make()
+    return source, job.make().ids
 
 
 def test_masks_of_class_ids(tmp_path):
@@ -85,8 +85,8 @@ def test_folders_of_json_may_mix_programs_and_hold_images(tmp_path):
     (tmp_path / 'b.json').write_text(json.dumps(coco))
     sources = detect(tmp_path, LabelOptions(CLASSES))
     assert [source.format.split()[0] for source in sources] == ['LabelMe', 'COCO']
-    np.testing.assert_array_equal(sources[0].jobs[0].make(), LABEL)
-    assert not sources[1].jobs[0].make().any()
+    np.testing.assert_array_equal(sources[0].jobs[0].make().ids, LABEL)
+    assert not sources[1].jobs[0].make().ids.any()
 
 
 @pytest.mark.parametrize(

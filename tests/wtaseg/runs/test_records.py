@@ -206,7 +206,7 @@ def test_state_of_the_job_says_how_a_run_stands(tmp_path):
         assert (run.status, run.error, run.seconds) == (status, state['error'], state['seconds'])
     assert run.checkpoint == 'train/ckpt/iter_2.pth' and run.iteration_seconds is None
     layout.state.write_text('{')
-    with pytest.raises(ValueError, match=r'state\.json: not JSON'):
+    with pytest.raises(ValueError, match=r'state\.json is not JSON'):
         read_run(path)
 
 
@@ -229,3 +229,18 @@ def test_scores_are_those_that_the_job_recorded(tmp_path):
     layout.job.mkdir(parents=True)
     layout.state.write_text(json.dumps({'metrics': 'test/20250101_010000/20250101_010000.json'}))
     assert read_run(path).foreground_miou == 30
+
+
+@pytest.mark.parametrize('key', ['checkpoint', 'metrics'])
+@pytest.mark.parametrize('name', ['../../../secret.json', '/etc/hostname', 7])
+def test_a_state_that_points_outside_the_run_is_refused(tmp_path, key, name):
+    write_run(tmp_path / 'p', 'net/a', test=TEST)
+    state = RunLayout(tmp_path / 'p', 'net/a').state
+    state.parent.mkdir(parents=True)
+    state.write_text(json.dumps({key: name}))
+    with pytest.raises(ValueError, match=r'state\.json: the path ') as refusal:
+        read_run(tmp_path / 'p/exp/net/a')
+    assert repr(name) in str(refusal.value)
+    state.write_text('[]')
+    with pytest.raises(ValueError, match=r'state\.json holds a list'):
+        read_run(tmp_path / 'p/exp/net/a')
