@@ -1,5 +1,6 @@
 """A tiny dataset of blades and a tiny experiment on it, for every test that trains."""
 
+import signal
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -8,6 +9,11 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
+
+# a program in the background may ignore these, and every program that it starts inherits that
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 _SIDE = 64
 # mmengine keeps hubs and loggers by name, down to the second

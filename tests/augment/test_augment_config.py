@@ -101,7 +101,7 @@ def test_bad_config_files_are_named(data, tmp_path, text, message):
         (['--rli-alpha', '1.5'], 'rli-alpha: 1.5 found, expected between 0.0 and 1.0'),
         (['--self', '-0.1'], 'self: -0.1 found'),
         (['--guidance', 'nan'], 'guidance: nan found'),
-        (['--steps', '0'], 'steps: 0 found, expected at least 1'),
+        (['--steps', '0'], 'steps: 0 found, expected between 1 and 1000'),
         (['--resolution', '500'], 'resolution: 500 is not a multiple of 64'),
         (['--target-prompt', 'photo of a crack'], 'does not contain the word'),
         (['--word', 'a b', 'a_b'], 'would write the same files'),

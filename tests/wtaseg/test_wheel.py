@@ -84,7 +84,7 @@ def test_trains_a_config_by_name(installed, blades, environment, tmp_path):
         '--smoke',
         **environment,
     )
-    folder = tmp_path / 'work_dirs/fast_scnn_4xb4-40k_wta-512x512'
+    folder = tmp_path / 'work_dirs/fast_scnn_4xb4-40k_wta-512x512_smoke'
     assert (folder / 'iter_4.pth').is_file()
 
 

@@ -153,7 +153,7 @@ class TestBadInput:
         source = sorted((data / 'img_dir' / 'train').iterdir())[0]
         shutil.copy(source, source.with_suffix('.PNG'))
         message = refused()
-        assert f'{source.with_suffix(".PNG")} and {source} would both be written as {source.name}' in message
+        assert f'{source.with_suffix(".PNG")} and {source} have the same stem' in message
 
     def test_more_steps_than_the_model_has(self, refused):
         assert 'steps: 2000 found, expected between 1 and 1000' in refused('--steps', '2000')

@@ -98,7 +98,7 @@ def test_a_killed_job_continues(tmp_path, blades):
     saved = {path.name for path in (train / 'ckpt').glob('iter_*')}
     assert saved == {'iter_24.pth', best.rpartition('/')[2]}
     assert list((train / 'ckpt').glob('best_IoU.broken_iter_*.pth')) and not list(train.glob('*.pth'))
-    assert '| attached |' in (test / 'test_log.txt').read_text()[-1500:]
+    assert '| attached |' in (test / 'test_log.txt').read_text()[-6000:]
     pair = cv2.imread(str(test / 'test1.png'))
     # two panels of the image enlarged, with titles and a legend around them
     assert pair.shape[1] > 2 * 400 and pair.shape[0] > 400
