@@ -61,7 +61,7 @@ def test_shares_are_estimated_from_labels_spread_over_the_dataset(experiment):
 @pytest.mark.parametrize(
     ('options', 'arguments', 'message'),
     [
-        ({'model.backbone.type': 'FastSCN'}, [], 'KeyError: .*FastSCN is not in'),
+        ({'model.backbone.type': 'FastSCN'}, [], r'config0\.py: .*FastSCN is not in'),
         ({'model.decode_head.in_channel': 3}, [], 'unexpected keyword argument .in_channel'),
         (
             {},
