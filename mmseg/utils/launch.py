@@ -11,9 +11,12 @@ from typing import Any
 import torch.distributed
 from mmengine.config import Config
 
+from mmseg.datasets.normal_images import check_share
+
 from .config_errors import config_errors, refuse_circles
 from .config_keys import check_options, name_evaluators
 from .from_scratch import drop_pretrained
+from .walk import dataset_configs
 
 #: Endings of config files that mmengine reads.
 CONFIG_SUFFIXES = ('.py', '.yaml', '.yml', '.json')
@@ -211,7 +214,9 @@ def accumulate_gradients(cfg: Config, count: int) -> Config:
         raise ValueError(f'--accumulate: {count}; expected a number of batches from 1')
     kind = cfg.optim_wrapper.setdefault('type', 'OptimWrapper')
     if kind == 'OptimWrapperDict':
-        raise ValueError('--accumulate: the config has several optimizers; set accumulative_counts of each in it')
+        raise ValueError(
+            '--accumulate: the config has several optimizers; set accumulative_counts of each in it'
+        )
     cfg.optim_wrapper.accumulative_counts = count
     return cfg
 
@@ -238,4 +243,40 @@ def init_from(cfg: Config, checkpoint: str) -> Config:
         )
     drop_pretrained(cfg)
     cfg.init_from = str(checkpoint)
+    return cfg
+
+
+def add_normal_images(cfg: Config, folder: str | Path, share: float | None = None) -> Config:
+    """Train on images without labels as well, as class 0 all over. In place; returns ``cfg``.
+
+    Args:
+        cfg: of an experiment that trains on one ``BaseSegDataset``, in wrappers or not.
+        folder: of the images.
+        share: largest share of them in all training images; None: that of the config, or half.
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+        ValueError: the share is out of its range, or the experiment trains on several datasets.
+    """
+    if share is not None:
+        check_share(share, '--normal-share')
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f'--normal-images: {folder} is not a folder; expected images without defects')
+    leaves = [
+        dataset
+        for dataset in dataset_configs(cfg.train_dataloader.dataset)
+        if not {'dataset', 'datasets'} & set(dataset)
+    ]
+    if len(leaves) > 1:
+        raise ValueError(
+            f'--normal-images: the training joins {len(leaves)} datasets; set data_prefix.normal_path of one of them '
+            'in the config'
+        )
+    # absolute: it does not count from data_root
+    leaves[0].data_prefix = {
+        **(leaves[0].get('data_prefix') or {}),
+        'normal_path': str(Path(folder).resolve()),
+    }
+    if share is not None:
+        leaves[0].max_normal_share = share
     return cfg

@@ -27,15 +27,18 @@ class TrainingFlags:
     ] = None
     freeze: Annotated[
         tuple[str, ...],
-        _help('modules whose weights stay as they are: backbone, "backbone.layer[12]"',
-              consume_multiple=True, show_default=False),
+        _help(
+            'modules whose weights stay as they are: backbone, "backbone.layer[12]"',
+            consume_multiple=True,
+            show_default=False,
+        ),
     ] = ()
     init_from: Annotated[
         str | None, _help('begin with the weights of this checkpoint, also of one with other classes')
     ] = None
-    normal_images: Annotated[
-        Path | None, _help('folder of images without defects, which need no labels')
-    ] = None
+    normal_images: Annotated[Path | None, _help('folder of images without defects, which need no labels')] = (
+        None
+    )
     normal_share: Annotated[
         float | None, _help('largest share of the images of --normal-images in the training [default: 0.5]')
     ] = None

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from itertools import pairwise
 
 import pytest
 import torch
@@ -62,7 +63,11 @@ def test_iterations_and_schedule_count_batches(experiment):
     runner = _train(
         experiment,
         2,
-        **{'train_cfg.max_iters': 5, 'default_hooks.checkpoint.interval': 1, 'optim_wrapper.optimizer.lr': 0.008},
+        **{
+            'train_cfg.max_iters': 5,
+            'default_hooks.checkpoint.interval': 1,
+            'optim_wrapper.optimizer.lr': 0.008,
+        },
     )
     # polynomial decay with power 0.9, whose last of 8 iterations has rate 0
     rates = [0.008 * (1 - i / 7) ** 0.9 for i in range(5)]
@@ -71,7 +76,7 @@ def test_iterations_and_schedule_count_batches(experiment):
         torch.load(f'{runner.work_dir}/iter_{i}.pth', weights_only=True)['state_dict'] for i in range(1, 6)
     ]
     changed = [
-        any(not torch.equal(before[key], after[key]) for key in before) for before, after in zip(weights, weights[1:])
+        any(not torch.equal(before[key], after[key]) for key in before) for before, after in pairwise(weights)
     ]
     assert changed == [True, False, True, True]  # in iterations 2 to 5; the last batch is not lost
 
