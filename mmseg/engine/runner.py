@@ -26,6 +26,7 @@ from mmseg.utils.checkpoint_reading import BrokenCheckpointError
 from mmseg.utils.collect_env import torchvision_hidden
 from mmseg.utils.config_errors import config_errors
 from mmseg.utils.files import atomic_path
+from mmseg.utils.optimizer_config import check_optimizer
 
 from .build_errors import NamedConfigErrors
 from .checkpoint_files import find_last_whole_checkpoint
@@ -87,6 +88,7 @@ class SegRunner(NamedConfigErrors, Runner):
         for part in ('default_hooks', 'custom_hooks', 'param_scheduler'):
             rename_in_config(kwargs.get(part))
         check_train_cfg(kwargs.get('train_cfg'))
+        check_optimizer(kwargs)
         run = next(_RUNS)
         if (
             run

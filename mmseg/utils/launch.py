@@ -12,6 +12,7 @@ from mmengine.config import Config
 
 from .config_errors import config_errors, refuse_circles
 from .config_keys import check_options, name_evaluators
+from .optimizer_config import refuse_merged_optimizer
 
 #: Endings of config files that mmengine reads.
 CONFIG_SUFFIXES = ('.py', '.yaml', '.yml', '.json')
@@ -47,6 +48,7 @@ def load_config(
     refuse_circles(path)
     with config_errors(path, 'read'):
         cfg = Config.fromfile(path)
+        refuse_merged_optimizer(path, cfg)
     if cfg_options:
         cfg_options = name_evaluators(cfg, cfg_options)
         check_options(cfg, cfg_options)
