@@ -8,6 +8,8 @@ import torch
 
 from mmseg.engine import build_runner
 from mmseg.evaluation.inspection import OperatingPoint, read_operating_point
+from mmseg.utils import launch
+from wtaseg.runs.select import find_best
 
 EVALUATORS = dict(
     val_evaluator=[dict(type='IoUMetric'), dict(type='InspectionMetric', choose_operating_point=True)],
@@ -61,6 +63,42 @@ def test_validation_to_checkpoint_to_test(trained, experiment):
     )
     stored = json.loads((file.parent / f'{file.parent.name}.json').read_text())
     assert stored['mOPFound'] == pytest.approx(scores['mOPFound'], nan_ok=True)
+
+    # another number of false alarms: its thresholds are those of the validation curves
+    launch.set_false_alarms(cfg, 'test', 3.0)
+    cfg.experiment_name += '_again'
+    tester = build_runner(cfg)
+    scores = tester.test()
+    (_, metric) = tester.test_evaluator.metrics
+    assert metric.inspection.point.target == 3.0
+    for name, one in point.at(3.0).classes.items():
+        expected = float('nan') if one.threshold is None else one.threshold
+        assert scores[f'OPThreshold.{name}'] == pytest.approx(expected, abs=1e-6, nan_ok=True)
+        assert one.false_alarms <= 3.0
+
+
+def test_curves_of_the_validations_are_beside_the_log(trained):
+    folder, _, _ = trained
+    (file,) = folder.glob('*/vis_data/operating_points.jsonl')
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line['step'] for line in lines] == [2, 4]
+    for line in lines:
+        stored = read_operating_point(folder / f'iter_{line["step"]}.pth')
+        for rate in (0.1, 2.0, 50.0):
+            assert read_operating_point(line).at(rate).thresholds == stored.at(rate).thresholds
+    log = file.parent / f'{file.parent.parent.name}.json'
+    # of equal ones the latest; the means are of the classes that have defects
+    scores = {line['step']: read_operating_point(line).at(50.0).mean_found for line in lines}
+    best = max(scores, key=lambda step: (scores[step], step))
+    assert find_best([log], false_alarms=50.0) == (best, pytest.approx(scores[best]))
+
+
+def test_no_metric_for_the_false_alarms(experiment):
+    for split in ('val', 'test'):
+        with pytest.raises(ValueError, match=f'{split}_evaluator has no InspectionMetric; expected dict'):
+            launch.set_false_alarms(experiment(), split, 1.0)
+    with pytest.raises(ValueError, match='--false-alarms: -1; expected a number per image from 0'):
+        launch.set_false_alarms(experiment(), 'val', -1.0)
 
 
 @pytest.mark.filterwarnings('ignore::UserWarning')
