@@ -77,22 +77,6 @@ def test_validation_to_checkpoint_to_test(trained, experiment):
         assert one.false_alarms <= 3.0
 
 
-def test_curves_of_the_validations_are_beside_the_log(trained):
-    folder, _, _ = trained
-    (file,) = folder.glob('*/vis_data/operating_points.jsonl')
-    lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [line['step'] for line in lines] == [2, 4]
-    for line in lines:
-        stored = read_operating_point(folder / f'iter_{line["step"]}.pth')
-        for rate in (0.1, 2.0, 50.0):
-            assert read_operating_point(line).at(rate).thresholds == stored.at(rate).thresholds
-    log = file.parent / f'{file.parent.parent.name}.json'
-    # of equal ones the latest; the means are of the classes that have defects
-    scores = {line['step']: read_operating_point(line).at(50.0).mean_found for line in lines}
-    best = max(scores, key=lambda step: (scores[step], step))
-    assert find_best([log], false_alarms=50.0) == (best, pytest.approx(scores[best]))
-
-
 def test_no_metric_for_the_false_alarms(experiment):
     for split in ('val', 'test'):
         with pytest.raises(ValueError, match=f'{split}_evaluator has no InspectionMetric; expected dict'):
@@ -110,8 +94,21 @@ def test_a_checkpoint_without_an_operating_point_gives_none(trained, experiment)
     assert 'Found.broken' in scores and not [key for key in scores if key.startswith(('OP', 'mOP'))]
 
 
-def test_resumed_training_keeps_the_operating_points(trained, experiment):
+def test_curves_are_beside_the_log_and_a_resumed_training_adds_its_own(trained, experiment):
     folder, _, _ = trained
+    (file,) = folder.glob('*/vis_data/operating_points.jsonl')
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line['step'] for line in lines] == [2, 4]
+    for line in lines:
+        stored = read_operating_point(folder / f'iter_{line["step"]}.pth')
+        for rate in (0.1, 2.0, 50.0):
+            assert read_operating_point(line).at(rate).thresholds == stored.at(rate).thresholds
+    log = file.parent / f'{file.parent.parent.name}.json'
+    # of equal ones the latest
+    scores = {line['step']: read_operating_point(line).at(50.0).mean_found for line in lines}
+    best = max(scores, key=lambda step: (scores[step], step))
+    assert find_best([log], false_alarms=50.0) == (best, pytest.approx(scores[best]))
+
     before = read_operating_point(folder / 'iter_4.pth')
     cfg = experiment(
         **{'train_cfg.val_interval': 2, 'train_cfg.max_iters': 5, 'default_hooks.checkpoint.interval': 1},
