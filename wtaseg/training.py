@@ -160,6 +160,7 @@ def test(
     show_dir: str | None = None,
     wait_time: float = 2,
     tta: bool = False,
+    false_alarms: float | None = None,
 ) -> None:
     """Test a checkpoint; the metrics are logged.
 
@@ -171,6 +172,7 @@ def test(
         show_dir: folder for images with the predictions drawn.
         wait_time: seconds a window stays open.
         tta: average over flips and scales of each image.
+        false_alarms: per image and class, at which the operating point is applied; None: those it was chosen for.
 
     Raises:
         FileNotFoundError, ValueError: a setting, the checkpoint or the dataset can not be used.
@@ -184,6 +186,8 @@ def test(
             launch.draw_predictions(cfg, show, wait_time, show_dir)
         if tta:
             launch.enable_tta(cfg)
+        if false_alarms is not None:
+            launch.set_false_alarms(cfg, 'test', false_alarms)
         if out is not None:
             launch.write_predictions(cfg, out)
         runner = _build(cfg)

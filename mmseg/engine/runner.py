@@ -23,6 +23,7 @@ from mmseg.evaluation.metric_names import rename_in_config
 from mmseg.registry import RUNNERS, VISUALIZERS
 from mmseg.utils.collect_env import torchvision_hidden
 from mmseg.utils.config_errors import config_errors
+from mmseg.utils.optimizer_config import check_optimizer
 
 from .build_errors import NamedConfigErrors
 from .freezing import FrozenLayers, freeze_layers
@@ -96,6 +97,7 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
         for part in ('default_hooks', 'custom_hooks', 'param_scheduler'):
             rename_in_config(kwargs.get(part))
         check_train_cfg(kwargs.get('train_cfg'))
+        check_optimizer(kwargs)
         run = next(_RUNS)
         if (
             run

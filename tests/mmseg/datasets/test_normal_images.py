@@ -12,7 +12,7 @@ from mmseg.engine.data_stream import InfiniteSampler, fetch_seeded
 from mmseg.engine.hooks.class_weight_hook import cached_class_counts
 from mmseg.models.losses import enet_class_weight
 from mmseg.registry import DATASETS
-from mmseg.utils import launch
+from mmseg.utils import training_config
 from wtaseg.start_screen import label_shares
 
 PER_IMAGE = 64 * 64
@@ -30,7 +30,7 @@ def normal(tmp_path_factory):
 
 
 def _dataset(experiment, normal, share=0.5, **options):
-    cfg = launch.add_normal_images(experiment(**options), normal, share)
+    cfg = training_config.add_normal_images(experiment(**options), normal, share)
     return DATASETS.build(cfg.train_dataloader.dataset)
 
 
@@ -105,7 +105,7 @@ def test_a_training_takes_them(experiment, normal, capsys):
             'custom_hooks': [dict(type='ClassWeightHook')],
         }
     )
-    runner = build_runner(launch.add_normal_images(cfg, normal))
+    runner = build_runner(training_config.add_normal_images(cfg, normal))
     runner.train()
     assert len(runner.train_dataloader.dataset) == 13
     counts = runner.train_dataloader.dataset.class_counts().sum(0)
@@ -115,7 +115,7 @@ def test_a_training_takes_them(experiment, normal, capsys):
 
 
 def test_rare_class_sampling_takes_them(experiment, normal):
-    cfg = launch.add_normal_images(experiment(), normal, 0.2)
+    cfg = training_config.add_normal_images(experiment(), normal, 0.2)
     dataset = DATASETS.build(dict(type='RareClassDataset', dataset=cfg.train_dataloader.dataset, prob=0.0))
     assert [len(holders) for holders in dataset.holders] == [10, 8, 8]
     assert dataset[9]['data_samples'].img_path.startswith(str(normal))
@@ -123,22 +123,22 @@ def test_rare_class_sampling_takes_them(experiment, normal):
 
 def test_what_can_not_be_used_is_refused(experiment, normal, tmp_path):
     with pytest.raises(FileNotFoundError, match=r'--normal-images: .*absent is not a folder'):
-        launch.add_normal_images(experiment(), tmp_path / 'absent')
+        training_config.add_normal_images(experiment(), tmp_path / 'absent')
     with pytest.raises(ValueError, match=r'--normal-share: 1\.5; expected a share'):
-        launch.add_normal_images(experiment(), normal, 1.5)
+        training_config.add_normal_images(experiment(), normal, 1.5)
     joined = experiment()
     joined.train_dataloader.dataset = dict(
         type='ConcatDataset', datasets=[joined.train_dataloader.dataset] * 2
     )
     with pytest.raises(ValueError, match='joins 2 datasets'):
-        launch.add_normal_images(joined, normal)
+        training_config.add_normal_images(joined, normal)
     with pytest.raises(ValueError, match='class 0, which normal images are, is ignored'):
         _dataset(
             experiment, normal, **{'train_dataloader.dataset.metainfo': dict(classes=('attached', 'broken'))}
         )
     (tmp_path / 'x.png').write_bytes(b'nothing')
     with pytest.raises(ValueError, match=r'training set: 1 images have a problem, first: .*x\.png'):
-        build_runner(launch.add_normal_images(experiment(), tmp_path)).train()
+        build_runner(training_config.add_normal_images(experiment(), tmp_path)).train()
 
 
 def test_check_reads_them(blades, normal, tmp_path):

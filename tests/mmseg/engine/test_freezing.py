@@ -6,7 +6,7 @@ from torch import nn
 
 from mmseg.engine import build_runner
 from mmseg.engine.freezing import freeze_layers
-from mmseg.utils import launch
+from mmseg.utils import training_config
 
 BN = dict(type='BN', _delete_=True)
 WITH_BN = {
@@ -17,7 +17,7 @@ WITH_BN = {
 
 
 def _frozen_training(experiment, *patterns, **options):
-    cfg = launch.freeze(experiment(**WITH_BN | options), patterns)
+    cfg = training_config.freeze(experiment(**WITH_BN | options), patterns)
     runner = build_runner(cfg)
     before = {}
     run = runner.train_loop.run
@@ -84,4 +84,7 @@ def test_wrong_patterns_name_the_nearest(experiment):
 def test_frozen_parts_of_config_and_flag_add_up(experiment):
     cfg = experiment()
     cfg.frozen_layers = 'backbone'
-    assert launch.freeze(cfg, ('decode_head.convs',)).frozen_layers == ['backbone', 'decode_head.convs']
+    assert training_config.freeze(cfg, ('decode_head.convs',)).frozen_layers == [
+        'backbone',
+        'decode_head.convs',
+    ]

@@ -6,7 +6,7 @@ import torch
 from mmseg.engine import build_runner
 from mmseg.engine.checkpoint_fit import CheckpointMismatchError
 from mmseg.engine.initial_weights import match_weights
-from mmseg.utils import launch
+from mmseg.utils import training_config
 
 QUICK = {'train_cfg.max_iters': 2, 'val_dataloader.dataset.indices': 1}
 OTHER = dict(
@@ -54,7 +54,7 @@ def _initialised(cfg):
 
 def test_shared_classes_keep_their_weights(experiment, checkpoint, capsys):
     old = torch.load(checkpoint, weights_only=True)['state_dict']
-    runner, loaded, initial = _initialised(launch.init_from(_five_classes(experiment), checkpoint))
+    runner, loaded, initial = _initialised(training_config.init_from(_five_classes(experiment), checkpoint))
     for key, value in loaded.items():
         if 'conv_seg' not in key:
             assert torch.equal(value, old[key]), key
@@ -77,7 +77,7 @@ def test_without_names_a_classifier_fits_by_its_shape(experiment, checkpoint, tm
     stored = torch.load(checkpoint, weights_only=True)
     torch.save({'state_dict': stored['state_dict']}, tmp_path / 'weights.pth')
     _, loaded, initial = _initialised(
-        launch.init_from(_five_classes(experiment), str(tmp_path / 'weights.pth'))
+        training_config.init_from(_five_classes(experiment), str(tmp_path / 'weights.pth'))
     )
     assert torch.equal(loaded['decode_head.conv_seg.weight'], initial['decode_head.conv_seg.weight'])
     output = capsys.readouterr().out
@@ -87,7 +87,7 @@ def test_without_names_a_classifier_fits_by_its_shape(experiment, checkpoint, tm
         in output
     )
     assert '2 keep their initial values: decode_head.conv_seg.weight, decode_head.conv_seg.bias' in output
-    _, loaded, _ = _initialised(launch.init_from(experiment(**QUICK), str(tmp_path / 'weights.pth')))
+    _, loaded, _ = _initialised(training_config.init_from(experiment(**QUICK), str(tmp_path / 'weights.pth')))
     assert all(torch.equal(loaded[key], value) for key, value in stored['state_dict'].items())
 
 
@@ -118,15 +118,15 @@ def test_a_checkpoint_of_another_architecture_is_refused(experiment, checkpoint,
     with pytest.raises(
         CheckpointMismatchError, match=r'none of which fits the EncoderDecoder.*the same architecture'
     ):
-        build_runner(launch.init_from(experiment(**QUICK), str(tmp_path / 'other.pth'))).train()
+        build_runner(training_config.init_from(experiment(**QUICK), str(tmp_path / 'other.pth'))).train()
 
 
 def test_a_resumed_run_does_not_begin_again(experiment, checkpoint):
-    first = build_runner(launch.init_from(experiment(**QUICK, resume=True), checkpoint))
+    first = build_runner(training_config.init_from(experiment(**QUICK, resume=True), checkpoint))
     first.train()
     assert first.iter == 2  # nothing to resume: it began with the checkpoint
     again = build_runner(
-        launch.init_from(experiment(**QUICK | {'train_cfg.max_iters': 3}, resume=True), checkpoint)
+        training_config.init_from(experiment(**QUICK | {'train_cfg.max_iters': 3}, resume=True), checkpoint)
     )
     again.train()
     assert again.iter == 3 and len(again.message_hub.get_scalar('train/loss').data[0]) == 3
@@ -134,6 +134,6 @@ def test_a_resumed_run_does_not_begin_again(experiment, checkpoint):
 
 def test_what_can_not_go_together_is_refused(experiment, checkpoint):
     with pytest.raises(FileNotFoundError, match=r'--init-from: absent\.pth does not exist'):
-        launch.init_from(experiment(), 'absent.pth')
+        training_config.init_from(experiment(), 'absent.pth')
     with pytest.raises(ValueError, match=r'--init-from: the config loads .*first/iter_2\.pth already'):
-        launch.init_from(experiment(load_from=checkpoint), checkpoint)
+        training_config.init_from(experiment(load_from=checkpoint), checkpoint)

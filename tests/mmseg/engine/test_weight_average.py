@@ -10,7 +10,7 @@ from torch import nn
 
 from mmseg.apis import init_model
 from mmseg.engine import WarmUpEMA, build_runner
-from mmseg.utils import launch
+from mmseg.utils import launch, training_config
 
 BN = dict(type='BN', _delete_=True)
 
@@ -21,7 +21,7 @@ def _weights(path):
 
 def _averaging(experiment, **options):
     cfg = experiment(**{'model.decode_head.norm_cfg': BN} | options)
-    return launch.average_weights(cfg)
+    return training_config.average_weights(cfg)
 
 
 def _same(one, other):
