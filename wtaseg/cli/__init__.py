@@ -14,7 +14,7 @@ from typing import get_args
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 
-from wtaseg.cli.messages import one_line, resource_error
+from wtaseg.cli.messages import notes, one_line, resource_error
 
 #: Environment variable that shows the traceback of errors in user input.
 TRACEBACK = 'WTA_SEG_TRACEBACK'
@@ -122,7 +122,8 @@ def run(target: App, argv: Sequence[str], program: str) -> int:
         for a command that was stopped.
     """
     try:
-        status = target(argv, exit_on_error=False, print_error=False, result_action='return_value')
+        with notes():
+            status = target(argv, exit_on_error=False, print_error=False, result_action='return_value')
     except CycloptsError as error:
         print(f'{program}: {error}', file=sys.stderr)
         return USAGE_ERROR

@@ -17,6 +17,7 @@ from .configs import DatasetFacts, config_name, write_configs
 from .content import Labelled, describe_classes, describe_turned, make_label, match_labels
 from .geometry import choose_geometry
 from .images import SourceImage, describe_images, find_images
+from .models import MODELS
 from .sources import LabelOptions, LabelSource, detect
 from .split import SPLITS, Split
 from .writing import Pair, check_target, write_dataset
@@ -196,10 +197,10 @@ def _refuse_channels(labelled: Iterable[Labelled]) -> None:
 def next_steps(facts: DatasetFacts, configs: list[Path], folder: Path) -> str:
     """The paths of the configs and the command that comes next."""
     known = folder.resolve() == config_root().resolve()
-    names = [
-        facts.experiment(model) if known else str(path) for model, path in zip(facts.models, configs[1:])
+    names = [facts.experiment(model) if known else str(path) for model, path in zip(MODELS, configs[1:])]
+    experiments = [
+        f'  {model.describe(not facts.mean)}\n    wta-seg train {name}' for model, name in zip(MODELS, names)
     ]
-    experiments = [f'  {model.title}\n    wta-seg train {name}' for model, name in zip(facts.models, names)]
     return '\n'.join(
         [
             f'dataset config  {_short(configs[0])}',
