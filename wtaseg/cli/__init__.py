@@ -14,6 +14,7 @@ from typing import get_args
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 
+from wtaseg.cli.lean_imports import without_transformers
 from wtaseg.cli.messages import notes, one_line, resource_error
 
 #: Environment variable that shows the traceback of errors in user input.
@@ -122,7 +123,7 @@ def run(target: App, argv: Sequence[str], program: str) -> int:
         for a command that was stopped.
     """
     try:
-        with notes():
+        with notes(), without_transformers():
             status = target(argv, exit_on_error=False, print_error=False, result_action='return_value')
     except CycloptsError as error:
         print(f'{program}: {error}', file=sys.stderr)
