@@ -52,9 +52,9 @@ class Interrupted(Exception):
 
 def version() -> str:
     """The version of the project."""
-    from mmseg.version import __version__
+    from mmseg.version import PROJECT_VERSION
 
-    return __version__
+    return PROJECT_VERSION
 
 
 def refuse_fractions(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

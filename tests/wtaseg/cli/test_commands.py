@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mmseg.version import __version__
+from mmseg.version import PROJECT_VERSION
 from wtaseg.cli import COMMANDS, main
 from wtaseg.cli.messages import notes
 
@@ -79,7 +79,7 @@ def test_completion_is_installed(shell, tmp_path, monkeypatch, capsys):
 
 def test_the_version_is_shown(capsys):
     assert main(['--version']) == 0
-    assert capsys.readouterr().out.strip() == __version__
+    assert capsys.readouterr().out.strip() == PROJECT_VERSION
 
 
 @pytest.mark.parametrize(
