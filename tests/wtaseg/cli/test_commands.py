@@ -107,6 +107,8 @@ def test_warnings_of_the_project_are_notes_while_a_command_runs():
     python, file = warnings.formatwarning, str(ROOT / 'mmseg/visualization/text.py')
     with notes():
         assert warnings.formatwarning('no font\nhas it', UserWarning, file, 1) == 'note: no font has it\n'
-        assert f'{file}:1: DeprecationWarning: old' in warnings.formatwarning('old', DeprecationWarning, file, 1)
+        assert f'{file}:1: DeprecationWarning: old' in warnings.formatwarning(
+            'old', DeprecationWarning, file, 1
+        )
         assert '/lib/x.py:1: UserWarning: x' in warnings.formatwarning('x', UserWarning, '/lib/x.py', 1)
     assert warnings.formatwarning is python
