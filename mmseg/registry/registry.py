@@ -40,5 +40,5 @@ METRICS = _child('metric', root.METRICS, ['mmseg.evaluation'])
 EVALUATOR = _child('evaluator', root.EVALUATOR, ['mmseg.evaluation'])
 
 VISUALIZERS = _child('visualizer', root.VISUALIZERS, ['mmseg.visualization.local_visualizer'])
-VISBACKENDS = _child('visualizer backend', root.VISBACKENDS, ['mmseg.visualization.local_visualizer'])
+VISBACKENDS = _child('visualizer backend', root.VISBACKENDS, ['mmseg.visualization.wandb_backend'])
 INFERENCERS = _child('inferencer', root.INFERENCERS, ['mmseg.apis'])

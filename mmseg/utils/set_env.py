@@ -13,6 +13,7 @@ _MODULES = (
     'models',
     'structures',
     'visualization.local_visualizer',
+    'visualization.wandb_backend',
     'apis',
 )
 
