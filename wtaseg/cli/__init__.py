@@ -14,6 +14,7 @@ from typing import get_args
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 
+from wtaseg.cli.lean_imports import without_transformers
 from wtaseg.cli.messages import one_line, resource_error
 
 #: Environment variable that shows the traceback of errors in user input.
@@ -31,7 +32,7 @@ COMMANDS = {
     'split': 'Split a labelled dataset anew, or into folds.',
     'render': 'Render a synthetic dataset of blade images with rare defects.',
     'check': 'Check every file of a dataset and print the share of each class.',
-    'convert': 'Convert masks, LabelMe or COCO annotations to label maps of class ids.',
+    'convert': 'Convert masks, LabelMe, COCO or CVAT annotations to label maps of class ids.',
     'train': 'Train one experiment.',
     'test': 'Test a checkpoint of an experiment.',
     'predict': 'Find the defects in images without labels.',
@@ -122,7 +123,8 @@ def run(target: App, argv: Sequence[str], program: str) -> int:
         for a command that was stopped.
     """
     try:
-        status = target(argv, exit_on_error=False, print_error=False, result_action='return_value')
+        with without_transformers():
+            status = target(argv, exit_on_error=False, print_error=False, result_action='return_value')
     except CycloptsError as error:
         print(f'{program}: {error}', file=sys.stderr)
         return USAGE_ERROR

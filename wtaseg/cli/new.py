@@ -39,7 +39,8 @@ def command(
     images
         folders of images (jpg, png, bmp, tif, webp), or single files
     labels
-        folders of LabelMe JSON or masks, COCO JSON files (CVAT: "COCO 1.0"); several formats may be mixed
+        folders of LabelMe JSON or masks; files or ZIPs of CVAT ("CVAT for images 1.1", "COCO 1.0"); several formats
+        may be mixed
     classes
         names of the classes, the normal one first
     map

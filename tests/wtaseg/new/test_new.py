@@ -34,7 +34,8 @@ def new(journey, tmp_path):
     root, _ = journey
 
     def run(*options, images=root / 'images', labels=None, classes=CLASSES, name='내 부품'):
-        labels = labels or [root / 'labelme', root / 'cvat/instances_default.json', root / 'masks']
+        cvat = [root / 'cvat/instances_default.json', root / 'cvat/작업 2.zip']
+        labels = labels or [root / 'labelme', *cvat, root / 'masks']
         args = [
             'new',
             tmp_path / 'data' / name,
@@ -69,6 +70,7 @@ def test_from_new_to_a_trained_model(journey, new, tmp_path, capsys, monkeypatch
         '6 images have an EXIF',
         'LabelMe JSON',
         'COCO JSON',
+        'CVAT for images',
         'colour masks',
         'turned with it',
         'windows of 512 x 480',
