@@ -32,6 +32,7 @@ COMMANDS = {
     'render': 'Render a synthetic dataset of blade images with rare defects.',
     'check': 'Check every file of a dataset and print the share of each class.',
     'convert': 'Convert masks, LabelMe or COCO annotations to label maps of class ids.',
+    'review': 'Review and correct labels in the browser.',
     'train': 'Train one experiment.',
     'test': 'Test a checkpoint of an experiment.',
     'predict': 'Find the defects in images without labels.',
