@@ -4,6 +4,7 @@ The protocol runs over two pipes (``--remote-debugging-pipe``), so that no packa
 """
 
 import base64
+import contextlib
 import json
 import os
 import select
@@ -41,11 +42,11 @@ def browse(folder: Path, arguments: list[str]) -> str:
 class Browser:
     """A running browser with one or more windows; a context manager."""
 
-    def __init__(self, folder: Path, size: tuple[int, int] = (1280, 800), language: str = 'en') -> None:
+    def __init__(self, folder: Path, size: tuple[int, int] = (1280, 800)) -> None:
         read, self._out = os.pipe()
         self._in, write = os.pipe()
         flags = [*FLAGS, f'--user-data-dir={folder / "profile"}', f'--window-size={size[0]},{size[1]}']
-        flags += ['--remote-debugging-pipe', '--no-first-run', f'--accept-lang={language}', 'about:blank']
+        flags += ['--remote-debugging-pipe', '--no-first-run', 'about:blank']
         self._process = subprocess.Popen(
             ['bash', '-c', f'exec "$@" 3<&{read} 4>&{write}', 'bash', BROWSER, *flags],
             pass_fds=(read, write),
@@ -65,12 +66,14 @@ class Browser:
         os.close(self._in)
         os.close(self._out)
 
-    def open(self, url: str) -> 'Page':
-        """A new window."""
+    def open(self, url: str, language: str = 'en-US') -> 'Page':
+        """A new window of a browser whose user reads ``language``."""
         target = self.send('Target.createTarget', dict(url='about:blank'))['targetId']
         page = Page(
             self, self.send('Target.attachToTarget', dict(targetId=target, flatten=True))['sessionId']
         )
+        page.send('Emulation.setFocusEmulationEnabled', enabled=True)  # timers of hidden windows are slow
+        page.send('Emulation.setUserAgentOverride', userAgent='test', acceptLanguage=language)
         page.send('Page.navigate', url=url)
         return page
 
@@ -123,6 +126,18 @@ class Page:
             ' else setTimeout(look, 10); })(); })'
         )
         return self.evaluate(code % (1000 * 20, expression))
+
+    def reload(self) -> None:
+        """Load the page again and wait for it."""
+        self.evaluate('window.isOld = true')
+        self.send('Page.reload')
+        deadline = time.monotonic() + _TIMEOUT
+        while time.monotonic() < deadline:
+            with contextlib.suppress(AssertionError):  # the old page is gone, the new one not there yet
+                if self.evaluate('!window.isOld && document.readyState === "complete"'):
+                    return
+            time.sleep(0.02)
+        raise AssertionError('the page was not loaded again')
 
     def mouse(self, kind: str, x: float, y: float, button: str = 'left', clicks: int = 1) -> None:
         """A ``mousePressed``, ``mouseMoved`` or ``mouseReleased``."""
