@@ -19,8 +19,7 @@ from torch.export import Dim, ExportedProgram
 
 from mmseg.apis import init_model
 from mmseg.apis.inference import pipeline_of_test
-from mmseg.engine import read_checkpoint
-from mmseg.evaluation.inspection.operating_point import KEY, OperatingPoint, read_operating_point
+from mmseg.evaluation.inspection.operating_point import KEY, OperatingPoint
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.models.utils import resize
 from mmseg.utils.files import atomic_path
@@ -279,6 +278,5 @@ def export_checkpoint(
     model = init_model(config, checkpoint, device='cpu', strict=strict)
     size = size or (model.cfg.model.get('data_preprocessor') or {}).get('size') or DEFAULT_SIZE
     path = Path(path or Path(checkpoint).with_suffix('.onnx'))
-    point = read_operating_point(read_checkpoint(str(checkpoint), 'cpu'))
-    sides, differences = export(model, path, tuple(size), dynamic, point)
+    sides, differences = export(model, path, tuple(size), dynamic, model.operating_point)
     return Export(path, tuple(size), sides, differences)

@@ -193,14 +193,14 @@ def coco(
     ignore_crowd: bool = False,
     target: Target,
 ) -> int:
-    """A COCO JSON file, as CVAT exports it.
+    """A COCO JSON file, as CVAT exports it, or its ZIP.
 
     Example: `wta-seg convert coco instances_default.json --out data/my_set/ann_dir/train`
 
     Parameters
     ----------
     source
-        JSON file
+        JSON file or ZIP
     map
         class of another name, NAME=CLASS
     ignore_crowd
@@ -209,6 +209,33 @@ def coco(
     from wtaseg.labels.convert import coco_jobs
 
     return target.write(coco_jobs(source, target.class_table(map), ignore_crowd))
+
+
+@command.command
+def cvat(
+    source: Path,
+    /,
+    *,
+    map: Annotated[tuple[str, ...], MANY] = (),
+    line_width: int | None = None,
+    target: Target,
+) -> int:
+    """ "CVAT for images 1.1": its XML file, or the ZIP that CVAT exports.
+
+    Example: `wta-seg convert cvat annotations.xml --out data/my_set/ann_dir/train`
+
+    Parameters
+    ----------
+    source
+        XML file or ZIP
+    map
+        class of another name, NAME=CLASS
+    line_width
+        width of polylines in pixels [default: polylines are refused]
+    """
+    from wtaseg.labels.convert import cvat_jobs
+
+    return target.write(cvat_jobs(source, target.class_table(map), line_width))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

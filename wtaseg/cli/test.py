@@ -20,6 +20,7 @@ def command(
     show_dir: str | None = None,
     wait_time: float = 2,
     tta: bool = False,
+    false_alarms: float | None = None,
     allow_partial: bool = False,
     cfg_options: Annotated[tuple[str, ...], MANY] = (),
     launcher: Launcher = 'none',
@@ -49,6 +50,9 @@ def command(
         seconds a window stays open
     tta
         average over flips and scales of each image
+    false_alarms
+        per image and class: count the defects found at the thresholds for these, from the validation curves in the
+        checkpoint [default: those that its operating point was chosen for]
     allow_partial
         load what fits of a checkpoint that does not fit the model, and say how much that was
     cfg_options
@@ -59,7 +63,7 @@ def command(
     from wtaseg.training import Experiment, test
 
     experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
-    test(experiment, checkpoint, out, show, show_dir, wait_time, tta)
+    test(experiment, checkpoint, out, show, show_dir, wait_time, tta, false_alarms)
     return 0
 
 

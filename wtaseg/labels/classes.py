@@ -64,6 +64,10 @@ class ClassTable:
             f'or {IGNORE!r}; other class names are set with --classes.'
         )
 
+    def knows(self, label: str) -> bool:
+        """Whether a class name of an annotation file is a class, or renamed to one."""
+        return label in self.renamed or label in self.names
+
     def id_of_label(self, label: str, file: str) -> int:
         """The id of a class name in an annotation file.
 

@@ -47,9 +47,39 @@ def draw_line(labels: np.ndarray, points: np.ndarray, width: int, value: int) ->
 
 
 def fill_circle(labels: np.ndarray, centre: np.ndarray, radius: float, value: int) -> None:
-    """Set the pixels whose centres lie in a disc; ``centre`` is (x, y), ``radius`` in pixels."""
+    """Set the pixels whose centres lie in a disc; ``centre`` is (x, y), ``radius`` in pixels.
+
+    A disc that contains no pixel centre sets the pixel of its own centre.
+    """
     y, x = np.ogrid[: labels.shape[0], : labels.shape[1]]
-    labels[(x + 0.5 - centre[0]) ** 2 + (y + 0.5 - centre[1]) ** 2 <= radius**2] = value
+    inside = (x + 0.5 - centre[0]) ** 2 + (y + 0.5 - centre[1]) ** 2 <= radius**2
+    _set_disc(labels, inside, centre, value)
+
+
+def fill_ellipse(
+    labels: np.ndarray, centre: np.ndarray, radii: np.ndarray, axes: np.ndarray, value: int
+) -> None:
+    """Set the pixels whose centres lie in an ellipse, at least that of its own centre.
+
+    Args:
+        labels: class ids ``(H, W)``, changed in place.
+        centre: (x, y) in pixels.
+        radii: along the two axes, in pixels, above 0.
+        axes: their directions ``(2, 2)``, one (x, y) of length 1 per row.
+        value: class id to set.
+    """
+    y, x = np.ogrid[: labels.shape[0], : labels.shape[1]]
+    x, y = x + 0.5 - centre[0], y + 0.5 - centre[1]
+    (first, second) = ((x * axis[0] + y * axis[1]) / radius for axis, radius in zip(axes, radii))
+    _set_disc(labels, first**2 + second**2 <= 1, centre, value)
+
+
+def _set_disc(labels: np.ndarray, inside: np.ndarray, centre: np.ndarray, value: int) -> None:
+    if inside.any():
+        labels[inside] = value
+    elif (np.floor(centre) >= 0).all() and (np.floor(centre) < labels.shape[::-1]).all():
+        column, row = np.floor(centre).astype(int)
+        labels[row, column] = value
 
 
 def decode_rle(counts: list[int] | str | bytes, height: int, width: int) -> np.ndarray:

@@ -7,11 +7,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from mmseg.datasets.image_files import match_images
+from mmseg.datasets.normal_images import NORMAL_DIR
 from wtaseg.io import write
 from wtaseg.labels.masks import read_mask
 from wtaseg.labels.record import read_settings
 from wtaseg.runs.layout import find_config
 
+from .images import find_images
 from .split import SPLITS, Split, assign_parts, group_keys
 from .writing import IMAGE_DIR, LABEL_DIR, Pair, check_target, write_dataset
 
@@ -98,6 +100,10 @@ def resplit(root: Path, out: Path, split: Split) -> dict[str, str]:
     )
     check_target(out, settings)
     pairs = [Pair(splits[file.name], file.name, file.image, file.label.read_bytes()) for file in files]
+    if (root / NORMAL_DIR).is_dir():
+        pairs += [
+            Pair('', image.name, image.path, None) for image in find_images([root / NORMAL_DIR]).values()
+        ]
     write_dataset(out, settings, pairs)
     return splits
 

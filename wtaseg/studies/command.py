@@ -138,7 +138,7 @@ class StudyCommand:
             options.layout.study_configs,
             pool.usable_gpus(options.gpus),
             overrides=options.cfg_options,
-            train_flags=tuple(flag for flag, given in flags.items() if given),
+            train_flags=(*(flag for flag, given in flags.items() if given), *options.words(Path.cwd())),
             test_flags=('--tta',) if options.tta else (),
             restart=options.restart,
             draw=write_pairs,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wtaseg.io import write
 from wtaseg.report import tables
+from wtaseg.report.found import draw_found
 from wtaseg.report.page import Image, Page, RowSettings, RunLine, render
 from wtaseg.report.plots import METRICS, Curve, curve_name, draw_bars, draw_curves, draw_shares, png
 from wtaseg.report.summary import Row, Summary, Table, metric_titles
@@ -57,6 +58,8 @@ def draw_images(results: StudyResults, name: str, study: StudyRecord, table: Tab
     for group in dict.fromkeys(row.group for row in study.rows) if by_model else ['']:
         rows = [row for row in study.rows if group in ('', row.group)]
         tag = f'_{"".join(c for c in group.lower() if c.isalnum())}' if group else ''
+        inspections = [(row.label, results.inspections(row)) for row in rows]
+        images += draw_found(inspections, table.classes, f'{name}{tag}_', group)
         for class_name in table.classes:
             for metric in METRICS:
                 curves = [Curve(row.label, results.curve(row, f'{metric}.{class_name}')) for row in rows]

@@ -5,7 +5,8 @@ Inside the program they are the dataclasses of this module; ``results.json`` is 
     format      1
     studies     by name: title, question, columns, marks, rows [{group, label, variant, runs}], settings, provenance
     variants    by name of the experiment: base config, what all experiments change in it, what this one changes
-    runs        by name: seed, status, scores {class: [IoU, Acc]}, validations, seconds of all its parts, error
+    runs        by name: seed, status, scores {class: [IoU, Acc]}, validations, seconds of all its parts, error,
+                inspection {target, classes {class: {found, false_alarms, curves {size: [[false alarms, found], ...]}}}}
 """
 
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from wtaseg.io import read_json, write
 from wtaseg.report.summary import Marking, Summary
+from wtaseg.runs.inspection import Inspection
 from wtaseg.runs.records import DONE
 from wtaseg.studies.provenance import Provenance
 from wtaseg.studies.study_run import StudyRun
@@ -124,6 +126,10 @@ class StudyResults:
         """The runs of a row that have test results."""
         runs = [self.runs.get(name) for name in row.runs]
         return [run for run in runs if run and run.status == DONE]
+
+    def inspections(self, row: RowRecord) -> list[Inspection]:
+        """Defects found and false alarms of the runs of a row that have them."""
+        return [run.inspection for run in self.done_runs(row) if run.inspection is not None]
 
     def classes(self, study: StudyRecord) -> tuple[str, ...]:
         """Names of the foreground classes that any run of the study was tested on."""

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from wtaseg.report.summary import Marking
 from wtaseg.runs import layout
+from wtaseg.runs.training_flags import TrainingFlags
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -66,8 +67,10 @@ class Study:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyOptions:
+class StudyOptions(TrainingFlags):
     """What the command line says about studies. Paths are as typed; properties make them absolute.
+
+    The flags of the training are those of every run.
 
     Attributes:
         studies: names of studies.

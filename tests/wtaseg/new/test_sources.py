@@ -92,8 +92,9 @@ def test_folders_of_json_may_mix_programs_and_hold_images(tmp_path):
 @pytest.mark.parametrize(
     ('name', 'content', 'message'),
     [
-        ('a.xml', '<annotations/>', 'COCO 1.0'),
-        ('a.zip', 'PK', 'unpack it'),
+        ('a.xml', '<annotation/>', 'nor CVAT'),
+        ('a.zip', 'PK', 'can not be read as a ZIP.*unpack it'),
+        ('a.csv', 'x', 'folder of the masks'),
         ('a.json', '{"version": 1}', 'neither LabelMe'),
         ('a.json', 'oops', 'no valid JSON'),
     ],
