@@ -18,7 +18,7 @@ from wtaseg.cli.messages import notes
 HEAVY = ['torch', 'mmengine', 'mmcv', 'cv2', 'numpy', 'pandas', 'matplotlib', 'PIL', 'scipy', 'diffusers']
 #: Subcommands whose own subcommands hold the options.
 GROUPS = {
-    'convert': ['palette', 'binary', 'values', 'labelme', 'coco', 'cvat'],
+    'convert': ['palette', 'binary', 'values', 'labelme', 'coco', 'cvat', 'to-coco', 'to-labelme'],
     'bench': ['data', 'train', 'edit', 'flops'],
 }
 
