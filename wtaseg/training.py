@@ -12,6 +12,7 @@ from mmseg.utils import launch
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.smoke import shrink
 from wtaseg.errors import one_line_errors
+from wtaseg.runs.checkpoints import trained_checkpoint
 from wtaseg.runs.data import leaf_configs, set_data_root
 from wtaseg.runs.layout import find_config
 from wtaseg.runs.outputs import is_smoke_run
@@ -100,14 +101,18 @@ class TrainOptions(TrainingFlags):
         if self.amp:
             launch.enable_amp(cfg)
         if self.from_scratch and self.init_from is not None:
-            raise ValueError(f'--from-scratch: --init-from {self.init_from} gives the first weights; leave one out')
+            raise ValueError(
+                f'--from-scratch: --init-from {self.init_from} gives the first weights; leave one out'
+            )
         self.apply_flags(cfg)
         for tracker in self.trackers:
             launch.track(cfg, tracker)
         if self.resume is not None:
             if self.resume == 'auto' and not self.smoke:
                 refuse_smoke_run(Path(cfg.work_dir))
-            cfg.resume = True  # without a checkpoint of the run the training begins, with init_from where given
+            cfg.resume = (
+                True  # without a checkpoint of the run the training begins, with init_from where given
+            )
             cfg.load_from = None if self.resume == 'auto' else self.resume
 
 
@@ -150,7 +155,7 @@ def _build(cfg: Config) -> Runner:
 
 def test(
     experiment: Experiment,
-    checkpoint: str,
+    checkpoint: str | None = None,
     out: str | None = None,
     show: bool = False,
     show_dir: str | None = None,
@@ -162,7 +167,7 @@ def test(
 
     Args:
         experiment: what to test.
-        checkpoint: path or URL of the weights.
+        checkpoint: path or URL of the weights; a folder: those of the training in it; None: of that in the work folder.
         out: folder for predictions, PNGs of class ids.
         show: show predictions in a window.
         show_dir: folder for images with the predictions drawn.
@@ -175,6 +180,8 @@ def test(
     """
     with one_line_errors(experiment.config, setup=True):
         cfg = experiment.load(('test',))
+        if checkpoint is None or Path(checkpoint).is_dir():
+            checkpoint = str(trained_checkpoint(Path(checkpoint or cfg.work_dir)))
         refuse_unlabelled(cfg, checkpoint)
         cfg.load_from = checkpoint
         cfg.resume = False

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+from cyclopts import CycloptsError
+
 from wtaseg.cli import MANY, run_alone
 from wtaseg.cli.train import Launcher, LocalRank
 
 
 def command(
     config: str,
-    checkpoint: str,
+    checkpoint: str | None = None,
     /,
     *,
     data: Path | None = None,
@@ -35,7 +37,7 @@ def command(
     config
         config of the experiment: its name below configs/, or a path
     checkpoint
-        checkpoint to test
+        checkpoint to test, or the folder of a training for its best one [default: the best in work_dirs/CONFIG]
     data
         dataset folder, in place of data_root in the config
     work_dir
@@ -60,6 +62,10 @@ def command(
     launcher
         what started this process
     """
+    if config.endswith('.pth'):
+        raise CycloptsError(
+            msg=f'{config} is a checkpoint, expected a config first: wta-seg test CONFIG {config}'
+        )
     from wtaseg.training import Experiment, test
 
     experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
