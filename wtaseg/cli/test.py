@@ -53,8 +53,7 @@ def command(
     tta
         average over flips and scales of each image
     false_alarms
-        per image and class: count the defects found at the thresholds for these, from the validation curves in the
-        checkpoint [default: those that its operating point was chosen for]
+        per image and class: count at the thresholds for these [default: those of the checkpoint's operating point]
     allow_partial
         load what fits of a checkpoint that does not fit the model, and say how much that was
     cfg_options
