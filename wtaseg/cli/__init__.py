@@ -32,7 +32,8 @@ COMMANDS = {
     'split': 'Split a labelled dataset anew, or into folds.',
     'render': 'Render a synthetic dataset of blade images with rare defects.',
     'check': 'Check every file of a dataset and print the share of each class.',
-    'convert': 'Convert masks, LabelMe, COCO or CVAT annotations to label maps of class ids.',
+    'convert': 'Convert masks, LabelMe, COCO or CVAT annotations to label maps, and label maps back.',
+    'review': 'Review and correct labels in the browser.',
     'train': 'Train one experiment.',
     'test': 'Test a checkpoint of an experiment.',
     'predict': 'Find the defects in images without labels.',
@@ -60,9 +61,9 @@ class Interrupted(Exception):
 
 def version() -> str:
     """The version of the project."""
-    from mmseg.version import __version__
+    from mmseg.version import PROJECT_VERSION
 
-    return __version__
+    return PROJECT_VERSION
 
 
 def refuse_fractions(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import CycloptsError
 
 from wtaseg.cli import MANY, run_alone
+from wtaseg.cli.lean_imports import exempt_modules_from_collection
 from wtaseg.cli.train import Launcher, LocalRank
 
 
@@ -66,6 +67,8 @@ def command(
             msg=f'{config} is a checkpoint, expected a config first: wta-seg test CONFIG {config}'
         )
     from wtaseg.training import Experiment, test
+
+    exempt_modules_from_collection()
 
     experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
     test(experiment, checkpoint, out, show, show_dir, wait_time, tta, false_alarms)

@@ -83,7 +83,7 @@ def test_no_file_is_left_where_the_logits_differ(tmp_path, monkeypatch):
     shifted = torch.export.export(Shifted(), (torch.zeros(2, 3, 96, 128),))
     monkeypatch.setattr(export_onnx, 'trace', lambda *_: (shifted, None))
     monkeypatch.setattr(export_onnx, '_trial_shapes', lambda *_: [(2, 96, 128)])
-    monkeypatch.setattr(export_onnx, '_describe', lambda *_: {})
+    monkeypatch.setattr(export_onnx, 'describe', lambda *_: {})
     monkeypatch.setattr(export_onnx.Network, 'forward', lambda self, images: images * 2)
     with pytest.raises(export_onnx.ExportError, match='not written'):
         export_onnx.export(torch.nn.Identity(), tmp_path / 'model.onnx', SIZE)

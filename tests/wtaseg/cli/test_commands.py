@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mmseg.version import __version__
+from mmseg.version import PROJECT_VERSION
 from wtaseg.cli import COMMANDS, main
 from wtaseg.cli.messages import notes
 
@@ -18,7 +18,7 @@ from wtaseg.cli.messages import notes
 HEAVY = ['torch', 'mmengine', 'mmcv', 'cv2', 'numpy', 'pandas', 'matplotlib', 'PIL', 'scipy', 'diffusers']
 #: Subcommands whose own subcommands hold the options.
 GROUPS = {
-    'convert': ['palette', 'binary', 'values', 'labelme', 'coco', 'cvat'],
+    'convert': ['palette', 'binary', 'values', 'labelme', 'coco', 'cvat', 'to-coco', 'to-labelme'],
     'bench': ['data', 'train', 'edit', 'flops'],
 }
 
@@ -79,7 +79,7 @@ def test_completion_is_installed(shell, tmp_path, monkeypatch, capsys):
 
 def test_the_version_is_shown(capsys):
     assert main(['--version']) == 0
-    assert capsys.readouterr().out.strip() == __version__
+    assert capsys.readouterr().out.strip() == PROJECT_VERSION
 
 
 @pytest.mark.parametrize(
