@@ -100,14 +100,18 @@ class TrainOptions(TrainingFlags):
         if self.amp:
             launch.enable_amp(cfg)
         if self.from_scratch and self.init_from is not None:
-            raise ValueError(f'--from-scratch: --init-from {self.init_from} gives the first weights; leave one out')
+            raise ValueError(
+                f'--from-scratch: --init-from {self.init_from} gives the first weights; leave one out'
+            )
         self.apply_flags(cfg)
         for tracker in self.trackers:
             launch.track(cfg, tracker)
         if self.resume is not None:
             if self.resume == 'auto' and not self.smoke:
                 refuse_smoke_run(Path(cfg.work_dir))
-            cfg.resume = True  # without a checkpoint of the run the training begins, with init_from where given
+            cfg.resume = (
+                True  # without a checkpoint of the run the training begins, with init_from where given
+            )
             cfg.load_from = None if self.resume == 'auto' else self.resume
 
 

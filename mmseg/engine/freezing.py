@@ -67,9 +67,7 @@ def freeze_layers(model: nn.Module, patterns: Sequence[str]) -> FrozenLayers:
         )
     for parameter in frozen:
         parameter.requires_grad_(False)
-    return FrozenLayers(
-        patterns, sum(p.numel() for p in frozen), sum(p.numel() for p in parameters.values())
-    )
+    return FrozenLayers(patterns, sum(p.numel() for p in frozen), sum(p.numel() for p in parameters.values()))
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from .checkpoint_fit import CheckpointMismatchError, compare_weights
-from .checkpoint_loading import refuse_non_finite, read_checkpoint, weights_of
+from .checkpoint_loading import read_checkpoint, refuse_non_finite, weights_of
 
 #: Layers with one output channel for each class.
 _CLASSIFIER = re.compile(r'(^|[._])conv_seg\.(weight|bias)$')
@@ -82,7 +82,11 @@ def match_weights(
     fit = compare_weights(model, dict(state))
     current = model.state_dict()
     tensors, unused = {}, [f'{key} (not in the model)' for key in fit.unexpected]
-    rows = [(i, list(old_classes).index(name)) for i, name in enumerate(classes) if name in old_classes] if named else []
+    rows = (
+        [(i, list(old_classes).index(name)) for i, name in enumerate(classes) if name in old_classes]
+        if named
+        else []
+    )
     for key, value in state.items():
         if key not in current:
             continue

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 
 from mmseg.utils.checkpoint_reading import BrokenCheckpointError

@@ -4,7 +4,6 @@ import atexit
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from mmengine.config import Config
 
 from .config_errors import config_errors, refuse_circles
 from .config_keys import check_options, name_evaluators
-from .from_scratch import drop_pretrained
 from .optimizer_config import refuse_merged_optimizer
 
 #: Endings of config files that mmengine reads.
@@ -216,56 +214,4 @@ def stop_early(cfg: Config, patience: int) -> Config:
         *(cfg.get('custom_hooks') or ()),
         dict(type='EarlyStoppingHook', patience=patience),
     ]
-    return cfg
-
-
-def average_weights(cfg: Config) -> Config:
-    """Average the weights with :class:`mmseg.engine.WarmUpEMA`, unless the config averages them already.
-
-    In place; returns ``cfg``.
-    """
-    hooks = list(cfg.get('custom_hooks') or ())
-    if all(str(hook['type']).rpartition('.')[2] != 'EMAHook' for hook in hooks):
-        hooks.append(dict(type='EMAHook', ema_type='WarmUpEMA'))
-    cfg.custom_hooks = hooks
-    return cfg
-
-
-def accumulate_gradients(cfg: Config, count: int) -> Config:
-    """Update the weights once in ``count`` iterations, with the mean of their gradients. In place; returns ``cfg``.
-
-    Raises:
-        ValueError: ``count`` is below 1, or the optimizer wrapper is one of several.
-    """
-    if count < 1:
-        raise ValueError(f'--accumulate: {count}; expected a number of batches from 1')
-    kind = cfg.optim_wrapper.setdefault('type', 'OptimWrapper')
-    if kind == 'OptimWrapperDict':
-        raise ValueError('--accumulate: the config has several optimizers; set accumulative_counts of each in it')
-    cfg.optim_wrapper.accumulative_counts = count
-    return cfg
-
-
-def freeze(cfg: Config, patterns: Sequence[str]) -> Config:
-    """Freeze these modules beside those that the config freezes. In place; returns ``cfg``."""
-    before = cfg.get('frozen_layers') or ()
-    cfg.frozen_layers = [*([before] if isinstance(before, str) else before), *patterns]
-    return cfg
-
-
-def init_from(cfg: Config, checkpoint: str) -> Config:
-    """Begin a training with the weights of a checkpoint in place of pretrained ones. In place; returns ``cfg``.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the config loads another checkpoint.
-    """
-    if '://' not in checkpoint and not Path(checkpoint).expanduser().is_file():
-        raise FileNotFoundError(f'--init-from: {checkpoint} does not exist; expected a checkpoint')
-    if cfg.get('load_from'):
-        raise ValueError(
-            f'--init-from: the config loads {cfg.load_from} already; leave one out (--cfg-options load_from=None)'
-        )
-    drop_pretrained(cfg)
-    cfg.init_from = str(checkpoint)
     return cfg

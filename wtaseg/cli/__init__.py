@@ -15,7 +15,7 @@ from typing import get_args
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 
 from wtaseg.cli.lean_imports import without_transformers
-from wtaseg.cli.messages import one_line, resource_error
+from wtaseg.cli.messages import notes, one_line, resource_error
 
 #: Environment variable that shows the traceback of errors in user input.
 TRACEBACK = 'WTA_SEG_TRACEBACK'
@@ -32,7 +32,8 @@ COMMANDS = {
     'split': 'Split a labelled dataset anew, or into folds.',
     'render': 'Render a synthetic dataset of blade images with rare defects.',
     'check': 'Check every file of a dataset and print the share of each class.',
-    'convert': 'Convert masks, LabelMe, COCO or CVAT annotations to label maps of class ids.',
+    'convert': 'Convert masks, LabelMe, COCO or CVAT annotations to label maps, and label maps back.',
+    'review': 'Review and correct labels in the browser.',
     'train': 'Train one experiment.',
     'test': 'Test a checkpoint of an experiment.',
     'predict': 'Find the defects in images without labels.',
@@ -52,9 +53,9 @@ class Interrupted(Exception):
 
 def version() -> str:
     """The version of the project."""
-    from mmseg.version import __version__
+    from mmseg.version import PROJECT_VERSION
 
-    return __version__
+    return PROJECT_VERSION
 
 
 def refuse_fractions(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -123,7 +124,7 @@ def run(target: App, argv: Sequence[str], program: str) -> int:
         for a command that was stopped.
     """
     try:
-        with without_transformers():
+        with notes(), without_transformers():
             status = target(argv, exit_on_error=False, print_error=False, result_action='return_value')
     except CycloptsError as error:
         print(f'{program}: {error}', file=sys.stderr)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from wtaseg.cli import MANY, run_alone
+from wtaseg.cli.lean_imports import exempt_modules_from_collection
 from wtaseg.cli.train import Launcher, LocalRank
 
 
@@ -61,6 +62,8 @@ def command(
         what started this process
     """
     from wtaseg.training import Experiment, test
+
+    exempt_modules_from_collection()
 
     experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
     test(experiment, checkpoint, out, show, show_dir, wait_time, tta, false_alarms)

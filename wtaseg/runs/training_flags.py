@@ -27,15 +27,18 @@ class TrainingFlags:
     ] = None
     freeze: Annotated[
         tuple[str, ...],
-        _help('modules whose weights stay as they are: backbone, "backbone.layer[12]"',
-              consume_multiple=True, show_default=False),
+        _help(
+            'modules whose weights stay as they are: backbone, "backbone.layer[12]"',
+            consume_multiple=True,
+            show_default=False,
+        ),
     ] = ()
     init_from: Annotated[
         str | None, _help('begin with the weights of this checkpoint, also of one with other classes')
     ] = None
-    normal_images: Annotated[
-        Path | None, _help('folder of images without defects, which need no labels')
-    ] = None
+    normal_images: Annotated[Path | None, _help('folder of images without defects, which need no labels')] = (
+        None
+    )
     normal_share: Annotated[
         float | None, _help('largest share of the images of --normal-images in the training [default: 0.5]')
     ] = None
@@ -63,20 +66,20 @@ class TrainingFlags:
         Raises:
             FileNotFoundError, ValueError: a flag does not fit the config, or its file does not exist.
         """
-        from mmseg.utils import launch
+        from mmseg.utils import launch, training_config
 
         if self.early_stop is not None:
             launch.stop_early(cfg, self.early_stop)
         if self.ema:
-            launch.average_weights(cfg)
+            training_config.average_weights(cfg)
         if self.accumulate is not None:
-            launch.accumulate_gradients(cfg, self.accumulate)
+            training_config.accumulate_gradients(cfg, self.accumulate)
         if self.freeze:
-            launch.freeze(cfg, self.freeze)
+            training_config.freeze(cfg, self.freeze)
         if self.init_from is not None:
-            launch.init_from(cfg, self.init_from)
+            training_config.init_from(cfg, self.init_from)
         if self.normal_images is not None:
-            launch.add_normal_images(cfg, self.normal_images, self.normal_share)
+            training_config.add_normal_images(cfg, self.normal_images, self.normal_share)
         elif self.normal_share is not None:
             raise ValueError(f'--normal-share: {self.normal_share}; it goes with --normal-images')
 

@@ -2,12 +2,13 @@
 
 import os
 import signal
+from itertools import pairwise
 
 import pytest
 import torch
 
 from mmseg.engine import build_runner
-from mmseg.utils import launch
+from mmseg.utils import training_config
 
 pytestmark = pytest.mark.filterwarnings('error:Detected call')
 # with dropout, a large batch draws other masks than its halves
@@ -18,7 +19,7 @@ SGD = {'optim_wrapper.optimizer': dict(type='SGD', lr=0.1, momentum=0.9, weight_
 def _train(experiment, count=1, **options):
     cfg = experiment(**{'val_dataloader.dataset.indices': 1} | options)
     if count > 1:
-        launch.accumulate_gradients(cfg, count)
+        training_config.accumulate_gradients(cfg, count)
     runner = build_runner(cfg)
     runner.train()
     return runner
@@ -62,7 +63,11 @@ def test_iterations_and_schedule_count_batches(experiment):
     runner = _train(
         experiment,
         2,
-        **{'train_cfg.max_iters': 5, 'default_hooks.checkpoint.interval': 1, 'optim_wrapper.optimizer.lr': 0.008},
+        **{
+            'train_cfg.max_iters': 5,
+            'default_hooks.checkpoint.interval': 1,
+            'optim_wrapper.optimizer.lr': 0.008,
+        },
     )
     # polynomial decay with power 0.9, whose last of 8 iterations has rate 0
     rates = [0.008 * (1 - i / 7) ** 0.9 for i in range(5)]
@@ -71,7 +76,7 @@ def test_iterations_and_schedule_count_batches(experiment):
         torch.load(f'{runner.work_dir}/iter_{i}.pth', weights_only=True)['state_dict'] for i in range(1, 6)
     ]
     changed = [
-        any(not torch.equal(before[key], after[key]) for key in before) for before, after in zip(weights, weights[1:])
+        any(not torch.equal(before[key], after[key]) for key in before) for before, after in pairwise(weights)
     ]
     assert changed == [True, False, True, True]  # in iterations 2 to 5; the last batch is not lost
 
@@ -79,7 +84,7 @@ def test_iterations_and_schedule_count_batches(experiment):
 def test_a_run_stopped_between_two_updates_continues_exactly(experiment, tmp_path):
     options = {'train_cfg.max_iters': 6, 'optim_wrapper.clip_grad': dict(max_norm=0.1)}
     whole = _train(experiment, 3, **options, work_dir=str(tmp_path / 'whole'))
-    cfg = launch.accumulate_gradients(experiment(**options), 3)
+    cfg = training_config.accumulate_gradients(experiment(**options), 3)
     stopped = build_runner(cfg)
     run_iter = stopped.train_loop.run_iter
 
@@ -100,7 +105,9 @@ def test_a_run_stopped_between_two_updates_continues_exactly(experiment, tmp_pat
 
 
 def test_the_average_of_weights_follows_their_updates(experiment):
-    cfg = launch.average_weights(launch.accumulate_gradients(experiment(**{'train_cfg.max_iters': 5}), 2))
+    cfg = training_config.average_weights(
+        training_config.accumulate_gradients(experiment(**{'train_cfg.max_iters': 5}), 2)
+    )
     runner = build_runner(cfg)
     runner.train()
     saved = torch.load(f'{runner.work_dir}/iter_5.pth', weights_only=True)
@@ -109,6 +116,6 @@ def test_the_average_of_weights_follows_their_updates(experiment):
 
 def test_what_can_not_be_accumulated_is_refused(experiment):
     with pytest.raises(ValueError, match='--accumulate: 0; expected'):
-        launch.accumulate_gradients(experiment(), 0)
+        training_config.accumulate_gradients(experiment(), 0)
     with pytest.raises(ValueError, match='several optimizers'):
-        launch.accumulate_gradients(experiment(**{'optim_wrapper.type': 'OptimWrapperDict'}), 2)
+        training_config.accumulate_gradients(experiment(**{'optim_wrapper.type': 'OptimWrapperDict'}), 2)

@@ -6,14 +6,18 @@ from torch import nn
 
 from mmseg.engine import build_runner
 from mmseg.engine.freezing import freeze_layers
-from mmseg.utils import launch
+from mmseg.utils import training_config
 
 BN = dict(type='BN', _delete_=True)
-WITH_BN = {'model.backbone.norm_cfg': BN, 'model.decode_head.norm_cfg': BN, 'val_dataloader.dataset.indices': 1}
+WITH_BN = {
+    'model.backbone.norm_cfg': BN,
+    'model.decode_head.norm_cfg': BN,
+    'val_dataloader.dataset.indices': 1,
+}
 
 
 def _frozen_training(experiment, *patterns, **options):
-    cfg = launch.freeze(experiment(**WITH_BN | options), patterns)
+    cfg = training_config.freeze(experiment(**WITH_BN | options), patterns)
     runner = build_runner(cfg)
     before = {}
     run = runner.train_loop.run
@@ -53,7 +57,9 @@ def test_a_part_is_frozen_by_its_name(experiment):
 
 def test_norms_follow_their_patterns_and_parameters():
     model = nn.Sequential(
-        nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Sequential(nn.BatchNorm2d(4, affine=False), nn.Conv2d(4, 2, 1))
+        nn.Conv2d(3, 4, 1),
+        nn.BatchNorm2d(4),
+        nn.Sequential(nn.BatchNorm2d(4, affine=False), nn.Conv2d(4, 2, 1)),
     )
     frozen = freeze_layers(model, ['1.weight', '1.bias', '2.0'])
     assert (frozen.frozen, frozen.total) == (8, 12 + 4 + 8 + 8 + 2)
@@ -66,7 +72,9 @@ def test_wrong_patterns_name_the_nearest(experiment):
     model = build_runner(experiment()).model
     with pytest.raises(ValueError, match=r"frozen_layers: 'backbon' matches no module.*nearest: backbone"):
         freeze_layers(model, ['decode_head', 'backbon'])
-    with pytest.raises(ValueError, match=r"'xyz' matches no .*nearest: backbone, data_preprocessor, decode_head"):
+    with pytest.raises(
+        ValueError, match=r"'xyz' matches no .*nearest: backbone, data_preprocessor, decode_head"
+    ):
         freeze_layers(model, ['xyz'])
     with pytest.raises(ValueError, match=r"frozen_layers: '\*' matches all \d+ parameters"):
         freeze_layers(model, '*')
@@ -76,4 +84,7 @@ def test_wrong_patterns_name_the_nearest(experiment):
 def test_frozen_parts_of_config_and_flag_add_up(experiment):
     cfg = experiment()
     cfg.frozen_layers = 'backbone'
-    assert launch.freeze(cfg, ('decode_head.convs',)).frozen_layers == ['backbone', 'decode_head.convs']
+    assert training_config.freeze(cfg, ('decode_head.convs',)).frozen_layers == [
+        'backbone',
+        'decode_head.convs',
+    ]

@@ -10,7 +10,7 @@ from torch import nn
 
 from mmseg.apis import init_model
 from mmseg.engine import WarmUpEMA, build_runner
-from mmseg.utils import launch
+from mmseg.utils import launch, training_config
 
 BN = dict(type='BN', _delete_=True)
 
@@ -21,7 +21,7 @@ def _weights(path):
 
 def _averaging(experiment, **options):
     cfg = experiment(**{'model.decode_head.norm_cfg': BN} | options)
-    return launch.average_weights(cfg)
+    return training_config.average_weights(cfg)
 
 
 def _same(one, other):
@@ -92,7 +92,9 @@ def test_checkpoints_validation_and_test_use_the_average(experiment):
     assert _same(runner.model.state_dict(), steps[-1]) and _same(raw, steps[-1])
     loaded = init_model(runner.cfg, f'{runner.work_dir}/iter_4.pth', device='cpu')
     assert _same(loaded.state_dict(), saved['state_dict'])
-    runner.test_loop.run_iter = lambda index, batch: validated.append(copy.deepcopy(runner.model.state_dict()))
+    runner.test_loop.run_iter = lambda index, batch: validated.append(
+        copy.deepcopy(runner.model.state_dict())
+    )
     runner.test_loop.evaluator.evaluate = lambda size: {}
     runner.test()
     assert len(validated) == 16 and _same(validated[-1], saved['state_dict'])
@@ -103,10 +105,13 @@ def test_a_test_with_views_uses_the_loaded_weights(experiment):
     runner.train()
     cfg = _averaging(experiment, load_from=f'{runner.work_dir}/iter_2.pth')
     cfg.tta_model = dict(type='SegTTAModel')
-    views = [[dict(type='RandomFlip', prob=p)] for p in (0.0, 1.0)]
+    views = [dict(type='RandomFlip', prob=p) for p in (0.0, 1.0)]
     cfg.tta_pipeline = [
         dict(type='LoadImageFromFile'),
-        dict(type='TestTimeAug', transforms=[sum(views, []), [dict(type='LoadAnnotations')], [dict(type='PackSegInputs')]]),
+        dict(
+            type='TestTimeAug',
+            transforms=[views, [dict(type='LoadAnnotations')], [dict(type='PackSegInputs')]],
+        ),
     ]
     launch.enable_tta(cfg)
     tester = build_runner(cfg)
