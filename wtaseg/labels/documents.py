@@ -33,16 +33,24 @@ class Document:
 
 
 def read_documents(source: Path) -> Iterator[Document]:
-    """The annotation files (.json, .xml) below a folder or in a ZIP, sorted by name, or the single file ``source``.
+    """The annotation files (.json, .xml) below a folder and in its ZIPs, or in a ZIP, or the single file ``source``.
+
+    They come sorted by name, those of a folder before those of its ZIPs.
 
     Raises:
         FileNotFoundError: ``source`` does not exist.
         ConversionError: a file can not be read, or a ZIP is damaged, encrypted, too large or names a file outside.
     """
     if source.is_dir():
-        files = [path for path in source.rglob('*') if path.suffix.lower() in DOCUMENT_SUFFIXES]
-        for path in sorted(path for path in files if not path.name.startswith('.')):
-            yield Document(path, PurePosixPath(path.parent.relative_to(source).as_posix()), read_bytes(path))
+        files = sorted(path for path in source.rglob('*') if not path.name.startswith('.'))
+        for path in files:
+            if path.suffix.lower() in DOCUMENT_SUFFIXES:
+                yield Document(
+                    path, PurePosixPath(path.parent.relative_to(source).as_posix()), read_bytes(path)
+                )
+        for path in files:
+            if path.suffix.lower() == ARCHIVE_SUFFIX and path.is_file():
+                yield from _archived(path)
     elif source.suffix.lower() == ARCHIVE_SUFFIX:
         yield from _archived(source)
     else:

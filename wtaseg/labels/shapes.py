@@ -1,4 +1,4 @@
-"""Pixels of outlines, lines, discs and run lengths."""
+"""Pixels of outlines, lines, discs and run lengths, and the other way round."""
 
 import cv2
 import numpy as np
@@ -122,3 +122,21 @@ def _uncompress(counts: str | bytes) -> list[int]:
         runs.append(value + (runs[-2] if len(runs) > 2 else 0))
         value = shift = 0
     return runs
+
+
+def run_lengths(mask: np.ndarray, place: tuple[int, int], size: tuple[int, int]) -> list[int]:
+    """COCO's run lengths of an image that is False but for a mask: down the columns, beginning with False.
+
+    Args:
+        mask: bool ``(h, w)``.
+        place: x and y of its upper left corner.
+        size: (height, width) of the image.
+    """
+    x, y = place
+    columns = np.zeros((mask.shape[1], size[0]), bool)
+    columns[:, y : y + mask.shape[0]] = mask.T
+    values = np.concatenate([[False], columns.ravel(), [False]])
+    changes = np.flatnonzero(values[1:] != values[:-1]) + x * size[0]
+    ends = [0, *changes.tolist(), size[0] * size[1]]
+    runs = np.diff(ends).tolist()
+    return runs if runs[-1] else runs[:-1]

@@ -13,7 +13,7 @@ from wtaseg.palette import SERIES, rgb
 from wtaseg.runs.layout import config_root
 
 from .geometry import Geometry
-from .models import ACCURATE, FAST, MIDDLE, MIDDLE_ANY, Model
+from .models import MODELS, Model
 
 BATCH = 4
 #: Training sees every image about this often, within the bounds in iterations.
@@ -49,11 +49,6 @@ class DatasetFacts:
     normal_share: float | None = None
 
     @property
-    def models(self) -> tuple[Model, Model, Model]:
-        """A small, a middle and an accurate model that take the images."""
-        return (FAST, MIDDLE_ANY if self.mean else MIDDLE, ACCURATE)
-
-    @property
     def iterations(self) -> int:
         """Length of the training, in full thousands."""
         wanted = round(_EPOCHS * self.train_images / BATCH, -3)
@@ -87,7 +82,7 @@ def write_configs(facts: DatasetFacts, folder: Path) -> list[Path]:
         ValueError: a file of that name exists with other content.
     """
     files = {folder / '_base_/datasets' / f'{facts.name}.py': dataset_config(facts)}
-    for model in facts.models:
+    for model in MODELS:
         files[folder / f'{facts.experiment(model)}.py'] = experiment_config(facts, model)
     for path, text in files.items():
         if path.is_file() and path.read_text(encoding='utf-8') != text:
@@ -246,7 +241,7 @@ def experiment_config(facts: DatasetFacts, model: Model) -> str:
         sizes = 'size=_base_.crop_size, mean=_base_.mean, std=_base_.std, bgr_to_rgb=False'
         changes[0] = f'data_preprocessor=dict({sizes})'
         changes += [f'backbone=dict(in_channels={len(facts.mean)})', 'pretrained=None']
-    text = f'''"""{model.title}; on {facts.data_root}, written by ``wta-seg new``.
+    text = f'''"""{model.describe(not facts.mean)}; on {facts.data_root}, written by ``wta-seg new``.
 
 Command: ``wta-seg train {facts.experiment(model)}``
 """

@@ -11,6 +11,7 @@ import numpy as np
 
 from mmseg.visualization.overlay import Legend, Panel, compose
 from wtaseg.io import write
+from wtaseg.labels.shapes import run_lengths
 from wtaseg.predict.inputs import Source
 from wtaseg.predict.predictor import Prediction
 from wtaseg.predict.regions import Defect
@@ -113,21 +114,3 @@ def _annotation(number: int, image: int, defect: Defect, mask: np.ndarray, size:
         iscrowd=0,
         score=round(defect.mean_probability, 4),
     )
-
-
-def run_lengths(mask: np.ndarray, place: tuple[int, int], size: tuple[int, int]) -> list[int]:
-    """COCO's run lengths of an image that is False but for a mask: down the columns, beginning with False.
-
-    Args:
-        mask: bool ``(h, w)``.
-        place: x and y of its upper left corner.
-        size: (height, width) of the image.
-    """
-    x, y = place
-    columns = np.zeros((mask.shape[1], size[0]), bool)
-    columns[:, y : y + mask.shape[0]] = mask.T
-    values = np.concatenate([[False], columns.ravel(), [False]])
-    changes = np.flatnonzero(values[1:] != values[:-1]) + x * size[0]
-    ends = [0, *changes.tolist(), size[0] * size[1]]
-    runs = np.diff(ends).tolist()
-    return runs if runs[-1] else runs[:-1]

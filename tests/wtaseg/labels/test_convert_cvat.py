@@ -197,8 +197,9 @@ def test_other_formats_in_a_zip(tmp_path):
 def test_folders_may_mix_cvat_with_other_xml(tmp_path):
     (tmp_path / 'a.xml').write_bytes(xml(name='a.jpg'))
     (tmp_path / 'b.xml').write_bytes(b'<annotation/>')
-    [source] = detect(tmp_path, LabelOptions(CLASSES))
-    assert source.path == tmp_path / 'a.xml'
+    make_zip(tmp_path / 'b.zip', {'annotations.xml': xml(name='b.jpg')})
+    sources = detect(tmp_path, LabelOptions(CLASSES))
+    assert [source.path for source in sources] == [tmp_path / 'a.xml', tmp_path / 'b.zip/annotations.xml']
 
 
 @pytest.mark.parametrize('name', ['../annotations.xml', '/tmp/annotations.xml', 'a/../../x.xml', 'C:\\x.xml'])
