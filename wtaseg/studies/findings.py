@@ -13,8 +13,9 @@ CLEAR_RATIO = 4.3
 
 def findings(name: str, results: StudyResults, study: StudyRecord, table: Table) -> list[str]:
     """What a study's table shows; for the study words, the selection with its reasons."""
-    expected = sum(len(row.runs) for row in study.rows)
-    missing = expected - sum(len(results.done_runs(row)) for row in study.rows)
+    rows = table.rows[:-1] if table.marking is Marking.MEAN else table.rows
+    expected = sum(row.expected_runs for row in rows)
+    missing = expected - sum(row.runs for row in rows)
     sentences = []
     if missing:
         sentences.append(
