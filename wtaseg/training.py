@@ -69,7 +69,7 @@ class TrainOptions(TrainingFlags):
 
     Attributes:
         resume: ``'auto'``: continue with the last complete checkpoint of the work folder; a path: with that
-            checkpoint; None: start anew.
+            checkpoint; None: start from the beginning.
         amp: mixed precision, float16 on the GPU, bfloat16 on the CPU.
         smoke: a trial of four iterations with small images, in a work folder of its own unless one is given.
         from_scratch: start without any pretrained weights.

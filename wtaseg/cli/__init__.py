@@ -29,7 +29,7 @@ MANY = Parameter(consume_multiple=True, show_default=False)
 COMMANDS = {
     'demo': 'Render a small dataset, train two experiments, test, tabulate and draw.',
     'new': 'Make a dataset and three experiments from your images and labels.',
-    'split': 'Split a labelled dataset anew, or into folds.',
+    'split': 'Split a labelled dataset again, or into folds.',
     'render': 'Render a synthetic dataset of blade images with rare defects.',
     'check': 'Check every file of a dataset and print the share of each class.',
     'convert': 'Convert masks, LabelMe, COCO or CVAT annotations to label maps, and label maps back.',

@@ -93,6 +93,28 @@ def test_no_file_is_left_where_the_logits_differ(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ['model.onnx']
 
 
+def test_a_size_that_the_architecture_can_not_compute_is_one_line(tmp_path, capsys):
+    architecture = next(one for one in ARCHITECTURES if one.name == 'upernet_beit')
+    config, checkpoint = _write(architecture, tmp_path)
+    assert export_command.main([str(config), str(checkpoint), '--shape', '64', '64']) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert '--shape 64 64: the model can not compute images of this size (' in line
+    assert not list(tmp_path.glob('*.onnx'))
+
+
+def test_another_number_of_false_alarms_needs_curves(tmp_path, capsys):
+    config, checkpoint = _write(ARCHITECTURES[0], tmp_path)
+    for meta, message in (
+        (dict(operating_point=POINT.to_dict()), 'has no validation curves'),
+        ({}, 'has no operating point'),
+    ):
+        torch.save(dict(torch.load(checkpoint, weights_only=True), meta=meta), checkpoint)
+        assert export_command.main([str(config), str(checkpoint), '--false-alarms', '2']) == 1
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert message in line
+    assert not list(tmp_path.glob('*.onnx'))
+
+
 def test_a_shape_of_three_sides_is_refused(capsys):
     assert export_command.main(['config.py', 'a.pth', '--shape', '1', '2', '3']) == 2
     assert '--shape takes height and width' in capsys.readouterr().err
