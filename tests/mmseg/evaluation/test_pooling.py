@@ -7,7 +7,6 @@ from mmseg.evaluation.inspection.levels import LEVELS, thresholds
 from mmseg.evaluation.inspection.matching import Rule
 from mmseg.evaluation.inspection.pooling import SweepCounts
 
-
 RULE = Rule()
 
 
