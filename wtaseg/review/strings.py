@@ -73,7 +73,7 @@ TEXTS: dict[str, tuple[str, str]] = {
 #: Keys and what they do, for the help.
 KEYS: tuple[tuple[str, tuple[str, str]], ...] = (
     ('A', ('accept, and go to the next undecided image', '승인하고 다음 미결정 이미지로')),
-    ('X', ('reject with a reason: 1 to 6, or type it', '이유와 함께 거부: 1~6 또는 직접 입력')),
+    ('X', ('reject with a reason: press its number, or type another', '이유와 함께 거부: 번호를 누르거나 직접 입력')),
     ('N P', ('next, previous image (also → ←)', '다음, 이전 이미지 (→ ←도 가능)')),
     ('C', ('next defect (Shift: previous)', '다음 결함 (Shift: 이전)')),
     ('F', ('whole image, and back', '전체 이미지 보기와 되돌리기')),

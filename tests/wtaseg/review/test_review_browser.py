@@ -66,7 +66,7 @@ def window(browser, edited, serve) -> Review:
 def test_draw_undo_save_reload(window):
     """A brush of one pixel is exact; what is saved is what is on disk and what a reload shows."""
     before = label_with_square(SIDE)
-    window.keys('2', '[', '[', '[', '[', '[')
+    window.keys('2', '[', '[', '[')
     window.drag((20.5, 30.5), (26.2, 30.4))
     window.drag((40.5, 5.5), (40.5, 5.5))
     drawn = before.copy()
@@ -99,7 +99,7 @@ def test_polygon_eraser_and_ignored_pixels(window):
     window.keys('Enter')
     expected[20:24, 30:36] = 255
     np.testing.assert_array_equal(window.saved('a0__rust'), expected)
-    window.keys('e', '[', '[')  # three pixels
+    window.keys('e')  # three pixels
     window.drag((11.5, 11.5))
     expected[10:13, 10:13] = 0
     np.testing.assert_array_equal(window.saved('a0__rust'), expected)
@@ -199,7 +199,7 @@ def test_a_large_image(browser, serve, tmp_path):
     window.keys('c')
     view = window.page.evaluate('review.view')
     assert abs(view['x'] - 1502) < 100 and view['scale'] > 4
-    window.keys('f', '2')
+    window.keys('f', '2', ']', ']')
     window.drag((100, 100), (1900, 1700))
     after = window.saved('a0__rust')
     # one line of five pixels from corner to corner

@@ -10,7 +10,7 @@ const NORMAL = 0, IGNORED = 255;
 const TILE = 128;                  // side of the tiles whose outlines are kept
 const SAVE_AFTER = 250;            // milliseconds without a change
 const UNDO_BYTES = 64 << 20;
-const WINDOW_MIN = 96, WINDOW_CONTEXT = 1;   // a place is shown with its extent around it, at least so many pixels
+const WINDOW_MIN = 96, WINDOW_CONTEXT = 0.6;   // a place is shown with its extent around it, at least so many pixels
 const SCALE_MAX = 40;
 const DIFFERENCE_GAIN = 4;         // a power of two
 const THUMBNAIL = 640;             // long side of the whole image beside the main pane
@@ -82,22 +82,36 @@ function bitmapsOf(n) {
 class Label {
   constructor(ids, width, height) {
     Object.assign(this, {ids, width, height});
-    this.colored = element('canvas', {width, height});
+    this.canvas = null;
     this.columns = Math.ceil(width / TILE);
     this.tiles = new Array(this.columns * Math.ceil(height / TILE));
-    this.refresh({left: 0, top: 0, right: width, bottom: height});
   }
 
-  /** Colour the pixels of a box again and drop its outlines. */
-  refresh({left, top, right, bottom}) {
+  /** The label in the colours of its classes, made when it is first shown. */
+  get colored() {
+    if (!this.canvas) {
+      const {width, height} = this;
+      this.canvas = element('canvas', {width, height});
+      this.color({left: 0, top: 0, right: width, bottom: height});
+    }
+    return this.canvas;
+  }
+
+  color({left, top, right, bottom}) {
     const width = right - left, height = bottom - top;
-    if (width <= 0 || height <= 0) return;
     const pixels = new ImageData(width, height), words = new Uint32Array(pixels.data.buffer);
     for (let y = 0, i = 0; y < height; y++) {
       const start = (y + top) * this.width + left;
       for (let x = 0; x < width; x++, i++) words[i] = colorWords[this.ids[start + x]];
     }
-    this.colored.getContext('2d').putImageData(pixels, left, top);
+    this.canvas.getContext('2d').putImageData(pixels, left, top);
+  }
+
+  /** Show the pixels of a box anew: their colours and outlines. */
+  refresh(box) {
+    const {left, top, right, bottom} = box;
+    if (right <= left || bottom <= top) return;
+    if (this.canvas) this.color(box);
     // the outline of a neighbour may change, too
     for (let row = Math.max(0, top - 1) / TILE | 0; row * TILE <= bottom && row * TILE < this.height; row++)
       for (let column = Math.max(0, left - 1) / TILE | 0; column * TILE <= right && column < this.columns; column++)
@@ -231,7 +245,7 @@ function placesOf(components) {
 let items = [], classes = [], colors = [], current = null, busy = false;
 const colorWords = new Uint32Array(256);   // RGBA as canvases store it
 const view = {x: 0, y: 0, scale: 1};       // centre of the main pane, and its screen pixels per image pixel
-const tool = {name: 'brush', id: 1, size: 5, opacity: 0.2, outline: true};
+const tool = {name: 'brush', id: 1, size: 3, opacity: 0.1, outline: true};
 const pointer = {x: 0, y: 0, inside: false};
 let heldView = '', spaceHeld = false, polygon = [], stroke = null, beforeWhole = null;
 const decidedAt = [];
@@ -829,6 +843,8 @@ addEventListener('blur', () => { spaceHeld = false; heldView = ''; main.classLis
 function chooseReason() {
   if (!current || busy) return;
   $('reason-other').value = '';
+  $('reason-list').replaceChildren(...presetReasons().map((text, index) => element('li', {}, element(
+    'button', {onclick: () => rejectFor(text)}, element('kbd', {textContent: index + 1}), ` ${text}`))));
   $('reasons').showModal();
   $('reason-list').querySelector('button').focus();
 }
@@ -839,23 +855,23 @@ function rejectFor(reason) {
   decide('rejected', reason);
 }
 
-const presetReasons = [1, 2, 3, 4, 5, 6].map(number => T[`reason_${number}`]);
+/** Reasons by their keys; the first three are for edits. */
+const presetReasons = () =>
+  (items[current.n].edit ? [1, 2, 3, 4, 5, 6] : [4, 5, 6]).map(number => T[`reason_${number}`]);
 
 function reasonKey(event, key) {
   const typing = event.target === $('reason-other');
   if (typing && key === 'Enter' && !event.isComposing) {
     event.preventDefault();
     rejectFor($('reason-other').value.trim());
-  } else if (!typing && presetReasons[key - 1]) {
+  } else if (!typing && presetReasons()[key - 1]) {
     event.preventDefault();
-    rejectFor(presetReasons[key - 1]);
+    rejectFor(presetReasons()[key - 1]);
   } else if (!typing && /^[\p{L}]$/u.test(event.key) && !event.ctrlKey && !event.metaKey) {
     $('reason-other').focus();   // the letter is typed there
   }
 }
 
-presetReasons.forEach((text, index) => $('reason-list').append(element('li', {}, element(
-  'button', {onclick: () => rejectFor(text)}, element('kbd', {textContent: index + 1}), ` ${text}`))));
 $('reason-cancel').onclick = () => $('reasons').close();
 $('accept').onclick = () => decide('accepted');
 $('reject').onclick = chooseReason;
