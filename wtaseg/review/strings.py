@@ -63,6 +63,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     'load_other': ('Load the other version', '다른 버전 불러오기'),
     'keep_mine': ('Keep mine', '내 것 유지'),
+    'size_fault': ('The label has another size than the image.', '라벨과 이미지의 크기가 다릅니다.'),
     'offline': (
         'The program does not answer, and the last change is not saved. Is wta-seg review still running?',
         '프로그램이 응답하지 않아 마지막 변경이 저장되지 않았습니다. wta-seg review가 실행 중인지 확인하세요.',
@@ -73,7 +74,13 @@ TEXTS: dict[str, tuple[str, str]] = {
 #: Keys and what they do, for the help.
 KEYS: tuple[tuple[str, tuple[str, str]], ...] = (
     ('A', ('accept, and go to the next undecided image', '승인하고 다음 미결정 이미지로')),
-    ('X', ('reject with a reason: press its number, or type another', '이유와 함께 거부: 번호를 누르거나 직접 입력')),
+    (
+        'X',
+        (
+            'reject with a reason: press its number, or type another',
+            '이유와 함께 거부: 번호를 누르거나 직접 입력',
+        ),
+    ),
     ('N P', ('next, previous image (also → ←)', '다음, 이전 이미지 (→ ←도 가능)')),
     ('C', ('next defect (Shift: previous)', '다음 결함 (Shift: 이전)')),
     ('F', ('whole image, and back', '전체 이미지 보기와 되돌리기')),

@@ -135,6 +135,21 @@ def test_accept_and_reject_by_keys_and_go_on(window, browser, serve):
     assert edits_of(window.root)[2]['reasons'] == ['rejected in review: 결함이 없음']
 
 
+def test_what_can_not_be_used_can_be_rejected(browser, edited, serve):
+    (edited / 'img_dir/train/a0__rust.png').write_bytes(b'no image')
+    write_image(edited / 'ann_dir/train/a1__rust.png', np.zeros((SIDE, SIDE, 3)))
+    window = Review(browser.open(serve(edited).url), edited)
+    for name, message in (('a0', 'can not be read as an image'), ('a1', 'has mode RGB')):
+        window.shows(f'train/{name}')
+        window.wait_for('banner-text', message)
+        window.drag((20.5, 20.5))
+        window.keys('a', 'x')
+        window.page.wait('document.getElementById("reasons").open')
+        window.keys('5')
+    window.shows('train/a2')
+    assert [row['accepted'] for row in edits_of(edited)] == [False, False, True, False]
+
+
 @pytest.mark.parametrize('button', ['Load the other version', 'Keep mine'])
 def test_two_windows_do_not_overwrite_each_other(window, browser, serve, button):
     other = Review(browser.open(window.page.evaluate('location.href')), window.root)

@@ -56,11 +56,11 @@ async function loadLabel(path) {
   const response = await request(path);
   const ids = new Uint8Array(await response.arrayBuffer());
   const header = name => response.headers.get(name);
-  return {ids, width: Number(header('X-Width')), height: Number(header('X-Height')), version: header('ETag')};
+  return {ids, width: Number(header('X-Width')), height: Number(header('X-Height')), version: header('X-Version')};
 }
 
 const change = (method, path, version, body) =>
-  request(path, {method, body, headers: {'If-Match': version, 'Content-Type': 'application/octet-stream'}})
+  request(path, {method, body, headers: {'X-Version': version, 'Content-Type': 'application/octet-stream'}})
     .then(response => response.json());
 
 /** Bitmaps of an item and its source by item, the last few. */
@@ -252,10 +252,9 @@ const decidedAt = [];
 
 /** One opened item. `fault` says why its label can't be changed. */
 class Doc {
-  constructor(n, [image, source], label, sourceLabel, fault) {
-    Object.assign(this, {n, image, source, fault, sourceLabel, conflict: null, unsaved: false});
+  constructor(n, [image, source], label, version, sourceLabel, fault) {
+    Object.assign(this, {n, image, source, version, fault, sourceLabel, conflict: null, unsaved: false});
     this.width = image.width; this.height = image.height;
-    this.version = label ? label.version : '';
     this.label = new Label(label ? label.ids : new Uint8Array(this.width * this.height), this.width, this.height);
     this.undo = []; this.redo = []; this.places = []; this.place = -1;
     this.thumbnail = this.reduce();
@@ -574,20 +573,23 @@ const go = step => alone(async () => {
   if (next !== current.n && await save()) { hideBanner(); await open(next); }
 });
 
+/** Load an item and show it. One whose image or label can't be used can only be rejected. */
 async function open(n, reload = false) {
   const item = items[n];
-  let label = null, fault = '', sourceLabel = null;
   if (reload) bitmaps.delete(n);
+  const wanted = [bitmapsOf(n), loadLabel(`label/${n}`), item.edit ? loadLabel(`source-label/${n}`) : null];
+  const [pair, label, source] = await Promise.allSettled(wanted);
+  const errors = [pair, label].filter(result => result.status === 'rejected').map(result => result.reason);
   try {
-    const wanted = bitmapsOf(n);
-    const labels = [loadLabel(`label/${n}`), item.edit ? loadLabel(`source-label/${n}`) : null];
-    const [mine, source] = await Promise.allSettled(labels);
-    if (mine.status === 'fulfilled') label = mine.value; else fault = mine.reason.message;
-    const pair = await wanted;
-    if (source.value) sourceLabel = new Label(source.value.ids, source.value.width, source.value.height);
-    current = new Doc(n, pair, label, sourceLabel, fault);
+    for (const error of errors) if (error.status === 0 || error.status === 404) throw error;
+    const state = label.value || await (await request(`state/${n}`)).json();
+    const usable = pair.value && label.value && pair.value[0].width === label.value.width
+      && pair.value[0].height === label.value.height;
+    const sourceLabel = source.value && new Label(source.value.ids, source.value.width, source.value.height);
+    const blank = [element('canvas', {width: 64, height: 64}), null];
+    const fault = usable ? '' : errors.map(error => error.message).join(' ') || T.size_fault;
+    current = new Doc(n, pair.value || blank, usable ? label.value : null, state.version, sourceLabel, fault);
   } catch (error) {
-    if (current) return report(error, current, () => open(n));
     return showBanner(error.message, [[T.retry, () => open(n)]]);
   }
   history.replaceState(null, '', `#${encodeURIComponent(item.name)}`);
@@ -596,7 +598,7 @@ async function open(n, reload = false) {
   $('difference-pane').hidden = !current.source;
   showItem(); showProgress(); showSaved();
   showPlace(0);
-  if (fault) showBanner(fault);
+  if (current.fault) showBanner(current.fault);
   document.body.dataset.item = item.name;
   for (let i = 0, next = n; i < AHEAD; i++) {
     next = find(next, 1, FILTERS[$('filter').value]);
