@@ -62,7 +62,7 @@ def training_lines(runner: Runner) -> list[tuple[str, str]]:
     lines = [('Experiment', str(cfg.filename or runner.experiment_name)), ('Model', _model(runner))]
     lines += _data(runner)
     lines += [('Classes', line) if index == 0 else ('', line) for index, line in enumerate(_classes(runner))]
-    lines += [('Device', _device()), ('Schedule', _schedule(runner))]
+    lines += [('Device', _device('training')), ('Schedule', _schedule(runner))]
     if runner.iter > 0:
         lines.append(('Resumes', f'after iteration {runner.iter:,}'))
     elif weights := runner._load_from or cfg.get('init_from'):
@@ -81,7 +81,7 @@ def test_lines(runner: Runner) -> list[tuple[str, str]]:
         ('Model', _model(runner)),
         ('Weights', str(runner._load_from)),
         ('Data', f'{_root(dataset)}: {len(dataset):,} images'),
-        ('Device', _device()),
+        ('Device', _device('testing')),
         ('Results', str(runner.work_dir)),
         ('Log', f'{_log_file(runner)} has the whole setup'),
     ]
@@ -146,10 +146,10 @@ def label_shares(dataset: Any, num_classes: int, limit: int = MAX_LABELS) -> tup
     return counts, len(chosen), len(items)
 
 
-def _device() -> str:
+def _device(work: str) -> str:
     if not torch.cuda.is_available():
         count = get_world_size()
-        return 'No CUDA device: training on the CPU' + (f' in {count} processes' if count > 1 else '')
+        return f'No CUDA device: {work} on the CPU' + (f' in {count} processes' if count > 1 else '')
     name = torch.cuda.get_device_name()
     return f'{get_world_size()} x {name}' if get_world_size() > 1 else name
 

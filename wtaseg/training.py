@@ -12,6 +12,7 @@ from mmseg.utils import launch
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.smoke import shrink
 from wtaseg.errors import one_line_errors
+from wtaseg.runs.checkpoints import trained_checkpoint
 from wtaseg.runs.data import leaf_configs, set_data_root
 from wtaseg.runs.layout import find_config
 from wtaseg.runs.outputs import is_smoke_run
@@ -68,7 +69,7 @@ class TrainOptions(TrainingFlags):
 
     Attributes:
         resume: ``'auto'``: continue with the last complete checkpoint of the work folder; a path: with that
-            checkpoint; None: start anew.
+            checkpoint; None: start from the beginning.
         amp: mixed precision, float16 on the GPU, bfloat16 on the CPU.
         smoke: a trial of four iterations with small images, in a work folder of its own unless one is given.
         from_scratch: start without any pretrained weights.
@@ -154,7 +155,7 @@ def _build(cfg: Config) -> Runner:
 
 def test(
     experiment: Experiment,
-    checkpoint: str,
+    checkpoint: str | None = None,
     out: str | None = None,
     show: bool = False,
     show_dir: str | None = None,
@@ -166,7 +167,7 @@ def test(
 
     Args:
         experiment: what to test.
-        checkpoint: path or URL of the weights.
+        checkpoint: path or URL of the weights; a folder: those of the training in it; None: of that in the work folder.
         out: folder for predictions, PNGs of class ids.
         show: show predictions in a window.
         show_dir: folder for images with the predictions drawn.
@@ -179,6 +180,8 @@ def test(
     """
     with one_line_errors(experiment.config, setup=True):
         cfg = experiment.load(('test',))
+        if checkpoint is None or Path(checkpoint).is_dir():
+            checkpoint = str(trained_checkpoint(Path(checkpoint or cfg.work_dir)))
         refuse_unlabelled(cfg, checkpoint)
         cfg.load_from = checkpoint
         cfg.resume = False

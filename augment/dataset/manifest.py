@@ -204,7 +204,7 @@ def with_written_label(root: Path, row: EditRow) -> EditRow:
         size = decode_image((root / row.file).read_bytes()).shape[:2]
         check_label(decode_label(path.read_bytes()), size)
     except ValueError as error:
-        raise ValueError(f'label {path}, drawn anew for {row.file}: {error}') from error
+        raise ValueError(f'label {path}, redrawn for {row.file}: {error}') from error
     return replace(row, written_label_sha256=digest, relabelled=DRAWN)
 
 

@@ -81,7 +81,9 @@ class RunnerCheckpoints:
 
         A training that does not resume begins with the weights of ``init_from``.
         """
-        anew = isinstance(self._train_loop, BaseLoop) and self._load_from is None and not self._has_loaded
+        from_start = (
+            isinstance(self._train_loop, BaseLoop) and self._load_from is None and not self._has_loaded
+        )
         if self._resume and self._load_from is None and not self._has_loaded:
             path = (
                 [find_last_whole_checkpoint(self.work_dir, *self._checkpoint_folders())]
@@ -96,9 +98,9 @@ class RunnerCheckpoints:
             else:
                 self.logger.info(f'resume: {path[0]}')
                 self.resume(path[0])
-                anew = False
+                from_start = False
             self._has_loaded = True
-        if anew and self.cfg.get('init_from'):
+        if from_start and self.cfg.get('init_from'):
             load_initial_weights(self, self.cfg.init_from)
             self._has_loaded = True
         super().load_or_resume()

@@ -16,19 +16,16 @@ _WRITER = 'PytorchStreamWriter'
 _OF_A_WORKER = 'Original Traceback (most recent call last)'
 
 
-#: The folder of the packages ``wtaseg``, ``mmseg`` and ``augment``.
-_PACKAGES = Path(__file__).resolve().parents[2]
-_NAMES = ('wtaseg', 'mmseg', 'augment')
-
-
 @contextmanager
 def notes() -> Iterator[None]:
-    """While a command runs, warnings of this project are lines that begin with ``note:``, without a place in the code."""
+    """While a command runs, warnings for users are lines that begin with ``note:``, without a place in the code.
+
+    They are of the category ``UserWarning``; those for developers, such as ``DeprecationWarning``, stay as they are.
+    """
     python = warnings.formatwarning
 
     def formatted(message, category, filename, lineno, line=None):
-        path = Path(filename)
-        if category is UserWarning and any(path.is_relative_to(_PACKAGES / name) for name in _NAMES):
+        if category is UserWarning:
             return f'note: {" ".join(str(message).split())}\n'
         return python(message, category, filename, lineno, line)
 

@@ -34,7 +34,7 @@ def command(
         Parameters
         ----------
         model
-            a checkpoint of this project, a model exported to .onnx, or the word demo
+            a checkpoint, the folder of a training for its best one, an exported model (.onnx), or the word demo
         images
             files, folders with all images below them, and patterns such as "photos/*.jpg"
         out

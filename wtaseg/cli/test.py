@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+from cyclopts import CycloptsError
+
 from wtaseg.cli import MANY, run_alone
+from wtaseg.cli.lean_imports import exempt_modules_from_collection
 from wtaseg.cli.train import Launcher, LocalRank
 
 
 def command(
     config: str,
-    checkpoint: str,
+    checkpoint: str | None = None,
     /,
     *,
     data: Path | None = None,
@@ -35,7 +38,7 @@ def command(
     config
         config of the experiment: its name below configs/, or a path
     checkpoint
-        checkpoint to test
+        checkpoint to test, or the folder of a training for its best one [default: the best in work_dirs/CONFIG]
     data
         dataset folder, in place of data_root in the config
     work_dir
@@ -51,8 +54,7 @@ def command(
     tta
         average over flips and scales of each image
     false_alarms
-        per image and class: count the defects found at the thresholds for these, from the validation curves in the
-        checkpoint [default: those that its operating point was chosen for]
+        per image and class: count at the thresholds for these [default: those of the checkpoint's operating point]
     allow_partial
         load what fits of a checkpoint that does not fit the model, and say how much that was
     cfg_options
@@ -60,7 +62,13 @@ def command(
     launcher
         what started this process
     """
+    if config.endswith('.pth'):
+        raise CycloptsError(
+            msg=f'{config} is a checkpoint, expected a config first: wta-seg test CONFIG {config}'
+        )
     from wtaseg.training import Experiment, test
+
+    exempt_modules_from_collection()
 
     experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
     test(experiment, checkpoint, out, show, show_dir, wait_time, tta, false_alarms)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import CycloptsError, Parameter
 
 from wtaseg.cli import MANY, run_alone
+from wtaseg.cli.lean_imports import exempt_modules_from_collection
 from wtaseg.runs.training_flags import TrainingFlags
 
 Launcher = Literal['none', 'pytorch', 'slurm', 'mpi']
@@ -69,6 +70,7 @@ def command(
     """
     from wtaseg.training import Experiment, TrainOptions, train
 
+    exempt_modules_from_collection()
     config, checkpoint = split_resume(config, resume)
     experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
     trackers = tuple(name for name, given in (('tensorboard', tensorboard), ('wandb', wandb)) if given)

@@ -117,7 +117,8 @@ def create(request: NewDataset, say: Callable[[str], None] = print) -> int:
     if value_range is not None:
         say(f'range     {value_range[0]:g}..{value_range[1]:g} becomes 0..255 in images of more than 8 bits')
     labelled = _label(request, images, sources, say)
-    say('\n'.join(['classes', *describe_classes(labelled, request.options.classes)]))
+    classes = request.options.classes
+    say('\n'.join([f'classes   {classes[0]} is the normal one', *describe_classes(labelled, classes)]))
     pixels = np.array([item.pixels for item in labelled])
     splits = request.split.assign([item.image.name for item in labelled], pixels)
     facts = _facts(request, labelled, splits, value_range, normal)
@@ -227,7 +228,7 @@ def _refuse_channels(images: Iterable[SourceImage]) -> None:
 
 def next_steps(facts: DatasetFacts, configs: list[Path], folder: Path) -> str:
     """The paths of the configs and the command that comes next."""
-    known = folder.resolve() == config_root().resolve()
+    known = folder.resolve() in (config_root().resolve(), Path('configs').resolve())
     names = [facts.experiment(model) if known else str(path) for model, path in zip(MODELS, configs[1:])]
     experiments = [
         f'  {model.describe(not facts.mean)}\n    wta-seg train {name}' for model, name in zip(MODELS, names)
@@ -238,6 +239,8 @@ def next_steps(facts: DatasetFacts, configs: list[Path], folder: Path) -> str:
             f'experiments, {facts.iterations} iterations each:',
             *experiments,
             f'Next: wta-seg train {names[0]}    (with --smoke: four iterations, to try it)',
+            f'then: wta-seg test {names[0]}',
+            f'      wta-seg predict work_dirs/{Path(names[0]).stem} IMAGES --out found',
         ]
     )
 

@@ -184,6 +184,12 @@ def _colour_table(paths: list[Path], table: ClassTable, colours: Sequence[str]) 
             counts[value] = counts.get(value, 0) + number
     unknown = sorted((value for value in counts if value not in known), key=lambda value: -counts[value])
     if unknown:
+        if len(unknown) > masks.MANY:
+            raise ConversionError(
+                f'{paths[0].parent}: {len(unknown)} colours in {len(paths)} files, expected one for each class. These are '
+                'photographs, or masks with smoothing or JPEG; give the folder of the masks, exported as PNG without '
+                'anti-aliasing'
+            )
         total = sum(counts.values())
         listed = ', '.join(
             f'{unpack(v)} ({100 * counts[v] / total:.3g} %)' for v in unknown[:_COLOURS_LISTED]

@@ -25,7 +25,7 @@ def load_predictor(
     a defect.
 
     Args:
-        model: a checkpoint, an exported ``.onnx`` file, or ``'demo'``.
+        model: a checkpoint, the folder of a training for its best one, an exported ``.onnx`` file, or ``'demo'``.
         config: config of a checkpoint that holds none, or in place of the one it holds.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``; None: a GPU if there is one.
         windows: predict large images in these; None: as the test of the experiment does.
@@ -59,6 +59,10 @@ def _find(model: str | Path) -> Path:
     if str(model) == DEMO:
         model = demo_model()
     path = Path(model)
+    if path.is_dir():
+        from wtaseg.runs.checkpoints import trained_checkpoint
+
+        return trained_checkpoint(path)
     if not path.is_file():
         raise FileNotFoundError(
             f'{path}: no such model; expected a checkpoint (.pth), an exported model (.onnx) or the word {DEMO}'

@@ -94,7 +94,7 @@ class OnnxPredictor(Predictor):
     def probabilities(self, images: Sequence[LoadedImage]) -> list[tuple[np.ndarray, np.ndarray]]:
         """See :meth:`Predictor.probabilities`."""
         batch = np.stack([image.inputs for image in images])
-        logits = self._run(batch) if self._windows is None else self._slide(batch)
+        logits = self.run(batch) if self._windows is None else self._slide(batch)
         results = []
         for image, scores in zip(images, logits):
             shares = self._infer.to_shares(scores, image.pixels.shape[:2])
@@ -102,7 +102,8 @@ class OnnxPredictor(Predictor):
             results.append((self._infer.segment(shares, point and list(point.thresholds)), shares))
         return results
 
-    def _run(self, batch: np.ndarray) -> np.ndarray:
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """Logits (N, C, height, width) of images (N, 3, height, width) as :meth:`load` prepares them."""
         return self._session.run(['logits'], {'images': batch})[0]
 
     def _slide(self, batch: np.ndarray) -> np.ndarray:
@@ -112,7 +113,7 @@ class OnnxPredictor(Predictor):
         for top in self._windows.starts(batch.shape[2]):
             for left in self._windows.starts(batch.shape[3]):
                 place = slice(top, top + side), slice(left, left + side)
-                logits = self._run(np.ascontiguousarray(batch[:, :, place[0], place[1]]))
+                logits = self.run(np.ascontiguousarray(batch[:, :, place[0], place[1]]))
                 if total is None:
                     total = np.zeros((len(batch), logits.shape[1], *batch.shape[2:]), np.float32)
                 total[:, :, place[0], place[1]] += logits

@@ -36,6 +36,7 @@ def draw_found(
     classes: Sequence[str],
     prefix: str = '',
     group: str = '',
+    tested_on: str = 'test set',
 ) -> list[Image]:
     """``<prefix><class>_found.png``: defects of a class found over the false alarms per image, a panel for each size.
 
@@ -44,6 +45,7 @@ def draw_found(
         classes: names of the foreground classes.
         prefix: of the names of the files.
         group: what all rows belong to, for the captions.
+        tested_on: the images of the tests, for the captions.
 
     Returns:
         An image a class; those without any result are left out.
@@ -55,7 +57,7 @@ def draw_found(
         ]
         if any(one.curves for _, runs in results for one in runs):
             title = f'{group}: {name} defects found' if group else f'{name.capitalize()} defects found'
-            caption = f'{title} on the test set over the false alarms per image, by size'
+            caption = f'{title} on the {tested_on} over the false alarms per image, by size'
             figure = _draw_class(title, results)
             images.append(Image(f'{prefix}{name}_found.png', png(figure), caption, wide=True))
     return images

@@ -84,7 +84,8 @@ class StudyOptions(TrainingFlags):
         jobs: runs side by side.
         workers: processes of each data loader (default: the configs'; with --jobs what the cores allow).
         time_limit: after so many seconds stop what still runs, and report.
-        model: config that losses, gamma, words, ratio and imbalance train.
+        model: config that losses, gamma, words, ratio, imbalance and folds train.
+        folds: of the study folds; lists of `wta-seg split --folds` in the dataset are used if there are any.
         word: whose edited images loss_aug, ratio and final take.
         relabelled: for relabel, edited images with labels of their own.
         not_relabelled: for relabel, edited images with the labels of the originals.
@@ -117,6 +118,7 @@ class StudyOptions(TrainingFlags):
     workers: int | None = None
     time_limit: float | None = None
     model: str = FAST_SCNN
+    folds: int = 5
     word: str = 'peeling'
     relabelled: Path | None = None
     not_relabelled: Path | None = None

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from mmseg.evaluation import InspectionMetric
 from mmseg.evaluation.inspection.operating_point import KEY, OperatingPoint, read_operating_point
+from mmseg.evaluation.inspection.pooling import COUNTS_FILE
 from mmseg.registry import HOOKS
 from mmseg.utils.checkpoint_reading import read_checkpoint_file
 from mmseg.utils.files import atomic_path, write_atomically
@@ -69,6 +70,8 @@ class OperatingPointHook(Hook):
             if metric.inspection is not None:
                 content = mmengine.dump(metric.inspection.content, file_format='json')
                 write_atomically(Path(runner.log_dir, CURVES_FILE), content)
+                if metric.counts is not None:
+                    metric.counts.save(Path(runner.log_dir, COUNTS_FILE))
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Write the operating point into the checkpoint of this iteration, if there is one."""

@@ -43,7 +43,7 @@ class ClassPoint:
             threshold gives more false alarms than allowed.
         found: defects found on the validation set, in percent; NaN where it has no defect of the class.
         false_alarms: per image of the validation set.
-        found_interval: of ``found``, with the threshold chosen anew in each resample.
+        found_interval: of ``found``, with the threshold chosen again in each resample.
         threshold_interval: of the chosen thresholds.
         curve: what the other thresholds give on the validation set; None: it was not stored.
     """

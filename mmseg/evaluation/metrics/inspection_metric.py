@@ -13,6 +13,7 @@ from ..inspection.counts import ImageCounts, count_image, read_maps
 from ..inspection.levels import probabilities
 from ..inspection.matching import Rule
 from ..inspection.operating_point import FALSE_ALARMS, OperatingPoint
+from ..inspection.pooling import SweepCounts
 from ..inspection.report import Inspection, choose, summarise, table
 
 #: Most threads that count components, of images that the model has finished.
@@ -37,12 +38,14 @@ class InspectionMetric(BaseMetric):
         false_alarms: most false alarms per image and class at the operating point. None: where it is chosen, 0.1;
             where it is applied, those that it was chosen for. Another number is applied by the stored validation curves.
         choose_operating_point: choose it on this dataset, which is to be the validation set.
+        save_counts: in a test, also write the counts of each image beside the curves, see :mod:`..inspection.pooling`.
         collect_device: where results of several processes are gathered, 'cpu' or 'gpu'.
         prefix: put before the names, with a slash.
 
     Attributes:
         operating_point: applied where none is chosen; ``OperatingPointHook`` sets it from the checkpoint.
         inspection: results of the last evaluation, on the first process.
+        counts: with ``save_counts``, those of the last evaluation.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -56,6 +59,7 @@ class InspectionMetric(BaseMetric):
         min_overlap: float = 0.25,
         false_alarms: float | None = None,
         choose_operating_point: bool = False,
+        save_counts: bool = False,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
@@ -70,6 +74,8 @@ class InspectionMetric(BaseMetric):
         self.choose_operating_point = choose_operating_point
         self.operating_point: OperatingPoint | None = None
         self.inspection: Inspection | None = None
+        self.save_counts = save_counts
+        self.counts: SweepCounts | None = None
         # components are counted while the model computes the next images
         self._workers = min(MAX_WORKERS, os.cpu_count() or 1)
         self._pool: ThreadPoolExecutor | None = None
@@ -138,6 +144,8 @@ class InspectionMetric(BaseMetric):
             point = choose(results, self.foreground, self.rule, target)
         else:
             point = self.operating_point
+        if self.save_counts:
+            self.counts = SweepCounts.of(results, self.foreground, self.rule)
         self.inspection = summarise(results, self.foreground, point)
         text = table(self.inspection.scalars, self.foreground, point.target if point else None)
         print_log('defects found (%) and false alarms:\n' + text, logger)

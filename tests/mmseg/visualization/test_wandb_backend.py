@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from mmengine.config import Config
 
-import mmseg.visualization  # noqa: F401  before the stub, which other packages would look at
+import mmseg.visualization.wandb_backend  # noqa: F401  before the stub, which other packages would look at
 from mmseg.registry import VISBACKENDS
 
 

@@ -102,7 +102,7 @@ def test_errors_are_one_line_and_a_status(argv, status, message, capsys):
     assert re.match(message, line)
 
 
-def test_warnings_of_the_project_are_notes_while_a_command_runs():
+def test_warnings_for_users_are_notes_while_a_command_runs():
     """Others keep the place in the code."""
     python, file = warnings.formatwarning, str(ROOT / 'mmseg/visualization/text.py')
     with notes():
@@ -110,5 +110,19 @@ def test_warnings_of_the_project_are_notes_while_a_command_runs():
         assert f'{file}:1: DeprecationWarning: old' in warnings.formatwarning(
             'old', DeprecationWarning, file, 1
         )
-        assert '/lib/x.py:1: UserWarning: x' in warnings.formatwarning('x', UserWarning, '/lib/x.py', 1)
     assert warnings.formatwarning is python
+
+
+@pytest.mark.parametrize(
+    ('words', 'error'),
+    [
+        (['val'], "there is no command 'val'; use wta-seg test"),
+        (['detect', 'photos'], 'use wta-seg predict'),
+        (['new', 'x', '--images', 'a'], '--labels is missing; wta-seg new --help says what it is'),
+        (['predict'], 'MODEL is missing'),
+        (['test', 'best.pth'], 'expected a config first: wta-seg test CONFIG best.pth'),
+    ],
+)
+def test_who_knows_other_programs_is_told_how_it_is_called_here(words, error, capsys):
+    assert main(words) == 2
+    assert error in capsys.readouterr().err

@@ -104,7 +104,7 @@ def test_from_new_to_a_trained_model(journey, new, tmp_path, capsys, monkeypatch
     work_dir = tmp_path / 'work'
     assert main(['train', str(configs[0]), '--smoke', '--work-dir', str(work_dir)]) == 0
     checkpoint = next(work_dir.rglob('iter_4.pth'))
-    assert main(['test', str(configs[0]), str(checkpoint), '--work-dir', str(work_dir), '--cfg-options',
+    assert main(['test', str(configs[0]), '--work-dir', str(work_dir), '--cfg-options',
                  'test_dataloader.dataset.indices=2', 'test_dataloader.num_workers=0',
                  'test_dataloader.persistent_workers=False']) == 0  # fmt: skip
     assert main(['check', str(data)]) == 0

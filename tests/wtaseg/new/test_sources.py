@@ -105,3 +105,9 @@ def test_other_files_are_refused_with_the_remedy(tmp_path, name, content, messag
         detect(tmp_path / name, LabelOptions(CLASSES))
     with pytest.raises(FileNotFoundError, match='no such file'):
         detect(tmp_path / 'nothing', LabelOptions(CLASSES))
+
+
+def test_photographs_are_no_masks(tmp_path):
+    save(tmp_path / 'a.png', np.random.default_rng(0).integers(0, 255, (*SIZE, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'2[0-9]* colours in 1 files.*photographs'):
+        only(tmp_path)
