@@ -97,6 +97,7 @@ KEYS: tuple[tuple[str, tuple[str, str]], ...] = (
     ('1 … 9', ('class; 0: normal; I: ignored', '클래스; 0: 정상; I: 무시')),
     ('[ ]', ('smaller, larger brush', '브러시 작게, 크게')),
     ('Ctrl Z', ('undo (Ctrl Y: redo)', '실행 취소 (Ctrl Y: 다시 실행)')),
+    ('R', ('the label of the source in place of this one', '원본의 레이블로 되돌리기')),
     ('O', ('outline of the label on, off', '레이블 윤곽선 켜기, 끄기')),
     (', .', ('fill of the label less, more', '레이블 채우기 옅게, 짙게')),
     (

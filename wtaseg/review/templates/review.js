@@ -467,6 +467,16 @@ function closePolygon() {
   recordChange(before, box);
 }
 
+/** Take the label of the source in place of this one; can be undone. */
+function takeSourceLabel() {
+  const {label, sourceLabel} = current;
+  if (!sourceLabel || stroke || current.fault || current.conflict) return;
+  const before = label.ids.slice(), box = label.clip(0, 0, label.width, label.height);
+  label.ids.set(sourceLabel.ids);
+  label.refresh(box);
+  recordChange(before, box);
+}
+
 function recordChange(before, box) {
   const label = current.label, entry = {box, old: label.cut(box, before), new: label.cut(box)};
   if (entry.old.every((id, i) => id === entry.new[i])) return;
@@ -585,7 +595,7 @@ async function open(n, reload = false) {
     const state = label.value || await (await request(`state/${n}`)).json();
     const usable = pair.value && label.value && pair.value[0].width === label.value.width
       && pair.value[0].height === label.value.height;
-    const sourceLabel = source.value && new Label(source.value.ids, source.value.width, source.value.height);
+    const sourceLabel = source.value && usable && new Label(source.value.ids, source.value.width, source.value.height);
     const blank = [element('canvas', {width: 64, height: 64}), null];
     const fault = usable ? '' : errors.map(error => error.message).join(' ') || T.size_fault;
     current = new Doc(n, pair.value || blank, usable ? label.value : null, state.version, sourceLabel, fault);
@@ -793,6 +803,7 @@ const KEYS = {
   f: toggleWhole,
   b: () => setTool({name: 'brush'}), e: () => setTool({name: 'eraser'}), g: () => setTool({name: 'polygon'}),
   i: () => setClass(IGNORED),
+  r: takeSourceLabel,
   o: () => setTool({outline: !tool.outline}),
   '[': () => setTool({size: tool.size - 1}), ']': () => setTool({size: tool.size + 1}),
   ',': () => setTool({opacity: tool.opacity - 0.1}), '.': () => setTool({opacity: tool.opacity + 0.1}),
