@@ -63,13 +63,11 @@ def command(
         what started this process
     """
     if config.endswith('.pth'):
-        raise CycloptsError(
-            msg=f'{config} is a checkpoint, expected a config first: wta-seg test CONFIG {config}'
-        )
+        message = f'{config} is a checkpoint, expected a config first: wta-seg test CONFIG {config}'
+        raise CycloptsError(msg=message)
     from wtaseg.training import Experiment, test
 
     exempt_modules_from_collection()
-
     experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
     test(experiment, checkpoint, out, show, show_dir, wait_time, tta, false_alarms)
     return 0

@@ -18,7 +18,7 @@ class PooledClass:
     Attributes:
         threshold: probability from which pixels are marked; None: never, every threshold gives more false alarms.
         found: percent of the defects found; None: there are none.
-        interval: its 95 % bootstrap interval over the images, with the threshold chosen anew each time.
+        interval: its 95 % bootstrap interval over the images, with the threshold chosen again each time.
         false_alarms: per image.
         defects: their number.
     """
