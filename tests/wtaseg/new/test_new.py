@@ -211,6 +211,18 @@ def test_two_files_of_one_stem_are_both_named(new, tmp_path, capsys):
     assert 'a.JPG and a.png have the same stem' in capsys.readouterr().err
 
 
+def test_an_ending_that_all_labels_have_is_left_out(new, tmp_path, capsys):
+    contents = {f'{i}.png': encode(np.full((64, 96, 3), i, np.uint8), 'PNG') for i in (1, 12, 3)}
+    images, labels = simple_set(tmp_path / 'src', contents, {f'{i}_mask': some_label() for i in (1, 12, 3)})
+    assert new(images=images, labels=labels, classes=('normal', 'scratch')) == 0
+    assert "the names of the images and '_mask'" in capsys.readouterr().out
+    written = {path.name for path in (tmp_path / 'data').rglob('ann_dir/*/*.png')}
+    assert written == {'1.png', '12.png', '3.png'}
+    (tmp_path / 'src/masks/3_mask.png').rename(tmp_path / 'src/masks/3_gt.png')
+    assert new(images=images, labels=labels, classes=('normal', 'scratch'), name='other') == 1
+    assert 'no label has the name of an image' in capsys.readouterr().err
+
+
 def test_two_labels_of_one_image_are_both_named(new, journey, tmp_path, capsys):
     root, _ = journey
     shutil.copytree(root / 'labelme', tmp_path / 'again')
