@@ -1,4 +1,4 @@
-"""ONNX export of the sixteen architectures, narrowed, and ``wta-seg export``."""
+"""ONNX export of the architectures, narrowed, and ``wta-seg export``."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def _write(architecture, folder: Path, size: tuple[int, int] = SIZE) -> tuple[Pa
     return folder / 'config.py', folder / 'model.pth'
 
 
-# three fast ones, with open and with fixed sides; EXPORT_ALL=1 exports all sixteen, which takes minutes
+# three fast ones, with open and with fixed sides; EXPORT_ALL=1 exports all, which takes minutes
 QUICK = {'deeplabv3_r50-d8', 'gcnet_r50-d8', 'upernet_beit'}
 EXPORTED = [
     one for one in ARCHITECTURES if one.name in QUICK or os.environ.get('EXPORT_ALL', '0') not in ('', '0')
