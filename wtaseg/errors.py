@@ -6,19 +6,10 @@ from contextlib import contextmanager
 import torch
 
 from mmseg.engine import NonFiniteLossError
+from mmseg.utils.config_errors import CAUSES
 
 # what wrong values in a config raise in the parts that are built from it
-_OF_CONFIGS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-)
+_OF_CONFIGS = (*CAUSES, RuntimeError)
 #: Precedes the traceback of a data loader's worker in the message of its error.
 _OF_WORKER = 'Original Traceback'
 
@@ -47,6 +38,9 @@ def one_line_errors(config: str, setup: bool = False) -> Iterator[None]:
     except NonFiniteLossError as error:
         raise ValueError(' '.join(str(error).split())) from error
     except Exception as error:
+        if isinstance(error, SyntaxError) and isinstance(error.__context__, KeyboardInterrupt):
+            # mmengine takes Ctrl-C for a mistake in the config while it formats one
+            raise KeyboardInterrupt from error
         if _OF_WORKER in str(error):
             raise ValueError(f'{config}: {_last_line(error)}') from error
         if setup and isinstance(error, _OF_CONFIGS):

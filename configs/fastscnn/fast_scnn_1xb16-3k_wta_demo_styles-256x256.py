@@ -7,7 +7,7 @@ than one of Fast-SCNN's output cells. Commands: those of augment/demo_model/READ
 
 _base_ = [
     '../_base_/models/fast_scnn_wta.py',
-    '../_base_/datasets/wta_512.py',
+    '../_base_/datasets/wta_demo.py',
     '../_base_/default_runtime.py',
     '../_base_/schedules/schedule_40k.py',
 ]
@@ -15,31 +15,22 @@ _base_ = [
 data_root = 'data/demo_model'
 crop_size = (256, 256)
 model = dict(data_preprocessor=dict(size=crop_size))
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='RandomResize', scale=(512, 512), ratio_range=(1.0, 3.0), keep_ratio=True),
-    dict(type='RareClassCrop', crop_size=crop_size, cat_max_ratio=0.75, prob=0.8),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackSegInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(1024, 1024), keep_ratio=True),
-    dict(type='LoadAnnotations'),
-    dict(type='PackSegInputs'),
-]
+train_pipeline = _base_.train_pipeline
+train_pipeline[2].update(ratio_range=(1.0, 3.0))
+train_pipeline[3].update(crop_size=crop_size)
+test_pipeline = _base_.test_pipeline
+test_pipeline[1].update(scale=(1024, 1024))
 train_dataloader = dict(
     batch_size=16, num_workers=12, dataset=dict(data_root=data_root, pipeline=train_pipeline)
 )
-val_dataloader = dict(dataset=dict(data_root=data_root, pipeline=test_pipeline))
+val_dataloader = dict(num_workers=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = dict(
+    num_workers=4,
     dataset=dict(
         data_root=data_root,
         data_prefix=dict(img_path='img_dir/val', seg_map_path='ann_dir/val'),
         pipeline=test_pipeline,
-    )
+    ),
 )
 
 param_scheduler = [

@@ -15,6 +15,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 
 from mmseg.engine import load_checkpoint
+from mmseg.evaluation.inspection import read_operating_point
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -94,8 +95,8 @@ def init_model(
             how much that was.
 
     Returns:
-        The model in evaluation mode, with ``cfg`` and ``dataset_meta`` (classes, palette). SyncBN layers are
-        BN layers, since there is no process group.
+        The model in evaluation mode, with ``cfg``, ``dataset_meta`` (classes, palette) and ``operating_point``, that of
+        the checkpoint or None. SyncBN layers are BN layers, since there is no process group.
 
     Raises:
         TypeError: ``config`` is of another type.
@@ -119,6 +120,7 @@ def init_model(
     else:
         model.init_weights()
     model.dataset_meta = resolve_dataset_meta(config, saved)
+    model.operating_point = read_operating_point(saved)
     model.cfg = config
     model.to(_usable_device(device))
     return model.eval()

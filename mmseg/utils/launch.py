@@ -141,6 +141,34 @@ def write_predictions(cfg: Config, folder: str) -> Config:
     return cfg
 
 
+def set_false_alarms(cfg: Config, split: str, number: float) -> Config:
+    """Set the false alarms per image and class of a split's ``InspectionMetric``. In place; returns ``cfg``.
+
+    Args:
+        cfg: of an experiment.
+        split: ``'val'``, where the operating point is chosen, or ``'test'``, where it is applied.
+        number: from 0.
+
+    Raises:
+        ValueError: ``number`` is negative, or the split has no such metric.
+    """
+    if not number >= 0:
+        raise ValueError(f'--false-alarms: {number:g}; expected a number per image from 0')
+    evaluators = cfg.get(f'{split}_evaluator') or []
+    evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+    metrics = [one for one in evaluators if str(one['type']).rpartition('.')[2] == 'InspectionMetric']
+    if not metrics:
+        example = "dict(type='InspectionMetric'" + (
+            ', choose_operating_point=True)' if split == 'val' else ')'
+        )
+        raise ValueError(
+            f'--false-alarms: {split}_evaluator has no InspectionMetric; expected {example} in it'
+        )
+    for metric in metrics:
+        metric['false_alarms'] = number
+    return cfg
+
+
 #: What can record a run beside the log, by the name of its package: the backend of the visualizer.
 TRACKERS = {'tensorboard': 'TensorboardVisBackend', 'wandb': 'WandbVisBackend'}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from augment.demo_model import stage
 from augment.demo_model.architecture import build_parts
 from augment.demo_model.losses import autoencoder_loss, min_snr_weights, pixel_weights, similarity
 from augment.demo_model.stage import Limit, Stage, Task
@@ -81,7 +82,8 @@ def test_a_trained_autoencoder_can_be_kept(tiny, crops, tmp_path):
         torch.testing.assert_close(parts.vae(images).sample, before, atol=1e-4, rtol=1e-4)
 
 
-def test_training_lowers_both_losses(tiny, crops, tmp_path):
+def test_training_lowers_both_losses(tiny, crops, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, 'LOG_STEPS', 10)
     losses = {}
 
     def report(line: str) -> None:
@@ -89,7 +91,7 @@ def test_training_lowers_both_losses(tiny, crops, tmp_path):
             name, rest = line.split(': step')
             losses.setdefault(name, []).append(float(rest.split('loss ')[1].split()[0]))
 
-    settings = replace(SETTINGS, vae_steps=200, unet_steps=200, vae_rate=2e-3, unet_rate=2e-3)
+    settings = replace(SETTINGS, vae_steps=60, unet_steps=60, vae_rate=2e-3, unet_rate=2e-3)
     trainer = Trainer(build_parts(tiny), crops, settings, tmp_path, torch.device('cpu'), report)
     assert trainer.run(Limit())
     for name in ('vae', 'unet'):
