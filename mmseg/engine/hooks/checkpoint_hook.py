@@ -61,12 +61,15 @@ class CheckpointHook(_CheckpointHook):
 
     def _init_rule(self, rules: list[str | None], key_indicators: list[str]) -> None:
         rules = list(rules) * len(key_indicators) if len(rules) == 1 else rules
-        metrics = (key.rpartition('/')[2].partition('.')[0] for key in key_indicators)
         rules = [
-            'less' if rule is None and name in self._less_metrics else rule
-            for rule, name in zip(rules, metrics)
+            'less' if rule is None and self.is_less(key) else rule for rule, key in zip(rules, key_indicators)
         ]
         super()._init_rule(rules, key_indicators)
+
+    @classmethod
+    def is_less(cls, key: str) -> bool:
+        """Whether less of a metric is better: ``'FA.broken'``."""
+        return key.rpartition('/')[2].partition('.')[0] in cls._less_metrics
 
     def folder(self, work_dir: str | Path) -> Path:
         """Where the checkpoints of a run with this work folder are; of a run on the local disk."""
