@@ -17,6 +17,9 @@ from mmseg.registry import DATASETS, MODELS
 from mmseg.utils.class_config import focal_alpha
 from mmseg.utils.loss_config import model_heads
 from wtaseg.cli import main
+from wtaseg.review.items import find_items
+from wtaseg.review.records import REJECTED
+from wtaseg.review.store import Store
 
 SIZE = (480, 720)
 COLOURS = ['--colour', 'scratch=255,0,0', 'dent=0,255,0', 'rust=0,0,255', 'burr=255,255,0']
@@ -152,6 +155,22 @@ def test_the_result_is_resumed_and_other_content_is_refused(few, tmp_path, capsy
     assert few(name='other') == 1
     assert 'was not made by this command' in capsys.readouterr().err
     assert [path.name for path in other.iterdir()] == ['notes.txt']
+
+
+def test_what_a_review_decided_stays(few, tmp_path, capsys):
+    assert few() == 0
+    data = tmp_path / 'data/내 부품'
+    items = find_items(data)
+    drawn, rejected = items[:2]
+    store = Store(data, items, 2)
+    store.save(drawn, np.ones((64, 96), np.uint8), store.state(drawn).version)
+    store.decide(rejected, REJECTED, 'blurred', store.state(rejected).version)
+    before = {path: content for path, content in snapshot(data).items() if path.name != 'dataset.json'}
+    capsys.readouterr()
+    few()
+    assert '2 images stay as their review left them' in capsys.readouterr().out
+    assert {path: content for path, content in snapshot(data).items() if path in before} == before
+    assert not (data / rejected.image).exists()
 
 
 def test_an_edited_config_is_not_overwritten(few, tmp_path, capsys):
