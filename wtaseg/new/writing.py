@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from augment.dataset.rows import DRAWN
 from mmseg.datasets.normal_images import NORMAL_DIR
 from wtaseg.io import draft, write
 from wtaseg.labels.record import RECORD, read_settings
+from wtaseg.review.records import REJECTED, read_decisions
 
 IMAGE_DIR, LABEL_DIR = 'img_dir', 'ann_dir'
 
@@ -65,7 +67,8 @@ def write_dataset(
 ) -> int:
     """Write the images and labels of a dataset; returns how many files were written, the others being there already.
 
-    The record is written first, so that an interrupted run can be repeated. Files appear atomically.
+    The record is written first, so that an interrupted run can be repeated. Files appear atomically. Images that a
+    review rejected and those whose label was drawn in one stay as they are.
 
     Args:
         out: folder of the dataset.
@@ -90,11 +93,18 @@ def write_dataset(
     splits = {pair.name: pair.split for pair in pairs if pair.label is not None}
     record = dict(settings=settings, splits=splits)
     write(out / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + '\n')
+    reviewed = reviewed_images(out)
     written = 0
-    for pair in progress(pairs):
+    for pair in progress([pair for pair in pairs if pair.paths()[0] not in reviewed]):
         image, *labels = (out / path for path in pair.paths())
         written += _copy(pair.image, image) + sum(_write(label, pair.label) for label in labels)
     return written
+
+
+def reviewed_images(dataset: Path) -> set[str]:
+    """Paths of the images, below ``dataset``, that ``wta-seg review`` rejected or whose label was drawn there."""
+    rows = read_decisions(dataset).values()
+    return {row.file for row in rows if row.decision == REJECTED or row.relabelled == DRAWN}
 
 
 def _copy(source: Path, target: Path) -> bool:
