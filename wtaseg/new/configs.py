@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmseg.datasets.normal_images import NORMAL_DIR
-from mmseg.utils.class_names import class_colour
 from wtaseg.io import write
-from wtaseg.palette import SERIES, rgb
+from wtaseg.palette import palette
 from wtaseg.runs.layout import config_root
 
 from .geometry import Geometry
@@ -64,13 +63,6 @@ class DatasetFacts:
 def config_name(folder: str) -> str:
     """The name of a dataset in file names of configs: runs of other characters than letters and digits become ``_``."""
     return re.sub(r'[^\w-]+', '_', folder).strip('_') or 'dataset'
-
-
-def palette(count: int) -> list[list[int]]:
-    """A colour for each class: black for class 0, then colours that are told apart with common colour blindness."""
-    series = [list(rgb(color)) for color in SERIES if color != '#000000']
-    series = series[1:] + series[:1]  # vermilion first
-    return [[0, 0, 0], *series, *(class_colour(index) for index in range(len(series) + 1, count))][:count]
 
 
 def write_configs(facts: DatasetFacts, folder: Path) -> list[Path]:
