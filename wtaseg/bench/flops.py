@@ -42,7 +42,7 @@ class ModelCost:
     seconds: float | None
 
 
-def _fit_image_size(cfg: Config, shape: tuple[int, int]) -> None:
+def fit_image_size(cfg: Config, shape: tuple[int, int]) -> None:
     """Build backbones of a fixed image size for ``shape``."""
     if 'img_size' in cfg.model.backbone:
         cfg.model.backbone.img_size = shape
@@ -88,7 +88,7 @@ def measure(
     init_default_scope('mmseg')
     cfg.load_from = None
     drop_pretrained(cfg)
-    _fit_image_size(cfg, shape)
+    fit_image_size(cfg, shape)
     model = revert_sync_batchnorm(MODELS.build(cfg.model)).eval()
     parameters = _count(model)
     auxiliary = _count(model.auxiliary_head) if model.with_auxiliary_head else 0

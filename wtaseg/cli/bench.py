@@ -204,6 +204,32 @@ def flops(
     return 0
 
 
+@command.command
+def export(
+    *configs: Annotated[str, Parameter(required=True)], shape: Annotated[tuple[int, ...], MANY] = (512, 512)
+) -> int:
+    """Size and latency of exported models on the CPU, in float32, 16 and 8 bits, as a Markdown table.
+
+    Example: `wta-seg bench export fastscnn/fast_scnn_4xb4-40k_wta-512x512 --shape 512`
+
+    Parameters
+    ----------
+    configs
+        configs of experiments or of models alone: names below configs/, or paths; their weights are random
+    shape
+        height and width, or one side [default: 512]
+    """
+    from wtaseg.bench.exported import measure, table
+    from wtaseg.runs.layout import find_config
+
+    costs = []
+    for config in configs:
+        costs.append(measure(find_config(config), image_size(shape)))
+        print(f'measured {costs[-1].name}', file=sys.stderr)
+    print(table(costs))
+    return 0
+
+
 def write_json(content: Any, path: Path | None, indent: int | None = None) -> None:
     """Write JSON to a file atomically, or to stdout; nothing where ``path`` is None."""
     from wtaseg.io import write
