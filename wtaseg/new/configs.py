@@ -2,12 +2,11 @@
 
 import ast
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmseg.datasets.normal_images import NORMAL_DIR
-from wtaseg.io import write
+from wtaseg.io import remove_abandoned_drafts, write
 from wtaseg.palette import palette
 from wtaseg.runs.layout import config_root
 
@@ -73,6 +72,21 @@ def write_configs(facts: DatasetFacts, folder: Path) -> list[Path]:
     Raises:
         ValueError: a file of that name exists with other content.
     """
+    files = config_texts(facts, folder)
+    if folder.resolve() != config_root().resolve():
+        _copy_base(config_root() / '_base_', folder / '_base_')
+    for path, text in files.items():
+        remove_abandoned_drafts(path.parent)
+        write(path, text)
+    return list(files)
+
+
+def config_texts(facts: DatasetFacts, folder: Path) -> dict[Path, str]:
+    """What :func:`write_configs` writes: text by path, the dataset's first.
+
+    Raises:
+        ValueError: a file of that name exists with other content.
+    """
     files = {folder / '_base_/datasets' / f'{facts.name}.py': dataset_config(facts)}
     for model in MODELS:
         files[folder / f'{facts.experiment(model)}.py'] = experiment_config(facts, model)
@@ -81,19 +95,16 @@ def write_configs(facts: DatasetFacts, folder: Path) -> list[Path]:
             raise ValueError(
                 f'{path} exists with other content, perhaps edited; remove or rename it, or give the dataset another name'
             )
-    if folder.resolve() != config_root().resolve():
-        _copy_base(config_root() / '_base_', folder / '_base_')
-    for path, text in files.items():
-        write(path, text)
-    return list(files)
+    return files
 
 
 def _copy_base(source: Path, target: Path) -> None:
+    for folder in source.iterdir():
+        remove_abandoned_drafts(target / folder.name)
     for path in sorted(source.rglob('*.py')):
         place = target / path.relative_to(source)
         if path.parent.name != 'datasets' and not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place)
+            write(place, path.read_bytes())
 
 
 def dataset_config(facts: DatasetFacts) -> str:

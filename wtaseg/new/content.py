@@ -31,6 +31,7 @@ class Labelled:
         defects: one row ``(long side of the bounding box, thickness)`` in pixels for every connected region of a
             class but 0, float32 ``(N, 2)``. The thickness is that of its thickest part.
         turned: whether the label fitted the image as stored and was turned with it.
+        clipped: number of shapes that reach beyond the image and were clipped.
     """
 
     image: SourceImage
@@ -38,6 +39,7 @@ class Labelled:
     pixels: np.ndarray
     defects: np.ndarray
     turned: bool = False
+    clipped: int = 0
 
 
 def match_labels(
@@ -124,7 +126,9 @@ def make_label(image: SourceImage, job: LabelJob | None, num_classes: int) -> La
     counts = np.bincount(labels.ravel(), minlength=256)
     file = io.BytesIO()
     Image.fromarray(labels).save(file, 'PNG')
-    return Labelled(image, file.getvalue(), counts[:num_classes], measure_defects(labels), turned)
+    return Labelled(
+        image, file.getvalue(), counts[:num_classes], measure_defects(labels), turned, fitted.clipped
+    )
 
 
 def fitted_label(image: SourceImage, job: LabelJob | None) -> tuple[LabelMap, bool]:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from augment.dataset.rows import DRAWN
 from mmseg.datasets.normal_images import NORMAL_DIR
-from wtaseg.io import draft, write
+from mmseg.processes import locked
+from wtaseg.io import DRAFT, draft, remove_drafts, write
 from wtaseg.labels.record import RECORD, read_settings
 from wtaseg.review.records import REJECTED, read_decisions
 
 IMAGE_DIR, LABEL_DIR = 'img_dir', 'ann_dir'
+#: Held while a process writes the dataset.
+LOCK = '.new.lock'
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def check_target(out: Path, settings: dict) -> None:
     Raises:
         ValueError: the folder has other content, or was made with other settings; names the first.
     """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not out.exists() or (out.is_dir() and all(map(_is_of_killed_run, out.iterdir()))):
         return
     made_with = read_settings(out)
     if not made_with:
@@ -60,6 +63,11 @@ def check_target(out: Path, settings: dict) -> None:
                 f'{out} was made with {key}={made_with.get(key)!r}, now {key}={current.get(key)!r}; '
                 'choose another name, or remove the folder'
             )
+
+
+def _is_of_killed_run(path: Path) -> bool:
+    """Whether a file is what a run leaves that was killed before the record was there."""
+    return path.name == LOCK or DRAFT.fullmatch(path.name) is not None
 
 
 def write_dataset(
@@ -77,10 +85,17 @@ def write_dataset(
         progress: wraps the list of pairs, for a progress bar.
 
     Raises:
-        ValueError: the folder can not be used, or holds images or labels that are not among ``pairs``.
+        ValueError: the folder can not be used, is being written by another process, or holds images or labels that
+            are not among ``pairs``.
     """
     pairs = list(pairs)
     check_target(out, settings)
+    with locked(out / LOCK, f'the dataset folder {out}'):
+        remove_drafts(out)
+        return _write_pairs(out, settings, pairs, progress)
+
+
+def _write_pairs(out: Path, settings: dict, pairs: list[Pair], progress: Callable[[list], Iterable]) -> int:
     wanted = {path for pair in pairs for path in pair.paths()}
     for folder in (IMAGE_DIR, LABEL_DIR, NORMAL_DIR):
         for path in (out / folder).rglob('*'):
