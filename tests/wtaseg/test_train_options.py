@@ -63,7 +63,11 @@ def test_shares_are_estimated_from_labels_spread_over_the_dataset(experiment):
 @pytest.mark.parametrize(
     ('options', 'arguments', 'message'),
     [
-        ({'model.backbone.type': 'FastSCN'}, [], r'config0\.py: .*FastSCN is not in'),
+        (
+            {'model.backbone.type': 'FastSCN'},
+            [],
+            r"config0\.py: .*backbone\.type='FastSCN' is not registered",
+        ),
         ({'model.decode_head.in_channel': 3}, [], 'unexpected keyword argument .in_channel'),
         (
             {},
