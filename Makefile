@@ -1,5 +1,6 @@
 # make demo    render a dataset, train Fast-SCNN with two losses, test, tabulate and draw
 # make test    all tests
+# make torture kill every program at random, fill its disk, feed it broken files; docs/reliability.md
 # make lint    ruff, format and lint
 # Each sets up $(VENV) first and does nothing twice.
 # Without an NVIDIA GPU, torch's CPU build saves a download of gigabytes:
@@ -12,7 +13,7 @@ DEMO ?= demo
 BIN := $(VENV)/bin
 TORCH_PIN := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test lint clean
+.PHONY: demo test torture lint clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -37,6 +38,10 @@ demo: $(VENV)/.run
 
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 15
+
+# KILLS=40 SEED=1 make torture
+torture: $(VENV)/.dev
+	PYTHONPATH=.:tests:tests/helpers OMP_NUM_THREADS=1 $(BIN)/python -m torture --kills $(or $(KILLS),200) --seed $(or $(SEED),0) --out torture.md
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -106,7 +106,7 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f'config: {path} does not exist; give a .yaml, .yml or .py file')
     if path.suffix == '.py':
-        values = runpy.run_path(str(path))
+        values = run_python(path)
         values = {k: v for k, v in values.items() if not k.startswith('_') and not is_code(v)}
     elif path.suffix in ('.yaml', '.yml'):
         values = read_yaml(path)
@@ -120,6 +120,22 @@ def read_config_file(path: str | Path) -> dict[str, Any]:
     if not all(isinstance(word, str) for word in ([words] if isinstance(words, str) else words or [None])):
         raise ValueError(f'{path}: word is {words!r}; expected a word or a list of words, quoted if need be')
     return values
+
+
+def run_python(path: Path) -> dict[str, Any]:
+    """The globals of a Python file, which is executed.
+
+    Raises:
+        ValueError: it fails; names the file, and the line if it can not be parsed.
+    """
+    try:
+        return runpy.run_path(str(path))
+    except Exception as error:  # whatever the file does
+        reason = ' '.join(str(error).split())
+        raise ValueError(
+            f'config: {path} can not be executed: {type(error).__name__}: {reason}; correct the file, expected lines of '
+            'the form name = value'
+        ) from error
 
 
 def is_code(value: Any) -> bool:

@@ -7,6 +7,8 @@ import io
 import json
 import os
 import shutil
+import socket
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises ``OSError`` naming the path and the remedy when the disk is full or not writable; ``path`` is then
     unchanged.
     """
-    temporary = path.with_name(f'{TEMPORARY}{os.getpid()}-{path.name}')
+    temporary = path.with_name(f'{TEMPORARY}{os.getpid()}-{_host()}-{path.name}')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open('wb') as file:
@@ -122,6 +124,24 @@ def inside(root: Path, name: object, where: str) -> Path:
 def is_hidden(path: Path, root: Path) -> bool:
     """Whether a name on the way from ``root`` to ``path`` begins with a dot, as those of temporary files do."""
     return any(part.startswith('.') for part in path.relative_to(root).parts)
+
+
+def is_abandoned(temporary: Path) -> bool:
+    """Whether the process that was writing a file, one of this machine, has ended."""
+    process, _, rest = temporary.name.removeprefix(TEMPORARY).partition('-')
+    if not process.isdigit() or not rest.startswith(f'{_host()}-'):
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
+def _host() -> str:
+    return f'{zlib.crc32(socket.gethostname().encode()):08x}'
 
 
 def temporaries(folder: Path) -> Iterator[Path]:

@@ -3,15 +3,19 @@
 import json
 import os
 import re
+import socket
 import uuid
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mmseg.file_errors import named
+
 PART = '.part'
-#: Names of temporary files, ``.<name>.<process>-<8 hexadecimal digits>.part``.
-DRAFT = re.compile(rf'\..+\.\d+-[0-9a-f]{{8}}{re.escape(PART)}')
+#: Names of temporary files, ``.<name>.<process>-<4 hexadecimal digits of the host><4 random ones>.part``.
+DRAFT = re.compile(rf'\..+\.(\d+)-([0-9a-f]{{4}})[0-9a-f]{{4}}{re.escape(PART)}')
 
 
 @contextmanager
@@ -20,13 +24,18 @@ def draft(path: Path) -> Iterator[Path]:
 
     The folder is created. If the block fails, ``path`` stays as it was and the temporary file is removed. The
     temporary name is hidden and ends in ``.part``: libraries that choose a format by the suffix need it as argument.
+
+    Raises:
+        OSError: the file can not be written, for example because the disk is full; names ``path``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}{PART}')
+    part = path.with_name(f'.{path.name}.{os.getpid()}-{_host()}{uuid.uuid4().hex[:4]}{PART}')
     try:
         yield part
         part.replace(path)
+    except OSError as error:
+        raise named(error, path, part) from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -36,6 +45,31 @@ def remove_drafts(folder: Path) -> None:
     for path in folder.rglob(f'.*{PART}') if folder.is_dir() else ():
         if DRAFT.fullmatch(path.name) and not path.is_dir():
             path.unlink(missing_ok=True)
+
+
+def remove_abandoned_drafts(folder: Path) -> None:
+    """Remove the temporary files directly in ``folder`` whose process, one of this machine, has ended.
+
+    For folders that several processes write to, where none owns the others' files.
+    """
+    for path in folder.glob(f'.*{PART}') if folder.is_dir() else ():
+        match = DRAFT.fullmatch(path.name)
+        if match and match[2] == _host() and not _is_running(int(match[1])):
+            path.unlink(missing_ok=True)
+
+
+def _host() -> str:
+    return f'{zlib.crc32(socket.gethostname().encode()) & 0xFFFF:04x}'
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def write(path: Path, content: str | bytes) -> None:

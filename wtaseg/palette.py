@@ -35,6 +35,15 @@ def class_colors(count: int | None = None, recorded: Sequence[Sequence[int]] = (
     return tuple(colors[:count])
 
 
+def palette(count: int) -> list[list[int]]:
+    """A colour for each class: black for class 0, then colours that are told apart with common colour blindness."""
+    from mmseg.utils.class_names import class_colour
+
+    series = [list(rgb(color)) for color in SERIES if color != '#000000']
+    series = series[1:] + series[:1]  # vermilion first
+    return [[0, 0, 0], *series, *(class_colour(index) for index in range(len(series) + 1, count))][:count]
+
+
 def rgb(color: str) -> Color:
     """``'#0072B2'`` as (0, 114, 178)."""
     return tuple(bytes.fromhex(color.removeprefix('#')))

@@ -26,10 +26,15 @@ class StartScreen(Hook):
     """Prints the screen before training or test, and shows the log on the console from then on."""
 
     priority = 'LOWEST'
+    first_iteration_done = False
 
     def before_train(self, runner: Runner) -> None:
         """Show what the training is about to do."""
         self._show(runner, training_lines)
+
+    def after_train_iter(self, *args, **kwargs) -> None:
+        """Note that the training works."""
+        self.first_iteration_done = True
 
     def before_test(self, runner: Runner) -> None:
         """Show what is tested."""

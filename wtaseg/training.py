@@ -11,7 +11,8 @@ from mmseg.engine import build_runner
 from mmseg.utils import launch
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.smoke import shrink
-from wtaseg.errors import one_line_errors
+from wtaseg import shared_memory
+from wtaseg.errors import always, named_folder, one_line_errors
 from wtaseg.runs.checkpoints import trained_checkpoint
 from wtaseg.runs.data import leaf_configs, set_data_root
 from wtaseg.runs.layout import find_config
@@ -136,21 +137,29 @@ def train(experiment: Experiment, options: TrainOptions = TrainOptions()) -> Non
     Raises:
         FileNotFoundError, ValueError: a setting or the dataset can not be used.
     """
-    with one_line_errors(experiment.config, setup=True):
+    with one_line_errors(experiment.config, always):
         cfg = experiment.load(('train', 'val'))
         options.apply(cfg, own_folder=experiment.work_dir is None)
-        runner = _build(cfg)
-    with one_line_errors(experiment.config):
-        runner.train()
+        runner, screen = _build(cfg)
+    in_setup = one_line_errors(experiment.config, lambda: not screen.first_iteration_done)
+    with in_setup, named_folder(cfg.work_dir):
+        try:
+            runner.train()
+        except SystemExit as stop:  # of a stop signal
+            launch.end_distributed_run(int(stop.code or 0))
+            raise
     launch.end_distributed_run()
 
 
-def _build(cfg: Config) -> Runner:
+def _build(cfg: Config) -> tuple[Runner, StartScreen]:
     """The runner, which shows a screen of what matters and logs the rest of its setup to the file."""
+    loaders = (cfg.get(f'{split}_dataloader') or {} for split in ('train', 'val', 'test'))
+    shared_memory.check(sum(loader.get('num_workers', 0) for loader in loaders))
     cfg.brief_console = True
     runner = build_runner(cfg)
-    runner.register_hook(StartScreen(), 'LOWEST')
-    return runner
+    screen = StartScreen()
+    runner.register_hook(screen, 'LOWEST')
+    return runner, screen
 
 
 def test(
@@ -178,7 +187,7 @@ def test(
     Raises:
         FileNotFoundError, ValueError: a setting, the checkpoint or the dataset can not be used.
     """
-    with one_line_errors(experiment.config, setup=True):
+    with one_line_errors(experiment.config, always):
         cfg = experiment.load(('test',))
         if checkpoint is None or Path(checkpoint).is_dir():
             checkpoint = str(trained_checkpoint(Path(checkpoint or cfg.work_dir)))
@@ -193,8 +202,8 @@ def test(
             launch.set_false_alarms(cfg, 'test', false_alarms)
         if out is not None:
             launch.write_predictions(cfg, out)
-        runner = _build(cfg)
-    with one_line_errors(experiment.config):
+        runner, _ = _build(cfg)
+    with one_line_errors(experiment.config, always), named_folder(cfg.work_dir):
         runner.test()
     launch.end_distributed_run()
 

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from augment.config import AugmentConfig
 from augment.diffusion.inversion import Inversion
-from augment.files import json_line, temporaries, write_bytes
+from augment.files import is_abandoned, json_line, temporaries, write_bytes
 
 LAYOUT = 1
 """Part of the key; increased whenever the meaning of the stored tensors changes."""
@@ -84,8 +84,8 @@ class InversionCache:
         write_bytes(self.path(key), safetensors.torch.save(tensors, metadata={'about': about}))
 
     def clean(self) -> None:
-        """Remove half-written files of runs that were killed long ago."""
+        """Remove half-written files of runs that were killed: of this machine, or long ago."""
         if self.folder is not None and self.folder.is_dir():
             for path in temporaries(self.folder):
-                if time.time() - path.stat().st_mtime > ABANDONED_AFTER:
+                if is_abandoned(path) or time.time() - path.stat().st_mtime > ABANDONED_AFTER:
                     path.unlink(missing_ok=True)

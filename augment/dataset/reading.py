@@ -23,6 +23,8 @@ from augment.dataset.packed import PackedArray
 from augment.files import copy_file, is_hidden, write_bytes
 
 IMAGES, LABELS = 'img_dir', 'ann_dir'
+#: Images of ``wta-seg new --normal-images``, which have no labels and are copied.
+NORMAL_IMAGES = 'normal_dir'
 NORMAL, IGNORED = 0, 255
 #: Record of a dataset made by ``wta-seg new``; ``settings.value_range`` is what training scales deep images from.
 RECORD = 'dataset.json'
@@ -73,7 +75,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The samples of the edited split and every file of the other ones, all sorted by name."""
+    """The samples of the edited split, and every file of the other ones and of ``normal_dir``, all sorted by name."""
 
     root: Path
     split: str
@@ -116,6 +118,8 @@ def read_dataset(root: Path, split: str, words: Iterable[str]) -> Dataset:
         for p in sorted((root / kind).rglob('*'))
         if is_data(p, root / kind) and p.relative_to(root / kind).parts[0] != split
     ]
+    normal = root / NORMAL_IMAGES
+    untouched += [path for path in sorted(normal.rglob('*')) if is_data(path, normal)]
     return Dataset(root, split, samples, untouched)
 
 

@@ -102,9 +102,12 @@ def read_header(path: str | Path) -> ImageHeader:
         start = file.read(32)
     if is_tiff(start):
         return _tiff_header(Path(path))
-    with Image.open(path) as image:
-        size, mode, bands = image.size, image.mode, len(image.getbands())
-        orientation = valid_orientation(image.getexif().get(ORIENTATION_TAG, 1))
+    try:
+        with Image.open(path) as image:
+            size, mode, bands = image.size, image.mode, len(image.getbands())
+            orientation = valid_orientation(image.getexif().get(ORIENTATION_TAG, 1))
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from None
     bits = start[24] if start[:8] == PNG_HEAD else 16 if '16' in mode else _MODE_BITS.get(mode, 8)
     upright_size = size[::-1] if orientation > 4 else size
     return ImageHeader(upright_size, size, orientation, bits, 3 if mode == 'P' else bands, mode)

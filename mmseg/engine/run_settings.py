@@ -31,7 +31,7 @@ def check_train_cfg(train_cfg: object) -> None:
 def check_save_best(runner: Runner, names: str | Sequence[str] | None) -> None:
     """Refuse a ``save_best`` that the validation does not compute.
 
-    Metrics that do not say what they compute (``metric_names``) are not judged.
+    Of metrics that do not say what they compute (``metric_names``), names are not judged.
 
     Raises:
         ValueError: names the nearest metric.
@@ -42,14 +42,35 @@ def check_save_best(runner: Runner, names: str | Sequence[str] | None) -> None:
     if not names or loop is None:
         return
     metrics = getattr(getattr(loop, 'evaluator', None), 'metrics', [])
-    if not metrics or not all(hasattr(metric, 'metric_names') for metric in metrics):
+    known = [name for metric in metrics if hasattr(metric, 'metric_names') for name in metric.metric_names()]
+    if not known:
         return
-    known = [name for metric in metrics for name in metric.metric_names()]
+    # of metrics that do not say what they compute, names of another kind may come: Found.broken beside IoU.broken
+    kinds = None
+    if not all(hasattr(metric, 'metric_names') for metric in metrics):
+        kinds = {name.partition('.')[0] for name in known if '.' in name}
     known += ['val_loss'] if any(type(hook).__name__ == 'ValLossHook' for hook in runner.hooks) else []
     for name in names:
-        if name not in known:
+        if name not in known and (kinds is None or name.partition('.')[0] in kinds):
             near = difflib.get_close_matches(name, known, n=1, cutoff=0)
             raise ValueError(
                 f'CheckpointHook: save_best={name!r} is not computed by the validation, expected one of '
                 f'{", ".join(known)}; did you mean {near[0]!r}?'
             )
+
+
+def check_test_cfg(model: object) -> None:
+    """Refuse a mode of inference that the first validation would fail with.
+
+    Raises:
+        ValueError: names key, value and remedy.
+    """
+    test_cfg = model.get('test_cfg') if isinstance(model, Mapping) else None
+    mode = test_cfg.get('mode', 'whole') if isinstance(test_cfg, Mapping) else 'whole'
+    if mode not in ('whole', 'slide'):
+        raise ValueError(f"model.test_cfg.mode={mode!r}, expected 'slide' or 'whole'")
+    missing = [key for key in ('crop_size', 'stride') if mode == 'slide' and not test_cfg.get(key)]
+    if missing:
+        raise ValueError(
+            f"model.test_cfg.{missing[0]} is missing, which mode='slide' needs; expected (height, width) in pixels"
+        )

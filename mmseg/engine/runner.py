@@ -27,7 +27,8 @@ from mmseg.utils.optimizer_config import check_optimizer
 
 from .build_errors import NamedConfigErrors
 from .freezing import FrozenLayers, freeze_layers
-from .run_settings import check_train_cfg
+from .log_errors import report_unwritten_logs
+from .run_settings import check_test_cfg, check_train_cfg
 from .runner_checkpoints import RunnerCheckpoints
 from .sole_training import sole_training
 from .stop_signals import protect_workers
@@ -97,6 +98,7 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
         for part in ('default_hooks', 'custom_hooks', 'param_scheduler'):
             rename_in_config(kwargs.get(part))
         check_train_cfg(kwargs.get('train_cfg'))
+        check_test_cfg(kwargs.get('model'))
         check_optimizer(kwargs)
         run = next(_RUNS)
         if (
@@ -114,6 +116,7 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
         level of the console again, see ``wtaseg.start_screen``.
         """
         logger = super().build_logger(log_level, log_file, **kwargs)
+        report_unwritten_logs(logger)
         if self.cfg.get('brief_console'):
             for handler in logger.handlers:
                 if type(handler) is logging.StreamHandler:
@@ -214,5 +217,5 @@ def build_runner(cfg: Config) -> Runner:
     Raises:
         ValueError: the config can not be used.
     """
-    with config_errors(cfg.filename or 'the config', 'built'):
+    with config_errors(cfg.filename or 'the config', 'built', cfg):
         return RUNNERS.build(cfg) if 'runner_type' in cfg else SegRunner.from_cfg(cfg)

@@ -19,7 +19,7 @@ if hasattr(signal, 'SIGHUP'):  # of a closed terminal; not on Windows
 
 
 class StopListener:
-    """Remembers the first SIGINT, SIGTERM or SIGHUP; from then on each ends the process at once.
+    """Remembers the first SIGINT, SIGTERM or SIGHUP; from then on each ends the process at once, or is ignored.
 
     Attributes:
         received: the signal; None: none so far.
@@ -30,14 +30,21 @@ class StopListener:
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         self._installed: set[signal.Signals] = set()
+        self._next = signal.SIG_DFL
 
-    def start(self) -> None:
-        """Listen to the signals that nothing else handles; does nothing outside the main thread."""
+    def start(self, insists: bool = False) -> None:
+        """Listen to the signals that nothing else handles; does nothing outside the main thread.
+
+        Args:
+            insists: further signals are ignored, for processes whose launcher repeats a signal that they had received
+                themselves, and kills them after some time.
+        """
         if threading.current_thread() is not threading.main_thread():
             return
         if StopListener._active is not None:  # of a run that failed
             StopListener._active.stop()
         self.received = None
+        self._next = signal.SIG_IGN if insists else signal.SIG_DFL
         StopListener._active = self
         for number, default in _DEFAULTS.items():
             if signal.getsignal(number) == default:
@@ -55,7 +62,7 @@ class StopListener:
     def _on_signal(self, number: int, _) -> None:
         self.received = signal.Signals(number)
         for installed in self._installed:
-            signal.signal(installed, signal.SIG_DFL)
+            signal.signal(installed, self._next)
 
 
 def protect_workers(loader: DataLoader) -> DataLoader:

@@ -23,7 +23,6 @@ class WarmUpEMA(BaseAveragedModel):
         momentum: smallest share of the newest weights, above 0 and below 1.
         warm_up: at least 1; a larger one shortens the window of the beginning.
         interval: average every n-th update alone.
-        device: of the average; None: that of the model.
         update_buffers: also average the buffers of floats, the running statistics of batch norms; False copies them.
 
     Raises:
@@ -36,15 +35,17 @@ class WarmUpEMA(BaseAveragedModel):
         momentum: float = 0.0002,
         warm_up: int = 10,
         interval: int = 1,
-        device: torch.device | None = None,
         update_buffers: bool = True,
     ) -> None:
         if not 0 < momentum < 1:
             raise ValueError(f'WarmUpEMA: momentum={momentum}; expected a share above 0 and below 1')
         if warm_up < 1:
             raise ValueError(f'WarmUpEMA: warm_up={warm_up}; expected a number of updates of at least 1')
-        super().__init__(model, interval, device, update_buffers)
+        super().__init__(model, interval, update_buffers=update_buffers)
         self.momentum, self.warm_up = momentum, warm_up
+        # in a tuple, so that it is no part of this module
+        self._source: tuple[nn.Module | None] = (None,)
+        self._pairs: tuple[list, list] = ([], [])
 
     def avg_func(self, averaged_param: torch.Tensor, source_param: torch.Tensor, steps: int) -> None:
         """Move one tensor towards its newest value, in place."""
@@ -56,16 +57,27 @@ class WarmUpEMA(BaseAveragedModel):
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
-        """Take up the weights of ``model``, which has the same keys as ``module``."""
+        """Take up the weights of ``model``, which has the same keys as ``module`` and changes them in place."""
         steps = int(self.steps)
-        parameters = {name for name, _ in self.module.named_parameters()}
-        source, average = model.state_dict(), self.module.state_dict()
-        moving, copied = [], []
-        for key, value in average.items():
-            averages = value.is_floating_point() and (self.update_buffers or key in parameters)
-            (moving if averages and steps > 0 else copied).append((value, source[key].to(value.device)))
-        if copied:
-            torch._foreach_copy_(*map(list, zip(*copied)))
-        if moving and steps % self.interval == 0:
-            torch._foreach_lerp_(*map(list, zip(*moving)), self.share(steps))
+        if self._source[0] is not model:
+            self._source, self._pairs = (model,), self._pair(model)
+        moving, copied = self._pairs
+        if steps == 0:
+            copied = [both + more for both, more in zip(copied, moving)]
+        elif moving[0] and steps % self.interval == 0:
+            torch._foreach_lerp_(*moving, self.share(steps))
+        if copied[0]:
+            torch._foreach_copy_(*copied)
         self.steps += 1
+
+    def _pair(self, model: nn.Module) -> tuple[list[list[torch.Tensor]], list[list[torch.Tensor]]]:
+        """Tensors of the average and of the model: those that are averaged, and those that are copied."""
+        parameters = {name for name, _ in self.module.named_parameters()}
+        source = model.state_dict()
+        moving, copied = [[], []], [[], []]
+        for key, value in self.module.state_dict().items():
+            averages = value.is_floating_point() and (self.update_buffers or key in parameters)
+            pair = moving if averages else copied
+            pair[0].append(value)
+            pair[1].append(source[key])
+        return moving, copied

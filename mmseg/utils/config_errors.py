@@ -1,5 +1,6 @@
 """One message for whatever a config makes the libraries raise: file, reason, remedy."""
 
+import errno
 import json
 import re
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import yaml
 from mmengine.config import Config
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: What a wrong config raises in mmengine, torch and the classes that it names, besides ValueError and OSError.
 CAUSES = (
     ArithmeticError,
@@ -23,17 +25,25 @@ CAUSES = (
 )
 
 
+#: Beginnings of variables that parts of a config are made of, and of what only a test with --tta builds.
+_UNUSED = ('tta_', 'train_pipeline', 'test_pipeline')
+
+
 class ConfigError(ValueError):
     """A config can't be read, or nothing can be built of it."""
 
 
 @contextmanager
-def config_errors(name: object, doing: str) -> Iterator[None]:
+def config_errors(
+    name: object, doing: str, cfg: Config | None = None, names_values: bool = False
+) -> Iterator[None]:
     """Turn errors of a config into :class:`ConfigError` in one line.
 
     Args:
         name: of the config, for messages.
         doing: what is done with it: ``'read'``.
+        cfg: the config; classes in it that do not exist are then named.
+        names_values: whether every ``ValueError`` of the block is of a library that does not name the config.
 
     Raises:
         ConfigError: something in the block failed.
@@ -45,14 +55,32 @@ def config_errors(name: object, doing: str) -> Iterator[None]:
             f'{name}: can not be {doing}: nested without end, expected no circle of _base_ or references; take the '
             'circle out'
         ) from error
+    except SystemExit as error:  # by a config, which is a program
+        if doing != 'read':
+            raise
+        raise ConfigError(f'{name}: can not be read: it ends the program; correct the config') from error
     except OSError as error:
-        if error.filename is not None or str(name) in str(error):
+        if error.filename is not None or error.errno in _FULL or str(name) in str(error):
+            if doing == 'read' and error.filename is not None and str(name) not in str(error):
+                raise ConfigError(f'{name}: {error.filename} can not be read; correct _base_') from error
             raise
         raise ConfigError(f'{name}: can not be {doing}: {reason_of(error)}; correct the config') from error
     except (ValueError, yaml.YAMLError, *CAUSES) as error:
-        if isinstance(error, ValueError) and not isinstance(error, (UnicodeError, json.JSONDecodeError)):
+        foreign = isinstance(error, (UnicodeError, json.JSONDecodeError))
+        if isinstance(error, ValueError) and not foreign and not names_values:
             raise
-        raise ConfigError(f'{name}: can not be {doing}: {reason_of(error)}; correct the config') from error
+        raise ConfigError(f'{name}: can not be {doing}: {_reason(error, cfg)}; correct the config') from error
+
+
+def _reason(error: Exception, cfg: Config | None) -> str:
+    """Why nothing can be built of a config: a class that does not exist, or what was raised."""
+    if cfg is not None:
+        from .config_types import unknown_types  # imports the registries
+
+        parts = {key: value for key, value in cfg.items() if not key.startswith(_UNUSED)}
+        if unknown := unknown_types(parts):
+            return unknown[0]
+    return reason_of(error)
 
 
 def refuse_circles(path: Path, chain: tuple[Path, ...] = ()) -> None:

@@ -2,8 +2,10 @@
 
 import resource
 import signal
+from pathlib import Path
 
 import pytest
+from torture.material import Material
 
 MOST_SECONDS = 20
 #: Growth of the process's memory over one case, in KiB as Linux counts.
@@ -28,3 +30,16 @@ def bounds():
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < MOST_MEMORY
+
+
+@pytest.fixture(scope='session')
+def material(tmp_path_factory) -> dict[str, Path]:
+    """Paths that commands of the corpus name: a dataset, a small experiment and its checkpoint."""
+    made = Material(tmp_path_factory.mktemp('material'))
+    made.make_blades()
+    with pytest.MonkeyPatch.context() as patch:
+        # yapf lays out the config of a run, which takes longer than its iterations
+        patch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
+        made.make_checkpoint()
+    names = ('blades', 'configs', 'config', 'checkpoint')
+    return {name: getattr(made, name) for name in names}

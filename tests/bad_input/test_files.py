@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from hostile import broken_files, png_bomb, refusal, special_files
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from augment.command_line import read_config_file
@@ -24,6 +25,7 @@ from wtaseg.labels.annotations import load_json
 from wtaseg.labels.classes import ClassTable
 from wtaseg.labels.convert import cvat_jobs
 from wtaseg.labels.masks import ids_by_value
+from wtaseg.predict.onnx_model import OnnxPredictor
 from wtaseg.runs.spec import read_spec
 
 LABELS = np.random.default_rng(0).integers(0, 3, (32, 32)).astype(np.uint8)
@@ -74,6 +76,40 @@ CVAT = (
     b'<annotations><image id="0" name="a.png" width="32" height="32"><polygon label="dent" points="1,1;9,1;9,9"/>'
     b'<mask label="dent" rle="0, 9" left="20" top="20" width="3" height="3"/></image></annotations>'
 )
+
+
+def onnx_content(path: Path) -> bytes:
+    """An exported model that shifts the channels of its images."""
+    shape = ['batch', 3, 8, 8]
+    inputs, outputs = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ('images', 'logits')
+    )
+    node = helper.make_node('Add', ['images', 'shift'], ['logits'])
+    shift = numpy_helper.from_array(np.float32([[[1]], [[2]], [[3]]]), 'shift')
+    graph = helper.make_graph([node], 'shift', [inputs], [outputs], [shift])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 18)], ir_version=8)
+    values = dict(
+        mean=[0.0] * 3,
+        std=[1.0] * 3,
+        size=[8, 8],
+        sides=None,
+        classes=['a', 'b', 'c'],
+        palette=None,
+        resize=None,
+    )
+    helper.set_model_props(
+        model, {'channel_order': 'RGB'} | {key: json.dumps(value) for key, value in values.items()}
+    )
+    path.write_bytes(model.SerializeToString())
+    return path.read_bytes()
+
+
+def read_onnx(path: Path) -> None:
+    """A file that is read predicts something for every pixel."""
+    prediction = OnnxPredictor(path, 'cpu').predict(np.zeros((8, 8, 3), np.uint8))
+    assert prediction.labels.shape == (8, 8)
+
+
 SPEC = {'format': 1, 'name': 'a', 'config': 'b', 'model': 'c', 'overrides': ['x=1']}
 ROW = '{"kind": "original", "file": "img_dir/a.png"}\n'
 CONFIG = "model = dict(type='EncoderDecoder')\ntrain_cfg = dict(max_iters=3)\n"
@@ -95,6 +131,7 @@ READERS = {
     'weights.json': (lambda path: b'[1.0, 2.0, 3.0]', lambda path: get_class_weight(str(path))),
     'weights.yaml': (lambda path: b'- 1.0\n- 2.0\n', lambda path: get_class_weight(str(path))),
     'augment.yaml': (lambda path: b'steps: 5\nword: [rust]\n', read_config_file),
+    'model.onnx': (onnx_content, read_onnx),
     'manifest.jsonl': (lambda path: ROW.encode(), lambda path: list(read_rows(path))),
     'cvat.xml': (lambda path: CVAT, read_cvat),
 }

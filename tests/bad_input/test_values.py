@@ -1,4 +1,4 @@
-"""Odd values at every place of the JSON that is read, in configs and on command lines."""
+"""Odd values at every place of the JSON that is read, and on the command line of the augmentation."""
 
 import json
 from functools import partial
@@ -8,8 +8,6 @@ from hostile import ODD_VALUES, places, refusal, replaced
 
 from augment.command_line import parse_config
 from augment.dataset.manifest import Manifest
-from mmseg.engine import build_runner
-from wtaseg.cli import main as wta_seg
 from wtaseg.labels.convert import coco_jobs, dataset_classes, labelme_jobs
 from wtaseg.labels.writing import write_labels
 from wtaseg.runs.layout import RunLayout
@@ -109,92 +107,6 @@ def test_odd_values(tmp_path, name, place):
         path.write_text(json.dumps(replaced(tree, place, value)))
         refusal(partial(read, root, path), path.name)
     assert all(p.is_dir() or p.is_relative_to(root) for p in tmp_path.rglob('*'))
-
-
-CONFIG_VALUES = [
-    ('train_cfg.max_iters', 0),
-    ('train_cfg.type', 'NoSuchLoop'),
-    ('model.type', 'NoSuchModel'),
-    ('model.backbone.type', 'NoSuchBackbone'),
-    ('model.backbone.no_such_argument', 1),
-    ('model.backbone.norm_cfg', dict(type='NoSuchNorm')),
-    ('model.decode_head.type', 'NoSuchHead'),
-    ('model.decode_head.num_classes', 'three'),
-    ('model.decode_head.num_classes', 0),
-    ('model.decode_head.channels', None),
-    ('model.decode_head.loss_decode', dict(type='NoSuchLoss')),
-    ('model.decode_head.loss_decode', 'x'),
-    ('model.test_cfg', dict(mode='slide')),
-    ('model.data_preprocessor.mean', 'x'),
-    ('model.data_preprocessor.type', 'NoSuch'),
-    ('train_dataloader.dataset.type', 'NoSuchSet'),
-    ('train_dataloader.dataset.data_root', '/no/such/folder'),
-    ('train_dataloader.dataset.img_suffix', '.xyz'),
-    ('train_dataloader.dataset.pipeline', [dict(type='NoSuchTransform')]),
-    ('train_dataloader.dataset.pipeline', 'x'),
-    ('train_dataloader.batch_size', 0),
-    ('train_dataloader.batch_size', -1),
-    ('train_dataloader.batch_size', 'x'),
-    ('train_dataloader.sampler', dict(type='NoSuchSampler')),
-    ('train_dataloader.num_workers', -1),
-    ('val_dataloader.dataset.data_prefix', dict(img_path='no', seg_map_path='no')),
-    ('val_evaluator', dict(type='NoSuchMetric')),
-    ('val_evaluator.iou_metrics', ['mIuo']),
-    ('optim_wrapper.optimizer', dict(type='NoSuchOptimizer')),
-    ('optim_wrapper.optimizer.lr', 'x'),
-    ('optim_wrapper.optimizer.lr', -1),
-    ('optim_wrapper.type', 'NoSuchWrapper'),
-    ('param_scheduler', [dict(type='NoSuchScheduler')]),
-    ('default_hooks.checkpoint.type', 'NoSuchHook'),
-    ('default_hooks.checkpoint.save_best', 'IoU.brokn'),
-    ('load_from', '/no/such/file.pth'),
-]
-
-
-@pytest.mark.filterwarnings('ignore')
-@pytest.mark.parametrize(('key', 'value'), CONFIG_VALUES, ids=lambda value: str(value).replace(' ', ''))
-def test_config_values_that_can_not_be_used(experiment, key, value):
-    """Each is refused before the first iteration, in a line that is more than the name of an exception."""
-    options = {key: value}
-    if isinstance(value, dict):
-        options = {key: dict(value, _delete_=True)}
-    assert refusal(lambda: build_runner(experiment(**options)).train(), '') is not None
-
-
-COMMANDS = [
-    ['train', 'no_such_config'],
-    ['train', '/no/such/config.py'],
-    ['train', 'x', '--data', '/no/such'],
-    ['test', 'no_such_config', 'a.pth'],
-    ['export', 'no_such_config', 'a.pth'],
-    ['check', '/no/such'],
-    ['check', '/dev/null'],
-    ['convert', 'coco', '/no/such.json', '--out', 'o'],
-    ['convert', 'labelme', '/no/such', '--out', 'o'],
-    ['convert', 'palette', '/no/such', '--out', 'o'],
-    ['convert', 'values', '/no/such', '--map', '0=defect', '--out', 'o'],
-    ['convert', 'binary', 'attached=/no/such', '--out', 'o'],
-    ['render', '--train', '-1', '--out', 'o'],
-    ['render', '--size', '1', '--out', 'o'],
-    ['render', '--workers', '0', '--out', 'o'],
-    ['render', '--seed', '-1', '--out', 'o'],
-    ['render', '--style', 'nosuch', '--out', 'o'],
-    ['render', '--train', '2.5', '--out', 'o'],
-    ['render', '--train', 'x', '--out', 'o'],
-    ['find-best', '--json_log_path', '/no/such.json'],
-    ['report', '/no/such'],
-    ['nosuchcommand'],
-]
-
-
-@pytest.mark.parametrize('argv', COMMANDS, ids=' '.join)
-def test_command_lines(tmp_path, monkeypatch, capsys, argv):
-    monkeypatch.chdir(tmp_path)
-    assert wta_seg(argv) in (1, 2)
-    printed = capsys.readouterr().err.strip()
-    message = printed.splitlines()[-1]  # after progress bars
-    assert message.startswith('wta-seg') and 'Traceback' not in printed and len(message.split()) > 4
-    assert not list(tmp_path.rglob('*.png'))
 
 
 AUGMENT = [

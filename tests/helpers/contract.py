@@ -174,8 +174,9 @@ ARCHITECTURES = [
         sides=(49, 4096),
     ),
     Architecture('fcn_r50-d8', RESNET_D8),
-    Architecture('isanet_r50-d8', {**RESNET_D8, 'decode_head.isa_channels': 8}),
-    Architecture('dmnet_r50-d8', RESNET_D8),
+    # an export is for one size: torch.export does not prove that the blocks fill the padded map
+    Architecture('isanet_r50-d8', {**RESNET_D8, 'decode_head.isa_channels': 8}, other_sizes=()),
+    Architecture('dmnet_r50-d8', {**RESNET_D8, 'decode_head.filter_sizes': (1, 2, 3)}),
     Architecture('fcn_hr18', _HRNET | {f'decode_head.{key}': value for key, value in _HRNET_HEAD.items()}),
     Architecture(
         'ocrnet_hr18',
@@ -183,7 +184,8 @@ ARCHITECTURES = [
         | {f'decode_head.*.{key}': value for key, value in _HRNET_HEAD.items()}
         | {'decode_head.1.ocr_channels': 8},
     ),
-    Architecture('segformer_mit-b0', _MIT),
+    # below, the keys of the first stage are one line
+    Architecture('segformer_mit-b0', _MIT, sides=(61, 4096)),
     # relative positions fix the number of patches
     Architecture('upernet_beit', {**_VIT, 'neck.embed_dim': 32}, other_sizes=()),
 ]

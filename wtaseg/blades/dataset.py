@@ -113,10 +113,10 @@ def claim_folder(out: Path, jobs: list[Job], size: int, seed: int, styles: Style
             f'{out} holds {len(unplanned)} images beyond the asked counts, the first {unplanned[0]}. '
             'Ask for at least as many images as before, delete these, or choose another --out.'
         )
+    write(manifest, json.dumps(settings) + '\n')  # first: without it the folders are those of someone else
     for job in jobs:
         job.image.parent.mkdir(parents=True, exist_ok=True)
         job.label.parent.mkdir(parents=True, exist_ok=True)
-    write(manifest, json.dumps(settings) + '\n')
     if styles.styled:
         words = {f'{job.split}/{job.image.name}': job.style or NONE for job in jobs}
         write(out / STYLES_FILE, json.dumps(words, indent=0) + '\n')

@@ -77,7 +77,9 @@ def refuse_fractions(app: App, commands: tuple[str, ...], arguments: ArgumentCol
         if int in (argument.hint, *get_args(argument.hint)):
             for token in argument.tokens:
                 if '.' in token.value:
-                    raise CycloptsError(msg=f'{argument.name}: {token.value!r} is not a whole number')
+                    raise CycloptsError(
+                        msg=f'{argument.name}: {token.value!r} is not a whole number, expected one'
+                    )
 
 
 def make_app(name: str, **options) -> App:
@@ -98,10 +100,9 @@ def image_size(shape: Sequence[int], option: str = '--shape') -> tuple[int, int]
     Raises:
         CycloptsError: more than two values.
     """
-    if len(shape) > 2:
-        raise CycloptsError(
-            msg=f'{option} takes height and width, or one side; got {" ".join(map(str, shape))}'
-        )
+    if len(shape) > 2 or any(side < 1 for side in shape):
+        given = ' '.join(map(str, shape))
+        raise CycloptsError(msg=f'{option}: {given}; expected height and width, or one side, in pixels')
     return (shape[0], shape[-1]) if shape else None
 
 
@@ -130,7 +131,9 @@ def usage_error(error: CycloptsError, program: str) -> str:
     """One line for arguments that can not be parsed."""
     if isinstance(error, MissingArgumentError) and error.argument is not None and not error.argument.tokens:
         return f'{error.argument.name} is missing; {program} --help says what it is'
-    return ' '.join(str(error).split())
+    # what the commands raise themselves says all; of an option, see the help
+    hint = '' if type(error) is CycloptsError else f' See {program} --help.'
+    return ' '.join(str(error).split()) + hint
 
 
 def run(target: App, argv: Sequence[str], program: str) -> int:
@@ -156,8 +159,7 @@ def run(target: App, argv: Sequence[str], program: str) -> int:
         print(f'{program}: {text}', file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print(f'{program}: interrupted', file=sys.stderr)
-        return INTERRUPTED
+        return _interrupted(program)
     return status or 0
 
 
@@ -192,4 +194,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             f'wta-seg: there is no command {argv[0]!r}; use wta-seg {OTHER_NAMES[argv[0]]}', file=sys.stderr
         )
         return USAGE_ERROR
-    return run(build_app(selected), argv, f'wta-seg {selected}' if selected else 'wta-seg')
+    program = f'wta-seg {selected}' if selected else 'wta-seg'
+    try:
+        app = build_app(selected)
+    except KeyboardInterrupt:
+        return _interrupted(program)
+    return run(app, argv, program)
+
+
+def _interrupted(program: str) -> int:
+    print(f'{program}: interrupted', file=sys.stderr)
+    return INTERRUPTED

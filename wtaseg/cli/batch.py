@@ -26,7 +26,7 @@ def command(
     Example: ``wta-seg batch --project p --gpus 1 --candidates fastscnn/fast_scnn_4xb4-40k_wta-512x512``
 
     Run again, it skips what is finished and continues what was interrupted. The candidates come from --candidates
-    or --candidates-file.
+    or --candidates-file. Configs are Python programs and are executed: use none that you have not read.
     """
     from wtaseg.report.overlays import write_pairs
     from wtaseg.runs.execute import run_experiment

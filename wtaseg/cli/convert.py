@@ -75,7 +75,7 @@ class Target:
         from rich.progress import track
 
         from wtaseg.labels.augmented import mark_drawn, without_rejected
-        from wtaseg.labels.writing import write_labels
+        from wtaseg.labels.writing import describe_clipped, write_labels
 
         jobs, turned = self._fitted(jobs)
         jobs, rejected = without_rejected(jobs, self.out)
@@ -90,12 +90,7 @@ class Target:
         if drawn:
             print(f'the manifest says now of {drawn} edits that their labels are drawn')
         if result.clipped:
-            first = next(iter(result.clipped))
-            print(
-                f'{sum(result.clipped.values())} shapes of {len(result.clipped)} label maps reach beyond the image and '
-                f'were clipped, for one in {first}',
-                file=sys.stderr,
-            )
+            print(describe_clipped(result.clipped), file=sys.stderr)
         if turned:
             from wtaseg.new.content import describe_turned
 

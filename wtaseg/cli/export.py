@@ -40,6 +40,9 @@ def command(
 
     Example: ``wta-seg export fastscnn/fast_scnn_4xb4-40k_wta-512x512 best.pth --output-file fast_scnn.onnx``
 
+    The config is a Python program and is executed: use none that you have not read. Checkpoints are only
+    read as data.
+
     Needs the extra ``deploy``: pip install "wta-seg[deploy]"
 
     Parameters

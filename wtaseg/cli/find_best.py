@@ -32,7 +32,7 @@ def command(*, json_log_path: Logs, by: str | None = None, false_alarms: float |
         take the validation that finds most defects at this many false alarms per image and class
     """
     if by is not None and false_alarms is not None:
-        raise CycloptsError(msg='--by and --false-alarms exclude each other')
+        raise CycloptsError(msg='--by and --false-alarms exclude each other; give one of them')
     from wtaseg.runs.select import find_best
 
     print(find_best(json_log_path, by, false_alarms)[0])

@@ -3,15 +3,24 @@
 import errno
 import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wtaseg import shared_memory
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-# how PyTorch names the two resources that run out
-_SHARED_MEMORY = ('shared memory', 'shm_open', 'Bus error')
+_REMEDIES = {
+    errno.ENOENT: 'give a path that exists',
+    errno.EEXIST: 'expected a folder: remove the file, or name another folder',
+    errno.ENOTDIR: 'expected a folder: remove the file, or name another folder',
+    errno.EISDIR: 'expected a file: remove the folder, or name another file',
+    errno.ELOOP: 'the link leads to itself: remove it',
+}
+# how PyTorch names a full disk
 _WRITER = 'PytorchStreamWriter'
 _OF_A_WORKER = 'Original Traceback (most recent call last)'
 
@@ -40,6 +49,8 @@ def one_line(error: BaseException) -> str:
     """The message of an error in one line; of an error in a data loader's worker, that of the worker."""
     if isinstance(error, OSError) and error.errno in _FULL | _FORBIDDEN:
         return _unwritable(error)
+    if isinstance(error, OSError) and error.errno in _REMEDIES and error.filename is not None:
+        return f'{os.fsdecode(error.filename)}: {error.strerror}; {_REMEDIES[error.errno]}'
     text = str(error)
     if _OF_A_WORKER in text:
         kind, _, message = text.strip().splitlines()[-1].partition(': ')
@@ -51,26 +62,31 @@ def one_line(error: BaseException) -> str:
 
 def _unwritable(error: OSError) -> str:
     if error.filename is None:
-        return ' '.join(str(error).split())
+        folders = dict.fromkeys((Path.cwd(), Path(tempfile.gettempdir())))
+        room = ', '.join(f'{folder}: {_free(folder):.1f} MiB free' for folder in folders)
+        return (
+            f'a file can not be written: {error.strerror} ({room}); free some space, or name a folder on another disk '
+            '(TMPDIR for temporary files). Existing files are whole'
+        )
     path = Path(os.fsdecode(error.filename))
     if error.errno in _FORBIDDEN:
         return f'{path}: {error.strerror}; expected a file or folder that may be read and written: change its permissions'
     folder = next((p for p in path.absolute().parents if p.exists()), Path('/'))
-    free = shutil.disk_usage(folder).free / 2**20
     return (
-        f'{path}: {error.strerror} ({free:.1f} MiB free); free some space, or name a folder on another disk. The same '
+        f'{path}: {error.strerror} ({_free(folder):.1f} MiB free); free some space, or name a folder on another disk. The same '
         'command continues'
     )
+
+
+def _free(folder: Path) -> float:
+    return shutil.disk_usage(folder).free / 2**20
 
 
 def resource_error(error: RuntimeError) -> str | None:
     """The line for a RuntimeError of PyTorch that means a full disk or full shared memory; None for others."""
     text = ' '.join(str(error).split())
-    if any(mark in text for mark in _SHARED_MEMORY):
-        return (
-            f'/dev/shm, through which data loaders pass batches, is full ({text[:120]}); give it more room (docker run '
-            '--shm-size=8g), or set --cfg-options train_dataloader.num_workers=0 train_dataloader.persistent_workers=False'
-        )
+    if shared_memory.is_full(error):
+        return shared_memory.message(text)
     if _WRITER in text:
         return (
             f'a checkpoint can not be written, the disk is full or read-only ({text[:120]}); free some space, or name '

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from wtaseg.cli import MANY
+from wtaseg.cli import MANY, stoppable
 from wtaseg.cli.split import SplitOptions
 
 
@@ -83,6 +83,7 @@ def command(
     options = LabelOptions(classes, map, colour, line_width)
     missing = empty_label == 'missing'
     how = (splitting.parse(), missing, value_range, all_channels, configs)
-    return create(
-        NewDataset(name, images, labels, options, *how, normals.normal_images, normals.normal_share)
-    )
+    with stoppable():
+        return create(
+            NewDataset(name, images, labels, options, *how, normals.normal_images, normals.normal_share)
+        )

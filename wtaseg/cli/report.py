@@ -140,7 +140,7 @@ def overlays(
 
 def _check_choice(images: Sequence[str], count: int | None) -> None:
     if images and count is not None:
-        raise CycloptsError(msg='--images and --count exclude each other')
+        raise CycloptsError(msg='--images and --count exclude each other; give one of them')
 
 
 def main_table(argv: Sequence[str] | None = None) -> int:

@@ -31,7 +31,8 @@ def command(
 ) -> int:
     """Test a checkpoint of an experiment.
 
-    Example: ``wta-seg test fastscnn/fast_scnn_4xb4-40k_wta-512x512 best.pth --data data/wta_512``
+    Example: ``wta-seg test fastscnn/fast_scnn_4xb4-40k_wta-512x512 best.pth --data data/wta_512``.
+    The config is a Python program and is executed: use none that you have not read. The checkpoint is data.
 
     Parameters
     ----------
@@ -63,8 +64,7 @@ def command(
         what started this process
     """
     if config.endswith('.pth'):
-        message = f'{config} is a checkpoint, expected a config first: wta-seg test CONFIG {config}'
-        raise CycloptsError(msg=message)
+        raise CycloptsError(msg=f'{config}: expected a config first: wta-seg test CONFIG {config}')
     from wtaseg.training import Experiment, test
 
     exempt_modules_from_collection()

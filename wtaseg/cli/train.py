@@ -39,7 +39,8 @@ def command(
 
     Example: ``wta-seg train fastscnn/fast_scnn_4xb4-40k_wta-512x512 --data data/wta_512``
 
-    Ctrl-C and SIGTERM save a checkpoint, from which --resume continues; a second Ctrl-C ends at once.
+    The config is a Python program and is executed: use none that you have not read.
+    Ctrl-C, SIGTERM and SIGHUP save a checkpoint, from which --resume continues; a second one ends at once.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def split_resume(config: str | None, resume: tuple[str, ...] | None) -> tuple[st
     if config is None:
         raise CycloptsError(msg='the config is missing; expected its name or path')
     if len(values) > 1:
-        raise CycloptsError(msg=f'--resume takes one checkpoint, not {" and ".join(values)}')
+        raise CycloptsError(msg=f'--resume: {" and ".join(values)}; expected one checkpoint')
     return config, None if resume is None else (values or ['auto'])[0]
 
 

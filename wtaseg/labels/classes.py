@@ -25,7 +25,7 @@ def pairs(items: Iterable[str], option: str) -> dict[str, str]:
         if not mark or not name or not value:
             raise ValueError(f'{option} {item!r}: expected NAME=VALUE.')
         if name in values:
-            raise ValueError(f'{option}: {name!r} is given twice.')
+            raise ValueError(f'{option}: {name!r} is given twice, expected once.')
         values[name] = value
     return values
 

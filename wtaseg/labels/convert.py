@@ -38,7 +38,9 @@ def dataset_classes(
 
     metainfo = getattr(DATASETS.get(dataset), 'METAINFO', {})
     if not metainfo.get('classes'):
-        raise ValueError(f'--dataset {dataset}: not registered, or its METAINFO names no classes.')
+        raise ValueError(
+            f'--dataset {dataset}: not registered, or its METAINFO names no classes; name them with --classes.'
+        )
     return ClassTable(metainfo['classes'], metainfo.get('palette', ()), other_names)
 
 

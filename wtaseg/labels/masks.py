@@ -33,7 +33,7 @@ def find_masks(folder: Path) -> dict[str, Path]:
             raise ValueError(f'{files[name]} and {path} would both become {name}.png; remove one of them.')
         files[name] = path
     if not files:
-        raise FileNotFoundError(f'{folder} holds no mask image ({", ".join(MASK_SUFFIXES)}).')
+        raise FileNotFoundError(f'{folder} holds no mask image, expected {", ".join(MASK_SUFFIXES)}.')
     return files
 
 

@@ -14,4 +14,11 @@ def read_settings(root: Path) -> dict:
         ValueError: the record is damaged.
     """
     path = Path(root) / RECORD
-    return read_json(path, 'the record of a dataset').get('settings', {}) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    expected = 'the record of a dataset, {"settings": {…}, …}; restore it, or remove the folder'
+    content = read_json(path, expected)
+    settings = content.get('settings', {}) if isinstance(content, dict) else None
+    if not isinstance(settings, dict):
+        raise ValueError(f'{path} holds no settings; expected {expected}')
+    return settings

@@ -86,6 +86,15 @@ def write_labels(jobs: Iterable[LabelJob], out: Path, overwrite: bool = False) -
     return Conversion(len(files), tuple(errors), present, clipped, tuple(files))
 
 
+def describe_clipped(clipped: dict[str, int]) -> str:
+    """A notice about clipped shapes; their number by the name of the file."""
+    first = next(iter(clipped))
+    return (
+        f'{sum(clipped.values())} shapes of {len(clipped)} label maps reach beyond the image and were clipped, for one in '
+        f'{first}'
+    )
+
+
 def _holds(path: Path, ids: np.ndarray) -> bool:
     """Whether a file is a label map with these class ids."""
     try:

@@ -2,14 +2,12 @@
 
 import ast
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmseg.datasets.normal_images import NORMAL_DIR
-from mmseg.utils.class_names import class_colour
-from wtaseg.io import write
-from wtaseg.palette import SERIES, rgb
+from wtaseg.io import remove_abandoned_drafts, write
+from wtaseg.palette import palette
 from wtaseg.runs.layout import config_root
 
 from .geometry import Geometry
@@ -66,17 +64,25 @@ def config_name(folder: str) -> str:
     return re.sub(r'[^\w-]+', '_', folder).strip('_') or 'dataset'
 
 
-def palette(count: int) -> list[list[int]]:
-    """A colour for each class: black for class 0, then colours that are told apart with common colour blindness."""
-    series = [list(rgb(color)) for color in SERIES if color != '#000000']
-    series = series[1:] + series[:1]  # vermilion first
-    return [[0, 0, 0], *series, *(class_colour(index) for index in range(len(series) + 1, count))][:count]
-
-
 def write_configs(facts: DatasetFacts, folder: Path) -> list[Path]:
     """Write the dataset's config and three experiments below ``folder``; returns the paths, the dataset's first.
 
     Outside the project's own ``configs``, the shared ``_base_`` files are copied to ``folder`` where they are missing.
+
+    Raises:
+        ValueError: a file of that name exists with other content.
+    """
+    files = config_texts(facts, folder)
+    if folder.resolve() != config_root().resolve():
+        _copy_base(config_root() / '_base_', folder / '_base_')
+    for path, text in files.items():
+        remove_abandoned_drafts(path.parent)
+        write(path, text)
+    return list(files)
+
+
+def config_texts(facts: DatasetFacts, folder: Path) -> dict[Path, str]:
+    """What :func:`write_configs` writes: text by path, the dataset's first.
 
     Raises:
         ValueError: a file of that name exists with other content.
@@ -89,19 +95,16 @@ def write_configs(facts: DatasetFacts, folder: Path) -> list[Path]:
             raise ValueError(
                 f'{path} exists with other content, perhaps edited; remove or rename it, or give the dataset another name'
             )
-    if folder.resolve() != config_root().resolve():
-        _copy_base(config_root() / '_base_', folder / '_base_')
-    for path, text in files.items():
-        write(path, text)
-    return list(files)
+    return files
 
 
 def _copy_base(source: Path, target: Path) -> None:
+    for folder in source.iterdir():
+        remove_abandoned_drafts(target / folder.name)
     for path in sorted(source.rglob('*.py')):
         place = target / path.relative_to(source)
         if path.parent.name != 'datasets' and not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place)
+            write(place, path.read_bytes())
 
 
 def dataset_config(facts: DatasetFacts) -> str:

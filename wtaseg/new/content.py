@@ -1,7 +1,7 @@
 """Label maps of images: made, checked against the image, measured."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -31,6 +31,7 @@ class Labelled:
         defects: one row ``(long side of the bounding box, thickness)`` in pixels for every connected region of a
             class but 0, float32 ``(N, 2)``. The thickness is that of its thickest part.
         turned: whether the label fitted the image as stored and was turned with it.
+        clipped: number of shapes that reach beyond the image and were clipped.
     """
 
     image: SourceImage
@@ -38,6 +39,7 @@ class Labelled:
     pixels: np.ndarray
     defects: np.ndarray
     turned: bool = False
+    clipped: int = 0
 
 
 def match_labels(
@@ -45,7 +47,8 @@ def match_labels(
 ) -> tuple[dict[str, LabelJob | None], list[str]]:
     """The label to make for every image, None for all normal, and notices about labels without an image.
 
-    A label belongs to the image of its path, or else to the only image of its file name.
+    A label belongs to the image of its path, or else to the only image of its file name. Where no label has the name of
+    an image, an ending that all labels of a source have in common, such as ``_mask``, is left out.
 
     Raises:
         ValueError: an image has no label (unless ``empty_missing``) or two, or no label has an image.
@@ -55,10 +58,13 @@ def match_labels(
         by_file_name.setdefault(PurePosixPath(name).name, []).append(name)
     jobs: dict[str, LabelJob] = {}
     origin: dict[str, LabelSource] = {}
-    orphans = []
+    orphans, notices = [], []
     for source in sources:
+        ending = _common_ending([normalized(job.name) for job in source.jobs], by_file_name)
+        if ending:
+            notices.append(f'{source.path}: the labels have the names of the images and {ending!r}')
         for job in source.jobs:
-            name = normalized(job.name)
+            name = normalized(job.name).removesuffix(ending)
             same_file = by_file_name.get(PurePosixPath(name).name, [])
             target = name if name in images else same_file[0] if len(same_file) == 1 else None
             if target is None:
@@ -82,10 +88,21 @@ def match_labels(
             f'{len(missing)} of {len(images)} images have no label: {_some(missing)}. If they have no defects, '
             '--empty-label missing makes labels that are all normal; otherwise label or remove them'
         )
-    notices = [f'{len(orphans)} labels without an image are left out: {_some(orphans)}'] if orphans else []
+    if orphans:
+        notices.append(f'{len(orphans)} labels without an image are left out: {_some(orphans)}')
     if missing:
         notices.append(f'{len(missing)} images without a label get one that is all normal: {_some(missing)}')
     return {name: jobs.get(name) for name in images}, notices
+
+
+def _common_ending(labels: Sequence[str], images: Collection[str]) -> str:
+    """What all ``labels`` have behind the file name of an image; empty where a label has the name of an image itself."""
+    names = [PurePosixPath(label).name for label in labels]
+    if not names or any(name in images for name in names):
+        return ''
+    endings = {names[0][length:] for length in range(1, len(names[0])) if names[0][:length] in images}
+    common = [ending for ending in endings if all(name.removesuffix(ending) in images for name in names)]
+    return max(common, key=len, default='')
 
 
 def describe_turned(names: Sequence[str]) -> str:
@@ -109,7 +126,9 @@ def make_label(image: SourceImage, job: LabelJob | None, num_classes: int) -> La
     counts = np.bincount(labels.ravel(), minlength=256)
     file = io.BytesIO()
     Image.fromarray(labels).save(file, 'PNG')
-    return Labelled(image, file.getvalue(), counts[:num_classes], measure_defects(labels), turned)
+    return Labelled(
+        image, file.getvalue(), counts[:num_classes], measure_defects(labels), turned, fitted.clipped
+    )
 
 
 def fitted_label(image: SourceImage, job: LabelJob | None) -> tuple[LabelMap, bool]:

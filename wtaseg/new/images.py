@@ -56,7 +56,7 @@ def _files(source: Path, flag: str) -> Iterable[tuple[str, Path]]:
     if source.is_file():
         return [(normalized(stem), source) for stem in match_images([source.name])]
     if not source.is_dir():
-        raise FileNotFoundError(f'{flag} {source}: no such folder or file')
+        raise FileNotFoundError(f'{flag} {source}: no such folder or file; give those of the images')
     names = (
         path.relative_to(source).as_posix()
         for path in source.rglob('*')

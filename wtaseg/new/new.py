@@ -11,17 +11,18 @@ from rich.progress import track
 from mmseg.datasets.normal_images import DEFAULT_SHARE, check_share, divide_images
 from wtaseg.labels.check import check, describe
 from wtaseg.labels.classes import ConversionError
+from wtaseg.labels.writing import describe_clipped
 from wtaseg.runs.layout import config_root, project_root, relative_to_base
 
 from .channels import channel_statistics, find_value_range
-from .configs import DatasetFacts, config_name, write_configs
+from .configs import DatasetFacts, config_name, config_texts, write_configs
 from .content import Labelled, describe_classes, describe_turned, make_label, match_labels
 from .geometry import choose_geometry
 from .images import SourceImage, describe_images, find_images
 from .models import MODELS
 from .sources import LabelOptions, LabelSource, detect
 from .split import SPLITS, Split
-from .writing import Pair, check_target, write_dataset
+from .writing import Pair, check_target, reviewed_images, write_dataset
 
 _USUAL_CHANNELS = 4
 _ERRORS_LISTED = 10
@@ -124,11 +125,15 @@ def create(request: NewDataset, say: Callable[[str], None] = print) -> int:
     facts = _facts(request, labelled, splits, value_range, normal)
     settings = dict(request.settings(), value_range=None if value_range is None else list(value_range))
     check_target(request.folder, settings)
+    config_texts(facts, request.config_folder)  # refuses before anything is written
     pairs = [Pair(splits[item.image.name], item.image.name, item.image.path, item.png) for item in labelled]
     pairs += [Pair('', image.name, image.path, None) for image in normal]
     written = write_dataset(request.folder, settings, pairs, _progress('writing'))
     already = sum(len(pair.paths()) for pair in pairs) - written
     say(f'{_short(request.folder)}: {written} files written' + (f', {already} were there' if already else ''))
+    reviewed = reviewed_images(request.folder)
+    if reviewed:
+        say(f'note      {len(reviewed)} images stay as their review left them')
     configs = write_configs(facts, request.config_folder)
     report = check(request.folder, request.options.classes, value_range=value_range)
     say(describe(report))
@@ -169,6 +174,8 @@ def _label(
     turned = [item.image.path.name for item in labelled if item.turned]
     if turned:
         notices.append(describe_turned(turned))
+    if clipped := {item.image.path.name: item.clipped for item in labelled if item.clipped}:
+        notices.append(describe_clipped(clipped))
     for notice in notices:
         say(f'note      {notice}')
     return labelled

@@ -63,7 +63,7 @@ def detect(path: Path, options: LabelOptions) -> list[LabelSource]:
         ValueError: the format is unknown, or classes can not be told; the message names the flag that helps.
     """
     if not path.exists():
-        raise FileNotFoundError(f'--labels {path}: no such file or folder')
+        raise FileNotFoundError(f'--labels {path}: no such file or folder; give those of the labels')
     if path.is_file() and path.suffix.lower() not in (*DOCUMENT_SUFFIXES, ARCHIVE_SUFFIX):
         raise ValueError(
             f'--labels {path}: expected a folder, or a file of LabelMe, COCO or CVAT ({" ".join(DOCUMENT_SUFFIXES)} '
@@ -74,7 +74,7 @@ def detect(path: Path, options: LabelOptions) -> list[LabelSource]:
         return sources
     if others:
         raise ValueError(
-            f'--labels {path}: {others[0]} is neither LabelMe ("shapes"), nor COCO ("images"), nor CVAT ("<annotations>")'
+            f'--labels {path}: {others[0]} is neither LabelMe ("shapes"), nor COCO ("images"), nor CVAT ("<annotations>"); export it as one of these'
         )
     if path.is_file():
         raise ValueError(

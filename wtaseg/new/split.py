@@ -4,6 +4,7 @@ Iterative stratification (Sechidis et al. 2011, "On the Stratification of Multi-
 first, and each of its groups goes to the split that lacks it most. Of several random orders the best one is taken.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,12 +45,12 @@ class Split:
             values = tuple(float(part) for part in parts)
         except ValueError:
             values = ()
-        if len(values) != 3 or min(values) < 0 or values[0] <= 0:
+        if len(values) != 3 or not all(0 <= value < math.inf for value in values) or values[0] == 0:
             raise ValueError(f'--split {shares}: expected train/val/test as 70/15/15, train above 0')
         try:
             re.compile(group_by)
         except re.error as error:
-            raise ValueError(f'--group-by {group_by!r}: {error}') from None
+            raise ValueError(f'--group-by {group_by!r}: {error}; expected a regular expression') from None
         return cls(values, seed, group_by)
 
     def assign(self, names: Sequence[str], pixels: np.ndarray) -> dict[str, str]:
@@ -82,7 +83,9 @@ def group_keys(names: Sequence[str], pattern: str) -> list[str]:
     for name in names:
         match = re.search(pattern, name)
         if match is None:
-            raise ValueError(f'--group-by {pattern!r} finds nothing in {name!r}; it must match every image')
+            raise ValueError(
+                f'--group-by {pattern!r} finds nothing in {name!r}; expected a match in the name of every image'
+            )
         keys.append('\0'.join(map(str, match.groups())) if match.groups() else match[0])
     return keys
 

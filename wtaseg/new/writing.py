@@ -7,11 +7,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from augment.dataset.rows import DRAWN
 from mmseg.datasets.normal_images import NORMAL_DIR
-from wtaseg.io import draft, write
+from mmseg.processes import locked
+from wtaseg.io import DRAFT, draft, remove_drafts, write
 from wtaseg.labels.record import RECORD, read_settings
+from wtaseg.review.records import REJECTED, read_decisions
 
 IMAGE_DIR, LABEL_DIR = 'img_dir', 'ann_dir'
+#: Held while a process writes the dataset.
+LOCK = '.new.lock'
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ def check_target(out: Path, settings: dict) -> None:
     Raises:
         ValueError: the folder has other content, or was made with other settings; names the first.
     """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not out.exists() or (out.is_dir() and all(map(_is_of_killed_run, out.iterdir()))):
         return
     made_with = read_settings(out)
     if not made_with:
@@ -60,12 +65,18 @@ def check_target(out: Path, settings: dict) -> None:
             )
 
 
+def _is_of_killed_run(path: Path) -> bool:
+    """Whether a file is what a run leaves that was killed before the record was there."""
+    return path.name == LOCK or DRAFT.fullmatch(path.name) is not None
+
+
 def write_dataset(
     out: Path, settings: dict, pairs: Iterable[Pair], progress: Callable[[list], Iterable] = iter
 ) -> int:
     """Write the images and labels of a dataset; returns how many files were written, the others being there already.
 
-    The record is written first, so that an interrupted run can be repeated. Files appear atomically.
+    The record is written first, so that an interrupted run can be repeated. Files appear atomically. Images that a
+    review rejected and those whose label was drawn in one stay as they are.
 
     Args:
         out: folder of the dataset.
@@ -74,10 +85,17 @@ def write_dataset(
         progress: wraps the list of pairs, for a progress bar.
 
     Raises:
-        ValueError: the folder can not be used, or holds images or labels that are not among ``pairs``.
+        ValueError: the folder can not be used, is being written by another process, or holds images or labels that
+            are not among ``pairs``.
     """
     pairs = list(pairs)
     check_target(out, settings)
+    with locked(out / LOCK, f'the dataset folder {out}'):
+        remove_drafts(out)
+        return _write_pairs(out, settings, pairs, progress)
+
+
+def _write_pairs(out: Path, settings: dict, pairs: list[Pair], progress: Callable[[list], Iterable]) -> int:
     wanted = {path for pair in pairs for path in pair.paths()}
     for folder in (IMAGE_DIR, LABEL_DIR, NORMAL_DIR):
         for path in (out / folder).rglob('*'):
@@ -90,11 +108,18 @@ def write_dataset(
     splits = {pair.name: pair.split for pair in pairs if pair.label is not None}
     record = dict(settings=settings, splits=splits)
     write(out / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + '\n')
+    reviewed = reviewed_images(out)
     written = 0
-    for pair in progress(pairs):
+    for pair in progress([pair for pair in pairs if pair.paths()[0] not in reviewed]):
         image, *labels = (out / path for path in pair.paths())
         written += _copy(pair.image, image) + sum(_write(label, pair.label) for label in labels)
     return written
+
+
+def reviewed_images(dataset: Path) -> set[str]:
+    """Paths of the images, below ``dataset``, that ``wta-seg review`` rejected or whose label was drawn there."""
+    rows = read_decisions(dataset).values()
+    return {row.file for row in rows if row.decision == REJECTED or row.relabelled == DRAWN}
 
 
 def _copy(source: Path, target: Path) -> bool:

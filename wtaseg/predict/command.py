@@ -15,10 +15,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from mmseg.processes import locked
+from wtaseg.io import remove_drafts
 from wtaseg.predict.inputs import Source
 from wtaseg.predict.predictor import LoadedImage, Predictor
 from wtaseg.predict.rule import DecisionRule
 from wtaseg.predict.writing import COCO_FILE, CSV_FILE, Output
+
+#: Held while a process writes results to the folder.
+LOCK = '.predict.lock'
 
 
 @dataclass
@@ -62,13 +67,15 @@ def predict_images(
         probabilities: also write the probability of each class.
 
     Raises:
-        ValueError: ``batch_size`` is below 1.
+        ValueError: ``batch_size`` is below 1, or another process writes to ``folder``.
     """
     if batch_size < 1:
         raise ValueError(f'--batch-size: {batch_size}; expected at least 1')
     output, summary = Output(folder, probabilities, predictor.rule), Summary(folder, rule=predictor.rule)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(TextColumn('{task.description}'), *columns, console=Console(stderr=True)) as progress:
+    bars = Progress(TextColumn('{task.description}'), *columns, console=Console(stderr=True))
+    with locked(folder / LOCK, f'the folder of results {folder}'), bars as progress:
+        remove_drafts(folder)
         task = progress.add_task('predicting', total=len(sources))
         try:
             for batch in _batches(predictor, sources, batch_size, summary, lambda: progress.advance(task)):

@@ -77,7 +77,7 @@ def _load_checkpoint(
 
     from mmseg.apis.mmseg_inferencer import stored_config
     from mmseg.engine import read_checkpoint
-    from wtaseg.errors import one_line_errors
+    from wtaseg.errors import always, one_line_errors
     from wtaseg.predict.segmentor import SegmentorPredictor
     from wtaseg.runs.layout import find_config
 
@@ -85,7 +85,7 @@ def _load_checkpoint(
         cfg = Config.fromfile(find_config(config))
     else:
         cfg = stored_config(read_checkpoint(str(path), map_location='cpu'), str(path))
-    with one_line_errors(f'{path}{"" if config else " (its config)"}', setup=True):
+    with one_line_errors(f'{path}{"" if config else " (its config)"}', always):
         return SegmentorPredictor(cfg, str(path), device, windows)
 
 

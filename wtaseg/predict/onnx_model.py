@@ -26,6 +26,7 @@ class OnnxPredictor(Predictor):
         windows: predict in these, at the scale of the image.
 
     Raises:
+        FileNotFoundError: there is no such file.
         ValueError: onnxruntime is not installed, or the file is no export of this project.
     """
 
@@ -34,6 +35,8 @@ class OnnxPredictor(Predictor):
             import onnxruntime
         except ImportError as error:
             raise ValueError(f'{path}: needs onnxruntime; pip install "wta-seg[deploy]"') from error
+        if not path.is_file():
+            raise FileNotFoundError(f'{path}: no such file, expected a model that wta-seg export wrote')
         available = onnxruntime.get_available_providers()
         if str(device).startswith('cuda') and 'CUDAExecutionProvider' not in available:
             raise ValueError(f'--device: {device}; this onnxruntime has no CUDA, expected cpu')
@@ -43,21 +46,30 @@ class OnnxPredictor(Predictor):
                 str(path), providers=['CPUExecutionProvider'] if device == 'cpu' else providers
             )
         except Exception as error:  # onnxruntime has no common class of its errors
-            raise ValueError(f'{path}: onnxruntime can not read it ({str(error).splitlines()[0]})') from error
+            raise ValueError(
+                f'{path}: onnxruntime can not read it ({str(error).splitlines()[0]}); export it again'
+            ) from error
         # a plain script for computers without this project; here, so that both predict the same
         from wtaseg.predict import infer
 
         self._infer = infer
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        try:
+            metadata = self._session.get_modelmeta().custom_metadata_map
+        except UnicodeDecodeError as error:
+            raise ValueError(f'{path}: its metadata is no text ({error}); export it again') from error
         if missing := [key for key in NEEDED if key not in metadata]:
             raise ValueError(
                 f'{path}: no {missing[0]} in its metadata; expected a file that wta-seg export wrote'
             )
-        self._meta = infer.read_metadata(self._session)
-        self._size, self._sides = tuple(self._meta['size']), self._meta['sides']
-        self.classes = tuple(self._meta['classes'])
-        self.palette = class_colors(len(self.classes), self._meta['palette'])
-        self.operating_point = read_operating_point(metadata)
+        try:
+            self._meta = infer.read_metadata(self._session)
+            self._size, self._sides = tuple(self._meta['size']), self._meta['sides']
+            self.classes = tuple(self._meta['classes'])
+            self.palette = class_colors(len(self.classes), self._meta['palette'])
+            self.operating_point = read_operating_point(metadata)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            reason = ' '.join(str(error).split())[:200]
+            raise ValueError(f'{path}: its metadata can not be used ({reason}); export it again') from error
         self._windows = windows
         if windows is not None and not self._accepts((windows.side, windows.side)):
             raise ValueError(f'--window: {windows.side}; {path} takes {self._extent()}')

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from wtaseg.labels.convert import dataset_classes
 from wtaseg.labels.record import read_settings
-from wtaseg.new.configs import palette
-from wtaseg.palette import Color, class_colors
+from wtaseg.palette import Color, class_colors, palette
 from wtaseg.report.summary import NORMAL
 
 DEFAULT_DATASET = 'WTADataset'

@@ -129,7 +129,9 @@ def read_experiments(file: Path) -> list[Experiment]:
         ValueError: a line has another form than ``DIR/MODEL [--as DIR/NAME] [KEY=VALUE …]``.
     """
     if not file.is_file():
-        raise FileNotFoundError(f'--candidates-file: {file} does not exist')
+        raise FileNotFoundError(
+            f'--candidates-file: {file} does not exist; give a text file with a candidate in each line'
+        )
     lines = enumerate(file.read_text(encoding='utf-8').splitlines(), start=1)
     split = ((shlex.split(line, comments=True), f'{file}:{number}') for number, line in lines)
     return unique_experiments((parse_experiment(words, where), where) for words, where in split if words)

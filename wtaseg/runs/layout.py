@@ -100,7 +100,8 @@ def find_config(name: str | Path, root: Path | None = None) -> Path:
     near = list(dict.fromkeys(near for folder in roots for near in near_configs(config_name(text), folder)))[
         :3
     ]
-    raise FileNotFoundError(f'{path} does not exist' + (f'; near: {", ".join(near)}' if near else ''))
+    nearest = f'near: {", ".join(near)}' if near else f'give the path of a config, or its name below {root}'
+    raise FileNotFoundError(f'{path} does not exist; {nearest}')
 
 
 @dataclass(frozen=True)

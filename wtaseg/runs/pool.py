@@ -205,7 +205,7 @@ def usable_gpus(wanted: int) -> int:
     import torch
 
     if wanted <= 0:
-        raise ValueError('0 or Negative number of Gpu is not acceptable.')
+        raise ValueError(f'--gpus: {wanted}; 0 or Negative number of Gpu is not acceptable. Give at least 1.')
     visible = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if visible == 0:
         print('No CUDA device found: running on the CPU, in one process.', flush=True)

@@ -239,7 +239,7 @@ def define(name: str, options: StudyOptions) -> Study:
     if not rows:
         texts = dict.fromkeys(text for row in study.rows for text in (row.group, row.label) if text)
         raise ValueError(
-            f'--only: {", ".join(options.only)} names no row of the study {name}; it has {", ".join(texts)}'
+            f'--only: {", ".join(options.only)} names no row of the study {name}; expected one of {", ".join(texts)}'
         )
     return replace(study, rows=rows)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from wtaseg.io import remove_abandoned_drafts
 from wtaseg.report.overlays import write_pairs
 from wtaseg.report.summary import Marking
 from wtaseg.runs import pool
@@ -208,6 +209,7 @@ class StudyCommand:
         """Collect the results and write the reports; before the last time not more often than once a minute."""
         options = self.options
         folder = options.report_folder
+        remove_abandoned_drafts(folder)
         if options.source is None:
             self.collect()
             save(self.results, folder / 'results.json')

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from wtaseg.io import write
+from wtaseg.io import remove_abandoned_drafts, write
 from wtaseg.runs import settings
 from wtaseg.studies import overrides
 from wtaseg.studies.results import ExperimentRecord
@@ -90,7 +90,9 @@ def write_configs(
             if name not in records:
                 records[name] = record
                 title = f'# {row.experiment.config}: {row.label}. Written by wta-seg study; stands alone.\n'
-                write(folder / f'{name}.py', title + source)
+                path = folder / f'{name}.py'
+                remove_abandoned_drafts(path.parent)
+                write(path, title + source)
     return records
 
 

@@ -148,9 +148,9 @@ class StudyOptions(TrainingFlags):
         """
         known = list(known)
         if self.source and not self.report_only:
-            raise ValueError('--from goes with --report-only')
+            raise ValueError('--from needs --report-only, which trains nothing')
         if not self.project and not self.source:
-            raise ValueError('--project is missing: the folder below work_dirs for the results')
+            raise ValueError('--project is missing; give a name, the results go to work_dirs/NAME')
         if self.source and not self.out and not self.project:
             raise ValueError('--from needs --out DIR or --project NAME, where the reports are to go')
         if not self.studies and not self.report_only:

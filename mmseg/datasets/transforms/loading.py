@@ -81,8 +81,9 @@ class LoadImageFromFile(MMCV_LoadImageFromFile):
             else:
                 img = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
         except Exception as error:  # each decoder has its own type; the message needs the file's name
+            reason = getattr(error, 'err', None) or str(error)  # OpenCV's message names its source files
             raise ValueError(
-                f'image {path!r} cannot be decoded: {error}. Replace or remove the file.'
+                f'image {path!r} cannot be decoded: {" ".join(reason.split())}. Replace or remove the file.'
             ) from error
         if img is None:
             raise ValueError(

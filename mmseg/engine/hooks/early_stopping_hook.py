@@ -5,6 +5,8 @@ from mmengine.runner import Runner
 
 from mmseg.registry import HOOKS
 
+from .checkpoint_hook import CheckpointHook
+
 _STATE = 'early_stopping'
 
 
@@ -22,7 +24,10 @@ class EarlyStoppingHook(_EarlyStoppingHook):
         ValueError: ``patience`` is below 1.
     """
 
-    _default_greater_keys = [*_EarlyStoppingHook._default_greater_keys, 'IoU', 'Dice', 'Fscore', 'Recall']
+    _default_greater_keys = [*_EarlyStoppingHook._default_greater_keys, *CheckpointHook._default_greater_keys]
+
+    def _init_rule(self, monitor: str) -> str:
+        return 'less' if CheckpointHook.is_less(monitor) else super()._init_rule(monitor)
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 import torch.utils.checkpoint as cp
 from mmcv.cnn import build_activation_layer, build_norm_layer
 from mmcv.cnn.bricks.drop import build_dropout
@@ -67,8 +68,18 @@ class EfficientAttention(nn.Module):
         keys = x
         if self.sr_ratio > 1:
             keys = self.norm(nchw_to_nlc(self.sr(nlc_to_nchw(x, size))))
-        out = self.attn(x, keys, keys, need_weights=False)[0]
-        return identity + self.dropout_layer(self.proj_drop(out))
+        return identity + self.dropout_layer(self.proj_drop(self._attend(x, keys)))
+
+    def _attend(self, x: Tensor, keys: Tensor) -> Tensor:
+        """What ``self.attn(x, keys, keys)`` computes, in a form whose sizes an export can leave open."""
+        attn, width = self.attn, x.shape[2]
+        bias = (None, None) if attn.in_proj_bias is None else attn.in_proj_bias.split([width, 2 * width])
+        weight = attn.in_proj_weight.split([width, 2 * width])
+        query = F.linear(x, weight[0], bias[0])
+        key, value = F.linear(keys, weight[1], bias[1]).chunk(2, dim=2)
+        heads = (one.unflatten(2, (attn.num_heads, -1)).transpose(1, 2) for one in (query, key, value))
+        out = F.scaled_dot_product_attention(*heads, dropout_p=attn.dropout if self.training else 0.0)
+        return attn.out_proj(out.transpose(1, 2).flatten(2))
 
 
 class MixLayer(BaseModule):

@@ -79,20 +79,34 @@ class ISAHead(BaseDecodeHead):
         return self.cls_seg(self.out_conv(torch.cat([context, x], dim=1)))
 
     def _interlaced(self, x: Tensor) -> Tensor:
-        n, channels, height, width = x.shape
+        n, _, height, width = x.shape
         block_h, block_w = self.down_factor
         # the numbers of blocks, without a branch on sizes that an export leaves open
         rows, columns = (height + block_h - 1) // block_h, (width + block_w - 1) // block_w
-        extra_h, extra_w = rows * block_h - height, columns * block_w - width
-        top, left = extra_h // 2, extra_w // 2
-        x = F.pad(x, [left, extra_w - left, top, extra_h - top])
+        top, left = (rows * block_h - height) // 2, (columns * block_w - width) // 2
+        x = self._padded(x, rows, columns, top, left)
 
         # one map per position in the blocks, with a pixel of every block
-        x = x.view(n, channels, rows, block_h, columns, block_w).permute(0, 3, 5, 1, 2, 4)
-        x = self.global_relation(x.reshape(n * block_h * block_w, channels, rows, columns))
+        x = x.unflatten(3, (-1, block_w)).unflatten(2, (-1, block_h)).permute(0, 3, 5, 1, 2, 4)
+        x = self.global_relation(x.flatten(0, 2))
         # one map per block
-        x = x.view(n, block_h, block_w, channels, rows, columns).permute(0, 4, 5, 3, 1, 2)
-        x = self.local_relation(x.reshape(n * rows * columns, channels, block_h, block_w))
-        x = x.view(n, rows, columns, channels, block_h, block_w).permute(0, 3, 1, 4, 2, 5)
-        x = x.reshape(n, channels, rows * block_h, columns * block_w)
-        return x[:, :, top : top + height, left : left + width]
+        x = x.unflatten(0, (n, block_h, block_w)).permute(0, 4, 5, 3, 1, 2)
+        x = self.local_relation(x.flatten(0, 2))
+        x = x.unflatten(0, (n, rows, columns)).permute(0, 3, 1, 4, 2, 5)
+        x = x.flatten(4, 5).flatten(2, 3)
+        if not torch.compiler.is_compiling():
+            return x[:, :, top : top + height, left : left + width]
+        x = x.index_select(2, torch.arange(height, device=x.device) + top)
+        return x.index_select(3, torch.arange(width, device=x.device) + left)
+
+    def _padded(self, x: Tensor, rows: int, columns: int, top: int, left: int) -> Tensor:
+        """The map with zeros around it: ``top`` and ``left`` lines before, and up to whole blocks after."""
+        height, width = x.shape[2:]
+        block_h, block_w = self.down_factor
+        if not torch.compiler.is_compiling():
+            below, right = rows * block_h - height - top, columns * block_w - width - left
+            return F.pad(x, [left, right, top, below])
+        # of an export with open sides: the most that can be needed, then a selection
+        x = F.pad(x, [block_w - 1, block_w - 1, block_h - 1, block_h - 1])
+        x = x.index_select(2, torch.arange(rows * block_h, device=x.device) + (block_h - 1 - top))
+        return x.index_select(3, torch.arange(columns * block_w, device=x.device) + (block_w - 1 - left))

@@ -168,7 +168,7 @@ class EncoderDecoder(BaseSegmentor):
         test_cfg = self.test_cfg or {}
         mode = test_cfg.get('mode', 'whole')
         if mode not in ('slide', 'whole'):
-            raise ValueError(f"model.test_cfg.mode is 'slide' or 'whole', got {mode!r}")
+            raise ValueError(f"model.test_cfg.mode={mode!r}, expected 'slide' or 'whole'")
         if len({tuple(meta['ori_shape'][:2]) for meta in batch_img_metas if 'ori_shape' in meta}) > 1:
             print_log('images of different original size in one test batch', 'current', logging.WARNING)
         if mode == 'slide':

@@ -12,7 +12,7 @@ def nlc_to_nchw(x: Tensor, hw_shape: tuple[int, int]) -> Tensor:
     height, width = hw_shape
     if x.ndim != 3 or x.shape[1] != height * width:
         raise ValueError(f'tokens of shape {tuple(x.shape)} are no map of {height} x {width}')
-    return x.transpose(1, 2).reshape(len(x), x.shape[2], height, width)
+    return x.transpose(1, 2).unflatten(2, (height, width)).contiguous()
 
 
 def nchw_to_nlc(x: Tensor) -> Tensor:

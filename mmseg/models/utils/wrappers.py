@@ -110,5 +110,9 @@ class Upsample(nn.Module):
         if self.size:
             return resize(x, self.size, None, self.mode, self.align_corners)
         factors = self.scale_factor if isinstance(self.scale_factor, tuple) else (self.scale_factor,) * 2
-        size = [int(side * factor) for side, factor in zip(x.shape[-2:], factors)]
+        # whole factors as integers: sides that an export leaves open stay so
+        size = [
+            side * int(factor) if factor.is_integer() else int(side * factor)
+            for side, factor in zip(x.shape[-2:], factors)
+        ]
         return resize(x, size, None, self.mode, self.align_corners)

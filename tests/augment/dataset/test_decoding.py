@@ -6,6 +6,7 @@ from image_samples import STORED, encode, encode_deep, encode_tiff, scene
 from PIL import Image
 
 from augment.dataset.decoding import IMAGE_SUFFIXES, decode_image
+from augment.dataset.manifest import untouched_rows
 from augment.dataset.reading import read_dataset
 from augment.dataset.writing import copy_originals
 from mmseg.datasets import image_files
@@ -79,6 +80,24 @@ def test_a_label_of_the_stored_image_is_turned_here_and_in_the_copy(tmp_path, ca
     again = read_dataset(tmp_path / 'out', 'train', ['peeling'])
     assert [s.label_sha256 for s in again.samples] == [s.label_sha256 for s in data.samples]
     assert not any(sample.turned_label for sample in again.samples)
+
+
+def test_normal_images_without_labels_are_copied(tmp_path):
+    names = (
+        'img_dir/train/a.png',
+        'ann_dir/train/a.png',
+        'normal_dir/plant 2/b.png',
+        'normal_dir/.hidden.png',
+    )
+    for name in names:
+        path = tmp_path / 'in' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((20, 32), np.uint8)).save(path)
+    data = read_dataset(tmp_path / 'in', 'train', ['peeling'])
+    copy_originals(data, tmp_path / 'out')
+    copied = {p.relative_to(tmp_path / 'out').as_posix() for p in tmp_path.glob('out/**/*') if p.is_file()}
+    assert copied == set(names[:3])
+    assert list(untouched_rows(data)) == []
 
 
 def test_the_recorded_range_is_used(tmp_path):

@@ -61,4 +61,7 @@ def test_early_stopping_names_what_is_wrong(experiment):
     cfg.custom_hooks = [dict(type='EarlyStoppingHook', monitor='mIou')]
     with pytest.raises(ValueError, match=r"monitor='mIou' is none of the metrics .*foreground_mIoU"):
         build_runner(cfg).train()
-    assert EarlyStoppingHook('IoU.broken').rule == 'greater' and EarlyStoppingHook('val_loss').rule == 'less'
+    for name in ('IoU.broken', 'mOPFound', 'ImageAUROC', 'AP.broken'):
+        assert EarlyStoppingHook(name).rule == 'greater'
+    for name in ('val_loss', 'FA.broken', 'OPFA.broken'):
+        assert EarlyStoppingHook(name).rule == 'less'

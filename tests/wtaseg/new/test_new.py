@@ -17,6 +17,9 @@ from mmseg.registry import DATASETS, MODELS
 from mmseg.utils.class_config import focal_alpha
 from mmseg.utils.loss_config import model_heads
 from wtaseg.cli import main
+from wtaseg.review.items import find_items
+from wtaseg.review.records import REJECTED
+from wtaseg.review.store import Store
 
 SIZE = (480, 720)
 COLOURS = ['--colour', 'scratch=255,0,0', 'dent=0,255,0', 'rust=0,0,255', 'burr=255,255,0']
@@ -154,6 +157,22 @@ def test_the_result_is_resumed_and_other_content_is_refused(few, tmp_path, capsy
     assert [path.name for path in other.iterdir()] == ['notes.txt']
 
 
+def test_what_a_review_decided_stays(few, tmp_path, capsys):
+    assert few() == 0
+    data = tmp_path / 'data/내 부품'
+    items = find_items(data)
+    drawn, rejected = items[:2]
+    store = Store(data, items, 2)
+    store.save(drawn, np.ones((64, 96), np.uint8), store.state(drawn).version)
+    store.decide(rejected, REJECTED, 'blurred', store.state(rejected).version)
+    before = {path: content for path, content in snapshot(data).items() if path.name != 'dataset.json'}
+    capsys.readouterr()
+    few()
+    assert '2 images stay as their review left them' in capsys.readouterr().out
+    assert {path: content for path, content in snapshot(data).items() if path in before} == before
+    assert not (data / rejected.image).exists()
+
+
 def test_an_edited_config_is_not_overwritten(few, tmp_path, capsys):
     assert few() == 0
     config = tmp_path / 'configs/_base_/datasets/내_부품.py'
@@ -209,6 +228,18 @@ def test_two_files_of_one_stem_are_both_named(new, tmp_path, capsys):
     images, labels = simple_set(tmp_path / 'src', {'a.png': image, 'a.JPG': image}, {'a': some_label()})
     assert new(images=images, labels=labels, classes=('normal', 'scratch')) == 1
     assert 'a.JPG and a.png have the same stem' in capsys.readouterr().err
+
+
+def test_an_ending_that_all_labels_have_is_left_out(new, tmp_path, capsys):
+    contents = {f'{i}.png': encode(np.full((64, 96, 3), i, np.uint8), 'PNG') for i in (1, 12, 3)}
+    images, labels = simple_set(tmp_path / 'src', contents, {f'{i}_mask': some_label() for i in (1, 12, 3)})
+    assert new(images=images, labels=labels, classes=('normal', 'scratch')) == 0
+    assert "the names of the images and '_mask'" in capsys.readouterr().out
+    written = {path.name for path in (tmp_path / 'data').rglob('ann_dir/*/*.png')}
+    assert written == {'1.png', '12.png', '3.png'}
+    (tmp_path / 'src/masks/3_mask.png').rename(tmp_path / 'src/masks/3_gt.png')
+    assert new(images=images, labels=labels, classes=('normal', 'scratch'), name='other') == 1
+    assert 'no label has the name of an image' in capsys.readouterr().err
 
 
 def test_two_labels_of_one_image_are_both_named(new, journey, tmp_path, capsys):
