@@ -16,6 +16,7 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Parameter, Token
 from cyclopts.config import Dict
 
 from augment.config import AugmentConfig
+from augment.demo_model.shipped import with_defaults
 from augment.options import flag_of
 
 HELP = """Edit the training images of a dataset with SDXL: null-text inversion with RLI, then prompt-to-prompt with a
@@ -70,7 +71,7 @@ def build_app(
     """
 
     def call(**values: Any) -> Any:
-        config = AugmentConfig(**values)
+        config = AugmentConfig(**with_defaults(values))
         config.source_dir()
         return config if action is None else action(config)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from augment.demo_model.architecture import WORDS
 from augment.demo_model.data import Crops
+from augment.demo_model.latents import to_unit
 from augment.demo_model.stage import Limit, Stage, Task
 
 WIDTHS = (32, 64, 96, 128)
@@ -61,7 +62,7 @@ def train_classifier(
 
     def sample(generator: torch.Generator) -> dict[str, Tensor]:
         index = torch.randint(len(images), (batch,), generator=generator, device=device)
-        x, mask = images[index].float() / 127.5 - 1, defects[index]
+        x, mask = to_unit(images[index]), defects[index]
         drawn = torch.rand(4, batch, 3, 1, 1, generator=generator, device=device)
         x = x + BRIGHTNESS * (2 * drawn[0] - 1) + BRIGHTNESS * (2 * drawn[1, :, :1] - 1)
         across, down = (int(n) % (2 * SHIFT + 1) - SHIFT for n in (stage.step, stage.step // 7))

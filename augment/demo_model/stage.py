@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 WARMUP_STEPS = 200
-AVERAGE_DECAY = 0.999  # of the moving average of the weights
+AVERAGE_DECAY = 0.999  # of the moving average of the weights, at most
+AVERAGED_SHARE = 0.1  # of all steps, that it covers at most: a short training leaves its first weights behind
 GRADIENT_LIMIT = 1.0  # norm
 SAVE_SECONDS = 120
 LOG_STEPS = 100
@@ -156,7 +157,8 @@ class Stage:
         else:
             loss = self.graph_update(task, batch)
         # A short average at the start, or it would remember the initial weights.
-        decay = min(AVERAGE_DECAY, (1 + self.step) / (10 + self.step))
+        longest = max(0.0, 1 - 1 / (AVERAGED_SHARE * self.steps))
+        decay = min(AVERAGE_DECAY, longest, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(
                 list(self.average.values()), [p.detach() for p in self.parameters.values()], 1 - decay

@@ -1,13 +1,10 @@
 """From what a user calls a model to a predictor."""
 
-import importlib.resources
 from pathlib import Path
 
+from augment.demo_model import shipped
 from wtaseg.predict.predictor import Predictor
 from wtaseg.predict.windows import Windows
-
-#: Stands for the small segmenter that is part of the project.
-DEMO = 'demo'
 
 
 def load_predictor(
@@ -25,12 +22,12 @@ def load_predictor(
         FileNotFoundError: no such file.
         ValueError: the file is no model, or its config can not be read without executing it.
     """
-    if str(model) == DEMO:
-        model = demo_model()
+    if str(model) == shipped.DEMO:
+        model = shipped.segmenter()
     path = Path(model)
     if not path.is_file():
         raise FileNotFoundError(
-            f'{path}: no such model; expected a checkpoint (.pth), an exported model (.onnx) or the word {DEMO}'
+            f'{path}: no such model; expected a checkpoint (.pth), an exported model (.onnx) or the word {shipped.DEMO}'
         )
     if path.suffix.lower() == '.onnx':
         if config is not None:
@@ -58,17 +55,3 @@ def _load_checkpoint(
         cfg = stored_config(read_checkpoint(str(path), map_location='cpu'), str(path))
     with one_line_errors(f'{path}{"" if config else " (its config)"}', setup=True):
         return SegmentorPredictor(cfg, str(path), device, windows)
-
-
-def demo_model() -> Path:
-    """The file of the segmenter that is part of the project.
-
-    Raises:
-        FileNotFoundError: this installation has none.
-    """
-    path = Path(str(importlib.resources.files('augment'))) / 'demo_model/weights/segmenter.onnx'
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'{path} does not exist: this installation has no demo model; give a checkpoint'
-        )
-    return path
