@@ -81,10 +81,11 @@ def latents_key(vae: AutoencoderKL, images: Tensor, views: int) -> str:
 def encode(vae: AutoencoderKL, images: Tensor, defects: Tensor, views: int, autocast: Callable) -> Latents:
     """Encode ``views`` views of the crops; see :func:`load_or_encode`."""
     cell = 2 ** (len(vae.config.block_out_channels) - 1)
+    layout = torch.channels_last if images.is_cuda else torch.contiguous_format
     values, cells = [], []
     for view in range(views):
         for part, where in zip(images.split(ENCODED_AT_ONCE), defects.split(ENCODED_AT_ONCE)):
-            batch = to_unit(turned(part, view)).contiguous(memory_format=torch.channels_last)
+            batch = to_unit(turned(part, view)).contiguous(memory_format=layout)
             with autocast():
                 mean = vae.encode(batch).latent_dist.mode()
             values.append(mean.float().contiguous())

@@ -56,7 +56,7 @@ class Stage:
 
     Attributes:
         name: Of the state file, ``<name>.state.pt`` in ``folder``.
-        modules: By name; their parameters move.
+        modules: By name; their parameters that require gradients move.
         steps: In all; the learning rate has a warm-up and falls to 0 along a cosine.
         rate: The highest learning rate.
         graph: Capture the steps as a CUDA graph.
@@ -80,6 +80,7 @@ class Stage:
             f'{name}.{key}': value
             for name, module in self.modules.items()
             for key, value in module.named_parameters()
+            if value.requires_grad
         }
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(),

@@ -74,6 +74,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--size', type=int, default=0, help='side of the crops; 0: the native size of the model'
     )
+    parser.add_argument(
+        '--freeze-convolutions',
+        action='store_true',
+        help='train attention, embeddings and text encoders alone',
+    )
     parser.add_argument('--dtype', default=default.dtype, choices=('auto', 'fp32', 'bf16'))
     parser.add_argument('--compile', action='store_true', help='compile both networks (GPU)')
     parser.add_argument('--graph', action='store_true', help='capture the steps as a CUDA graph')

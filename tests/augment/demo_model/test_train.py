@@ -108,6 +108,21 @@ def test_a_model_is_trained_further_on_the_latents_that_it_knows(tiny, crops, tm
     assert ids == parts.tokenizers[0]('photo of a crack with rust').input_ids and len(ids) == 8
 
 
+def test_frozen_convolutions_keep_their_weights(tiny, crops, tmp_path):
+    parts = build_parts(tiny)
+    before = {name: value.clone() for name, value in parts.unet.state_dict().items()}
+    settings = replace(SETTINGS, freeze_convolutions=True)
+    trainer = Trainer(
+        parts, crops, settings, tmp_path, torch.device('cpu'), keeps_vae=True, keeps_latents=True
+    )
+    assert trainer.run(Limit())
+    changed = {
+        name for name, value in parts.unet.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert any('attn2.to_k' in name for name in changed) and any('time_emb_proj' in name for name in changed)
+    assert not any('conv' in name and 'norm' not in name for name in changed)
+
+
 def test_a_start_that_is_no_model_is_one_line_and_status_2(tmp_path, capsys):
     arguments = ['--data', str(tmp_path), '--out', str(tmp_path / 'out'), '--init', str(tmp_path / 'none')]
     assert main([*arguments, '--device', 'cpu']) == 2

@@ -3,7 +3,7 @@
 Reproduces no published figure. Images are enlarged three times: a speck is smaller than one of Fast-SCNN's output
 cells. Windows are cut first and enlarged then, so that a CPU is enough. Commands: those of
 augment/demo_model/README.md that render the data, then
-``wta-seg train configs/fastscnn/fast_scnn_1xb16-2k_wta_demo_styles-192x192.py``
+``wta-seg train configs/fastscnn/fast_scnn_1xb16-1k_wta_demo_styles-128x128.py``
 """
 
 _base_ = [
@@ -14,13 +14,13 @@ _base_ = [
 ]
 
 data_root = 'data/demo_model'
-crop_size = (192, 192)
+crop_size = (128, 128)
 model = dict(data_preprocessor=dict(size=crop_size))
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='RareClassCrop', crop_size=(72, 72), cat_max_ratio=1.0, prob=0.85),
-    dict(type='RandomResize', scale=(216, 216), ratio_range=(0.9, 1.2), keep_ratio=True),
+    dict(type='RareClassCrop', crop_size=(50, 50), cat_max_ratio=1.0, prob=0.85),
+    dict(type='RandomResize', scale=(150, 150), ratio_range=(0.9, 1.2), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
@@ -46,8 +46,8 @@ test_dataloader = dict(
 )
 
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-3, begin=0, end=100, by_epoch=False),
-    dict(type='PolyLR', eta_min=1e-5, power=0.9, begin=100, end=2000, by_epoch=False),
+    dict(type='LinearLR', start_factor=1e-3, begin=0, end=50, by_epoch=False),
+    dict(type='PolyLR', eta_min=1e-5, power=0.9, begin=50, end=1000, by_epoch=False),
 ]
-train_cfg = dict(max_iters=2000, val_interval=2000)
-default_hooks = dict(checkpoint=dict(interval=500))
+train_cfg = dict(max_iters=1000, val_interval=1000)
+default_hooks = dict(checkpoint=dict(interval=250))
