@@ -52,7 +52,7 @@ class Scale:
 
 
 #: Minutes on two cores.
-FULL = Scale('data/wta_demo', {'train': 160, 'val': 16, 'test': 40}, 512, (), 6, edited=12, crops=6, steps=10)
+FULL = Scale('data/wta_demo', {'train': 160, 'val': 16, 'test': 40}, 512, (), 6, edited=10, crops=3, steps=10)
 #: Less than a minute; the results mean nothing.
 SMOKE = Scale(
     'data/wta_demo_smoke', {'train': 8, 'val': 4, 'test': 4}, 128, ('--smoke',), 2, edited=1, crops=1, steps=4
@@ -117,7 +117,7 @@ def edit_images(data: Path, scale: Scale) -> Path | None:
         'summary': True,
     }
     print(
-        f'Editing {scale.edited} images with {" and ".join(WORDS)}: {scale.steps} DDIM steps and direct inversion in place '
+        f'Editing {scale.edited} image{"s" * (scale.edited > 1)} with {" and ".join(WORDS)}: {scale.steps} DDIM steps and direct inversion in place '
         'of 50 and null-text inversion, for speed',
         flush=True,
     )

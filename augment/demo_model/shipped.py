@@ -8,7 +8,7 @@ DEMO = 'demo'
 WEIGHTS = Path(__file__).parent / 'weights'
 SEGMENTER = WEIGHTS / 'segmenter.onnx'
 
-DEFAULTS: dict[str, Any] = {'resolution': 64, 'crop': 'defect', 'crop_min': 32, 'guidance': 7.5}
+DEFAULTS: dict[str, Any] = {'resolution': 128, 'crop': 'defect', 'crop_min': 64, 'guidance': 15.0}
 """Fields of ``AugmentConfig`` whose defaults are others with ``--model demo``; README.md has the reasons."""
 
 

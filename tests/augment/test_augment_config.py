@@ -60,12 +60,12 @@ def test_the_demo_model_has_defaults_of_its_own_that_flags_and_files_replace(dat
     common = ['--data', str(data), '--model', 'demo']
     config = parse_config(common)
     assert {name: getattr(config, name) for name in DEFAULTS} == DEFAULTS
-    assert config.guidance != AugmentConfig.guidance and config.steps == AugmentConfig.steps
-    assert parse_config([*common, '--guidance', '15']).guidance == 15
+    assert config.resolution != AugmentConfig.resolution and config.steps == AugmentConfig.steps
+    assert parse_config([*common, '--guidance', '33']).guidance == 33
     file = tmp_path / 'c.yaml'
-    file.write_text(f'data: {data}\nmodel: demo\nresolution: 128\n')
+    file.write_text(f'data: {data}\nmodel: demo\nresolution: 256\n')
     config = parse_config(['--config', str(file)])
-    assert (config.resolution, config.crop_min) == (128, DEFAULTS['crop_min'])
+    assert (config.resolution, config.crop_min) == (256, DEFAULTS['crop_min'])
     assert parse_config(['--data', str(data)]).resolution == AugmentConfig.resolution
 
 
