@@ -16,8 +16,8 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Parameter, Token
 from cyclopts.config import Dict
 
 from augment.config import AugmentConfig
-from augment.demo_model.shipped import with_defaults
 from augment.options import flag_of
+from augment.shipped import with_defaults
 
 HELP = """Edit the training images of a dataset with SDXL: null-text inversion with RLI, then prompt-to-prompt with a
 defect word. Started again after a stop, it continues where it was.

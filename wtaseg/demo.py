@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from augment.demo_model import shipped
+from augment import shipped
 from wtaseg.blades.render import render
 from wtaseg.labels.check import check, describe
 from wtaseg.report.command import PARTS, ProjectReport

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 import torch
 
+from augment import shipped
 from augment.dataset.components import Component
 from augment.dataset.reading import NORMAL
-from augment.demo_model import shipped
 
 NONE = 'none'
 REMEDY = 'give an ONNX file made by `wta-seg export CONFIG CHECKPOINT`, or --judge none'

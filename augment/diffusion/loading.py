@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from augment import shipped
 from augment.config import AugmentConfig
-from augment.demo_model import shipped
 from augment.diffusion.model import EditModel
 
 DTYPES = {'fp16': torch.float16, 'bf16': torch.bfloat16, 'fp32': torch.float32}

@@ -8,7 +8,7 @@ import pytest
 
 from augment.command_line import parse_config
 from augment.config import AugmentConfig
-from augment.demo_model.shipped import DEFAULTS
+from augment.shipped import DEFAULTS
 
 
 @pytest.fixture

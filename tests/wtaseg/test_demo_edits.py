@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from augment.demo_model import shipped
+from augment import shipped
 from wtaseg import demo
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from augment.demo_model import shipped
+from augment import shipped
 from wtaseg.predict.predictor import Predictor
 from wtaseg.predict.windows import Windows
 

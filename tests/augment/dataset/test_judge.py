@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from tiny_judge import export_judge
 
+from augment import shipped
 from augment.dataset.components import Stages, find_components, measure_components
 from augment.dataset.judge import Judge, Verdict, found, load_judge
-from augment.demo_model import shipped
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')

@@ -8,7 +8,7 @@ from diffusers import StableDiffusionXLPipeline
 from huggingface_hub.utils import filter_repo_objects
 from safetensors.torch import load_file, save_file
 
-from augment.demo_model import shipped
+from augment import shipped
 from augment.diffusion import loading
 from augment.diffusion.loading import choose_dtype, content_hash, load_model, weight_variant
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from augment.demo_model import shipped
+from augment import shipped
 from mmseg.apis import inference_model, init_model
 from mmseg.engine import build_runner
 from wtaseg.cli import main as wta_seg

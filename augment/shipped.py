@@ -5,7 +5,7 @@ from typing import Any
 
 DEMO = 'demo'
 """Stands for the shipped model in ``--model``, and for the segmenter beside it in ``--judge`` and ``wta-seg predict``."""
-WEIGHTS = Path(__file__).parent / 'weights'
+WEIGHTS = Path(__file__).parent / 'demo_model' / 'weights'
 SEGMENTER = WEIGHTS / 'segmenter.onnx'
 
 DEFAULTS: dict[str, Any] = {'resolution': 128, 'crop': 'defect', 'crop_min': 64, 'guidance': 15.0}

@@ -6,9 +6,9 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from augment import shipped
 from augment.config import AugmentConfig
 from augment.dataset.reading import decode_image, decode_label
-from augment.demo_model import shipped
 from augment.run import main
 
 with_model = pytest.mark.skipif(
