@@ -85,7 +85,7 @@ def locked(path: Path, what: str, keep: bool = False) -> Iterator[int]:
 
 
 def _open_locked(path: Path, what: str) -> int:
-    """Open and lock the file; anew where the last holder removed it between the two."""
+    """Open and lock the file; again where the last holder removed it between the two."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:

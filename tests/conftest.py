@@ -1,5 +1,6 @@
 """A tiny dataset of blades and a tiny experiment on it, for every test that trains."""
 
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -27,6 +28,13 @@ def _cache_of_label_scans(tmp_path_factory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('WTA_SEG_CACHE', str(tmp_path_factory.mktemp('cache')))
         yield
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _exempt_imported_modules_from_garbage_collection() -> None:
+    """mmengine collects garbage for every dataset that it serializes: half a second among all modules of the tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope='session')

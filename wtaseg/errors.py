@@ -6,19 +6,10 @@ from contextlib import contextmanager
 import torch
 
 from mmseg.engine import NonFiniteLossError
+from mmseg.utils.config_errors import CAUSES
 
 # what wrong values in a config raise in the parts that are built from it
-_OF_CONFIGS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-)
+_OF_CONFIGS = (*CAUSES, RuntimeError)
 #: Precedes the traceback of a data loader's worker in the message of its error.
 _OF_WORKER = 'Original Traceback'
 

@@ -13,6 +13,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmseg.datasets.label_counts import count_classes
+from mmseg.engine.hooks import EMAHook
+from mmseg.engine.hooks.accumulation_hook import counts_of
 from mmseg.utils.walk import leaf_datasets
 from wtaseg.runs.describe import describe_run
 
@@ -60,11 +62,13 @@ def training_lines(runner: Runner) -> list[tuple[str, str]]:
     lines = [('Experiment', str(cfg.filename or runner.experiment_name)), ('Model', _model(runner))]
     lines += _data(runner)
     lines += [('Classes', line) if index == 0 else ('', line) for index, line in enumerate(_classes(runner))]
-    lines += [('Device', _device()), ('Schedule', _schedule(runner))]
+    lines += [('Device', _device('training')), ('Schedule', _schedule(runner))]
     if runner.iter > 0:
         lines.append(('Resumes', f'after iteration {runner.iter:,}'))
-    elif runner._load_from:
-        lines.append(('Weights', str(runner._load_from)))
+    elif weights := runner._load_from or cfg.get('init_from'):
+        lines.append(('Weights', str(weights)))
+    if getattr(runner, 'frozen', None) is not None:
+        lines.append(('Frozen', str(runner.frozen)))
     if cfg.get('smoke'):
         lines.append(('Smoke', 'a trial of a few iterations on small images: the results mean nothing'))
     return [*lines, ('Results', str(runner.work_dir)), ('Log', f'{_log_file(runner)} has the whole setup')]
@@ -77,7 +81,7 @@ def test_lines(runner: Runner) -> list[tuple[str, str]]:
         ('Model', _model(runner)),
         ('Weights', str(runner._load_from)),
         ('Data', f'{_root(dataset)}: {len(dataset):,} images'),
-        ('Device', _device()),
+        ('Device', _device('testing')),
         ('Results', str(runner.work_dir)),
         ('Log', f'{_log_file(runner)} has the whole setup'),
     ]
@@ -136,14 +140,16 @@ def label_shares(dataset: Any, num_classes: int, limit: int = MAX_LABELS) -> tup
     for part, index in chosen:
         info = part.get_data_info(index)
         labels = part.label_loader()(info)['gt_seg_map']
-        counts += count_classes(labels, num_classes, part.ignore_index, info['seg_map_path'])
+        counts += count_classes(
+            labels, num_classes, part.ignore_index, info.get('seg_map_path', info['img_path'])
+        )
     return counts, len(chosen), len(items)
 
 
-def _device() -> str:
+def _device(work: str) -> str:
     if not torch.cuda.is_available():
         count = get_world_size()
-        return 'No CUDA device: training on the CPU' + (f' in {count} processes' if count > 1 else '')
+        return f'No CUDA device: {work} on the CPU' + (f' in {count} processes' if count > 1 else '')
     name = torch.cuda.get_device_name()
     return f'{get_world_size()} x {name}' if get_world_size() > 1 else name
 
@@ -160,6 +166,10 @@ def _schedule(runner: Runner) -> str:
         parts.append(f'validation every {loop.val_interval:,}')
     if 'Amp' in type(runner.optim_wrapper).__name__:
         parts.append('mixed precision')
+    if (counts := counts_of(runner.optim_wrapper)) > 1:
+        parts.append(f'weights updated every {counts} iterations ({counts * batch} images)')
+    if any(isinstance(hook, EMAHook) for hook in runner.hooks):
+        parts.append('averaged weights')
     return ', '.join(parts)
 
 

@@ -12,10 +12,12 @@ from mmseg.utils import launch
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.smoke import shrink
 from wtaseg.errors import one_line_errors
+from wtaseg.runs.checkpoints import trained_checkpoint
 from wtaseg.runs.data import leaf_configs, set_data_root
 from wtaseg.runs.layout import find_config
 from wtaseg.runs.outputs import is_smoke_run
 from wtaseg.runs.settings import parse_options
+from wtaseg.runs.training_flags import TrainingFlags
 from wtaseg.start_screen import StartScreen
 
 
@@ -62,16 +64,15 @@ class Experiment:
 
 
 @dataclass(frozen=True)
-class TrainOptions:
-    """How an experiment is trained.
+class TrainOptions(TrainingFlags):
+    """How an experiment is trained; the fields of :class:`TrainingFlags` by keyword.
 
     Attributes:
         resume: ``'auto'``: continue with the last complete checkpoint of the work folder; a path: with that
-            checkpoint; None: start anew.
+            checkpoint; None: start from the beginning.
         amp: mixed precision, float16 on the GPU, bfloat16 on the CPU.
         smoke: a trial of four iterations with small images, in a work folder of its own unless one is given.
         from_scratch: start without any pretrained weights.
-        early_stop: validations without a better foreground mIoU after which the training ends; None: never.
         trackers: what records the run beside the log, keys of :data:`mmseg.utils.launch.TRACKERS`.
     """
 
@@ -79,7 +80,6 @@ class TrainOptions:
     amp: bool = False
     smoke: bool = False
     from_scratch: bool = False
-    early_stop: int | None = None
     trackers: tuple[str, ...] = ()
 
     def apply(self, cfg: Config, own_folder: bool) -> None:
@@ -100,14 +100,19 @@ class TrainOptions:
             drop_pretrained(cfg)
         if self.amp:
             launch.enable_amp(cfg)
-        if self.early_stop is not None:
-            launch.stop_early(cfg, self.early_stop)
+        if self.from_scratch and self.init_from is not None:
+            raise ValueError(
+                f'--from-scratch: --init-from {self.init_from} gives the first weights; leave one out'
+            )
+        self.apply_flags(cfg)
         for tracker in self.trackers:
             launch.track(cfg, tracker)
         if self.resume is not None:
             if self.resume == 'auto' and not self.smoke:
                 refuse_smoke_run(Path(cfg.work_dir))
-            cfg.resume = True
+            cfg.resume = (
+                True  # without a checkpoint of the run the training begins, with init_from where given
+            )
             cfg.load_from = None if self.resume == 'auto' else self.resume
 
 
@@ -150,29 +155,33 @@ def _build(cfg: Config) -> Runner:
 
 def test(
     experiment: Experiment,
-    checkpoint: str,
+    checkpoint: str | None = None,
     out: str | None = None,
     show: bool = False,
     show_dir: str | None = None,
     wait_time: float = 2,
     tta: bool = False,
+    false_alarms: float | None = None,
 ) -> None:
     """Test a checkpoint; the metrics are logged.
 
     Args:
         experiment: what to test.
-        checkpoint: path or URL of the weights.
+        checkpoint: path or URL of the weights; a folder: those of the training in it; None: of that in the work folder.
         out: folder for predictions, PNGs of class ids.
         show: show predictions in a window.
         show_dir: folder for images with the predictions drawn.
         wait_time: seconds a window stays open.
         tta: average over flips and scales of each image.
+        false_alarms: per image and class, at which the operating point is applied; None: those it was chosen for.
 
     Raises:
         FileNotFoundError, ValueError: a setting, the checkpoint or the dataset can not be used.
     """
     with one_line_errors(experiment.config, setup=True):
         cfg = experiment.load(('test',))
+        if checkpoint is None or Path(checkpoint).is_dir():
+            checkpoint = str(trained_checkpoint(Path(checkpoint or cfg.work_dir)))
         refuse_unlabelled(cfg, checkpoint)
         cfg.load_from = checkpoint
         cfg.resume = False
@@ -180,6 +189,8 @@ def test(
             launch.draw_predictions(cfg, show, wait_time, show_dir)
         if tta:
             launch.enable_tta(cfg)
+        if false_alarms is not None:
+            launch.set_false_alarms(cfg, 'test', false_alarms)
         if out is not None:
             launch.write_predictions(cfg, out)
         runner = _build(cfg)

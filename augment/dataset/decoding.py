@@ -75,7 +75,9 @@ def _decode_tiff(content: bytes, value_range: Sequence[float] | None) -> np.ndar
             kinds = tifffile.PHOTOMETRIC
             photograph = samples == 1 or kind in (kinds.RGB, kinds.SEPARATED, kinds.YCBCR)
             if samples > 4 or (samples > 2 and not photograph):
-                raise ValueError(f'has {samples} channels; expected grey or colour, convert the file')
+                raise ValueError(
+                    f'has {samples} channels; expected grey or colour, which Stable Diffusion edits: convert the file'
+                )
             if dtype == np.uint8:
                 return np.array(ImageOps.exif_transpose(open_image(content)).convert('RGB'))
             if dtype == np.uint16 and photograph:

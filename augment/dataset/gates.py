@@ -15,6 +15,8 @@ LOST_BY_RECONSTRUCTION = 'defect vanished in the reconstruction'
 LOST_BY_EDIT = 'defect vanished in the edit'
 LOST_TO_JUDGE = 'defect no longer found by the judge'
 UNCHANGED = 'the edit changed nothing'
+REJECTED_IN_REVIEW = 'rejected in review'
+"""Begins the reason of an edit that a person has rejected."""
 
 
 def reasons_against(
@@ -96,5 +98,5 @@ def kind_of_reason(reason: str) -> str:
     for mark in ('reconstruction PSNR', 'reconstruction SSIM'):
         if text.startswith(mark):
             return f'{mark} too low'
-    known = (LOST_BY_VAE, LOST_BY_RECONSTRUCTION, LOST_BY_EDIT, LOST_TO_JUDGE, UNCHANGED)
+    known = (LOST_BY_VAE, LOST_BY_RECONSTRUCTION, LOST_BY_EDIT, LOST_TO_JUDGE, UNCHANGED, REJECTED_IN_REVIEW)
     return next((kind for kind in (*known, 'changed outside the mask') if text.startswith(kind)), text)

@@ -5,8 +5,9 @@ manifest at the end. So any number of processes may work at once or one after th
 being edited, and the merged file depends on the rows alone: no times, no order of arrival.
 """
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from augment.dataset.reading import (
     label_file,
     source_file,
 )
-from augment.dataset.rows import EditRow, FileRow, ModelIdentity, read_rows, to_json
+from augment.dataset.rows import DRAWN, EditRow, FileRow, ModelIdentity, read_rows, to_json
 from augment.files import TEMPORARY, inside, json_line, sha256, write_bytes, write_json
 
 MANIFEST = 'manifest.jsonl'
@@ -186,18 +187,41 @@ def untouched_rows(data: Dataset) -> Iterator[FileRow]:
 
 
 def with_written_label(root: Path, row: EditRow) -> EditRow:
-    """``row`` with the SHA-256 of the label beside the edit, which may have been drawn by hand since.
+    """``row`` with the SHA-256 of the label beside the edit and where that label comes from.
 
-    Raises ``ValueError`` for a label drawn by hand that is no index PNG of the image's size.
+    A label that differs from the copied one, and from the one that the row records, was drawn by hand. Raises
+    ``ValueError`` for such a label that is no index PNG of the image's size.
     """
     path = root / row.label
     if not row.accepted or not path.is_file():
         return row
     digest = sha256(path)
-    if digest != row.label_sha256:
-        try:
-            size = decode_image((root / row.file).read_bytes()).shape[:2]
-            check_label(decode_label(path.read_bytes()), size)
-        except ValueError as error:
-            raise ValueError(f'label {path}, drawn anew for {row.file}: {error}') from error
-    return replace(row, written_label_sha256=digest, relabelled=digest != row.label_sha256)
+    if digest == row.written_label_sha256 and row.relabelled:
+        return row
+    if digest == row.label_sha256:
+        return replace(row, written_label_sha256=digest, relabelled=False)
+    try:
+        size = decode_image((root / row.file).read_bytes()).shape[:2]
+        check_label(decode_label(path.read_bytes()), size)
+    except ValueError as error:
+        raise ValueError(f'label {path}, redrawn for {row.file}: {error}') from error
+    return replace(row, written_label_sha256=digest, relabelled=DRAWN)
+
+
+def update_rows(root: Path, rows: Iterable[EditRow]) -> None:
+    """Replace the rows of edits where they are stored: in the merged manifest, or in files of their own."""
+    by_file = {row.file: row for row in rows}
+    path = root / MANIFEST
+    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+    merged = {}
+    for number, line in enumerate(lines):
+        value = json.loads(line)
+        if value['kind'] == 'edit' and value['file'] in by_file:
+            merged[number] = json_line(to_json(by_file[value['file']])).encode()
+    changed = [merged.get(number, line) for number, line in enumerate(lines)]
+    if changed != lines:
+        write_bytes(path, b''.join(changed))
+    parts = Manifest(root)
+    for file, row in by_file.items():
+        if parts.part(file).is_file():
+            parts.add(row)

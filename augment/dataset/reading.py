@@ -138,16 +138,23 @@ def refuse_shared_stems(paths: Iterable[Path]) -> None:
 def recorded_range(root: Path) -> tuple[float, float] | None:
     """The range from which training scales images of more than 8 bits; None where the dataset records none.
 
-    Raises ``ValueError`` when the record is damaged.
+    Raises ``ValueError`` when the record is damaged, or the dataset is for training on all channels of its files.
     """
     path = root / RECORD
     if not path.is_file():
         return None
     try:
-        value = json.loads(path.read_text(encoding='utf-8')).get('settings', {}).get('value_range')
-        return None if value is None else (float(value[0]), float(value[1]))
+        settings = json.loads(path.read_text(encoding='utf-8')).get('settings', {})
+        value, all_channels = settings.get('value_range'), settings.get('all_channels')
+        value_range = None if value is None else (float(value[0]), float(value[1]))
     except (ValueError, TypeError, AttributeError, IndexError) as error:
         raise ValueError(f'{path} is no record of a dataset ({error}); make the dataset again') from None
+    if all_channels:
+        raise ValueError(
+            f'{path}: the dataset is for training on all channels of its files (--all-channels), but Stable Diffusion '
+            'edits three colours, so its edits would not fit the other images; make the dataset without --all-channels'
+        )
+    return value_range
 
 
 def refuse_collisions(samples: list[Sample], words: Iterable[str], folder: Path) -> None:

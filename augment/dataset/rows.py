@@ -15,6 +15,10 @@ from augment.dataset.quality import OPTIONAL, Metrics
 
 Kind = TypeVar('Kind')
 
+PROPOSED, REVIEWED, DRAWN = 'proposed', 'reviewed', 'drawn'
+RELABELLED = (PROPOSED, REVIEWED, DRAWN)
+"""Where the label beside an edit comes from, if it is no mere copy of the source's."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelIdentity:
@@ -70,7 +74,8 @@ class EditRow(FileRow):
         metrics: Each figure at its worst over the regions; None where no region was edited.
         file_sha256: Of an accepted edit.
         written_label_sha256: Of the label beside an accepted edit.
-        relabelled: Whether that label was drawn by hand since.
+        relabelled: False for a copy of the source's label, else ``proposed`` by a program, ``reviewed`` by a person who
+            left it as it was, or ``drawn`` by a person or imported.
         judge_sha256: Of the segmenter given by ``--judge``.
     """
 
@@ -84,7 +89,7 @@ class EditRow(FileRow):
     metrics: Metrics | None
     file_sha256: str | None = field(default=None, metadata=OPTIONAL)
     written_label_sha256: str | None = field(default=None, metadata=OPTIONAL)
-    relabelled: bool | None = field(default=None, metadata=OPTIONAL)
+    relabelled: str | bool | None = field(default=None, metadata=OPTIONAL)
     judge_sha256: str | None = field(default=None, metadata=OPTIONAL)
 
 
@@ -170,4 +175,20 @@ def read_rows(path: Path) -> Iterator[FileRow]:
             kind = value.get('kind') if isinstance(value, dict) else None
             if not isinstance(kind, str) or kind not in ROW_KINDS:
                 raise ValueError(f'{where}: kind is {kind!r}; expected one of {", ".join(ROW_KINDS)}')
-            yield from_json(ROW_KINDS[kind], value, where)
+            yield from_json(ROW_KINDS[kind], with_known_relabelled(value, where), where)
+
+
+def with_known_relabelled(value: dict[str, Any], where: str) -> dict[str, Any]:
+    """A row as read, with ``drawn`` in place of the true that manifests had for ``relabelled`` earlier.
+
+    Raises:
+        ValueError: It has another value than those of ``EditRow``.
+    """
+    relabelled = value.get('relabelled')
+    if relabelled is True:
+        return value | {'relabelled': DRAWN}
+    if relabelled in (None, False, *RELABELLED):
+        return value
+    raise ValueError(
+        f'{where}: relabelled is {relabelled!r}; expected false or one of {", ".join(RELABELLED)}. Restore the file'
+    )

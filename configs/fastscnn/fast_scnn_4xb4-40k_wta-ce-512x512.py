@@ -7,6 +7,6 @@ Command: ``bash tools/dist_train.sh configs/fastscnn/fast_scnn_4xb4-40k_wta-ce-5
 
 _base_ = ['./fast_scnn_4xb4-40k_wta-512x512.py', '../_base_/losses/cross_entropy.py']
 
-from mmseg.utils.loss_config import with_loss  # noqa: E402  below _base_, see with_loss
+from mmseg.utils.loss_config import with_loss  # below _base_, see with_loss
 
 model = with_loss(_base_.model, _base_.cross_entropy_loss)

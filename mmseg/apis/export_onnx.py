@@ -7,20 +7,19 @@ file. Height and width are left open where the architecture allows. The file is 
 PyTorch's logits for two batches, of two sizes if height and width are open.
 """
 
-import json
 import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from mmseg.apis import init_model
-from mmseg.apis.inference import pipeline_of_test
-from mmseg.engine import read_checkpoint
-from mmseg.evaluation.inspection.operating_point import KEY, OperatingPoint, read_operating_point
+from mmseg.apis.onnx_metadata import Sides, describe
+from mmseg.evaluation.inspection import OperatingPoint
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.models.utils import resize
 from mmseg.utils.files import atomic_path
@@ -51,18 +50,6 @@ class Network(nn.Module):
         return resize(logits, images.shape[2:], mode='bilinear', align_corners=self.segmentor.align_corners)
 
 
-@dataclass(frozen=True)
-class Sides:
-    """The range of height and width that an exported file accepts, in pixels."""
-
-    low: int
-    high: int
-
-    def dims(self) -> dict:
-        """The open dimensions of the images, for ``torch.export``."""
-        return {2: Dim('height', min=self.low, max=self.high), 3: Dim('width', min=self.low, max=self.high)}
-
-
 def trace(
     network: Network, size: tuple[int, int], dynamic: bool = True
 ) -> tuple[ExportedProgram, Sides | None]:
@@ -91,33 +78,25 @@ def trace(
     return torch.export.export(network, (images,), dynamic_shapes=[batch]), None
 
 
-def _describe(
-    model: BaseSegmentor, sides: Sides | None, size: tuple[int, int], point: OperatingPoint | None = None
-) -> dict[str, str]:
-    preprocessor = model.cfg.model.get('data_preprocessor') or {}
-    bgr_to_rgb = bool(preprocessor.get('bgr_to_rgb') or preprocessor.get('rgb_to_bgr'))
-    metadata = dict(
-        channel_order='RGB' if bgr_to_rgb else 'BGR',
-        mean=preprocessor.get('mean'),
-        std=preprocessor.get('std'),
-        classes=model.dataset_meta.get('classes'),
-        palette=model.dataset_meta.get('palette'),
-        sides=[sides.low, sides.high] if sides else None,
-        size=list(size),
-        resize=_test_resize(model),
-    )
-    if point is not None:
-        metadata[KEY] = point.to_dict()
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+@torch.no_grad()
+def refuse_size(network: Network, size: tuple[int, int]) -> None:
+    """Raise where the architecture can not compute images of a size.
 
+    Args:
+        network: in evaluation mode.
+        size: (height, width).
 
-def _test_resize(model: BaseSegmentor) -> list[int] | None:
-    """The scale (longer side, shorter side) to which the test pipeline resizes images, keeping their shape."""
-    for step in pipeline_of_test(model.cfg):
-        if str(step['type']).rpartition('.')[2] == 'Resize' and step.get('scale') and step.get('keep_ratio'):
-            scale = step['scale']
-            return [int(side) for side in scale] if isinstance(scale, (list, tuple)) else [int(scale)] * 2
-    return None
+    Raises:
+        ExportError: it can not; names the reason.
+    """
+    try:
+        network(torch.zeros(1, 3, *size))
+    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(
+            f'--shape {size[0]} {size[1]}: the model can not compute images of this size ({reason}); '
+            'expected the size that its config was made for, see docs/models.md'
+        ) from error
 
 
 def write(program: ExportedProgram, path: Path, metadata: dict[str, str]) -> None:
@@ -207,13 +186,15 @@ def export(
         The range of sides left open, and the measured differences, see :func:`compare`.
 
     Raises:
-        ExportError: the logits of onnxruntime and PyTorch differ; no file is written.
+        ExportError: the model can not compute images of ``size``, or the logits of onnxruntime and PyTorch differ; no
+            file is written.
     """
     path = Path(path)
     network = Network(model).eval()
+    refuse_size(network, size)
     program, sides = trace(network, size, dynamic)
     with atomic_path(path) as temporary:
-        write(program, temporary, _describe(model, sides, size, point))
+        write(program, temporary, describe(model, sides, size, point))
         differences = compare(network, temporary, _trial_shapes(size, sides))
         wrong = {shape: value for shape, value in differences.items() if not value <= TOLERANCE}
         if wrong:
@@ -252,26 +233,30 @@ class Export:
 
 
 def export_checkpoint(
-    config: str | Path,
+    config: str | Path | Config,
     checkpoint: str | Path,
     path: str | Path | None = None,
     size: tuple[int, int] | None = None,
     dynamic: bool = True,
     strict: bool = True,
+    false_alarms: float | None = None,
 ) -> Export:
     """Export the model of a config with the weights of a checkpoint.
 
     Args:
-        config: config of the experiment.
+        config: config of the experiment, or its file.
         checkpoint: its weights.
         path: the ONNX file; None: the checkpoint with the suffix .onnx.
         size: (height, width) to trace with; None: that of the config's ``data_preprocessor``, else 512 x 512.
         dynamic: try to leave height and width open.
         strict: refuse a checkpoint that does not fit the model, see :func:`mmseg.apis.init_model`.
+        false_alarms: per image and class: store the operating point for these, chosen from the validation curves in the
+            checkpoint; None: as it is.
 
     Raises:
         ImportError: onnx, onnxruntime or onnxscript is not installed.
         ExportError: see :func:`export`.
+        ValueError: the checkpoint has no operating point for ``false_alarms``.
     """
     missing = [name for name in ('onnx', 'onnxruntime', 'onnxscript') if find_spec(name) is None]
     if missing:
@@ -279,6 +264,13 @@ def export_checkpoint(
     model = init_model(config, checkpoint, device='cpu', strict=strict)
     size = size or (model.cfg.model.get('data_preprocessor') or {}).get('size') or DEFAULT_SIZE
     path = Path(path or Path(checkpoint).with_suffix('.onnx'))
-    point = read_operating_point(read_checkpoint(str(checkpoint), 'cpu'))
+    point = model.operating_point
+    if false_alarms is not None:
+        if point is None:
+            raise ValueError(
+                f'--false-alarms: {false_alarms:g}; {checkpoint} has no operating point, expected a checkpoint of a '
+                'training with InspectionMetric in val_evaluator'
+            )
+        point = point.at(false_alarms)
     sides, differences = export(model, path, tuple(size), dynamic, point)
     return Export(path, tuple(size), sides, differences)

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import mmcv
@@ -14,6 +15,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 
 from mmseg.engine import load_checkpoint
+from mmseg.evaluation.inspection import read_operating_point
 from mmseg.models.segmentors import BaseSegmentor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -38,6 +40,12 @@ def _test_dataset(cfg: Config) -> dict:
     return {}
 
 
+def _saved_meta(saved: dict) -> dict:
+    """Names and colours in the ``meta`` of a checkpoint, under the keys of mmsegmentation 0.x too."""
+    older = {key: saved[key.upper()] for key in ('classes', 'palette') if saved.get(key.upper()) is not None}
+    return {**older, **(saved.get('dataset_meta') or {})}
+
+
 def resolve_dataset_meta(cfg: Config, saved: dict) -> dict:
     """Class names and colours of a model.
 
@@ -46,24 +54,26 @@ def resolve_dataset_meta(cfg: Config, saved: dict) -> dict:
         saved: ``meta`` of its checkpoint.
 
     Returns:
-        ``classes`` and ``palette``, each from the checkpoint, else from the config's dataset, else by number.
+        ``classes`` and ``palette``, each from the checkpoint, else from the config's dataset, else by number. The colours
+        of a dataset are not used for the names of another one.
     """
-    known = {**(_test_dataset(cfg).get('metainfo') or {}), **(saved.get('dataset_meta') or {})}
-    name = _test_dataset(cfg).get('type', 'wta')
+    dataset = _test_dataset(cfg)
+    meta = _saved_meta(saved)
     heads = cfg.model.decode_head
     count = (heads[-1] if isinstance(heads, list) else heads).get('num_classes', 0)
-    meta = {}
-    for key, look_up, numbered in (
-        ('classes', get_classes, 'class {}'.format),
-        ('palette', get_palette, class_colour),
-    ):
-        meta[key] = known.get(key)
+    configured = dict(dataset.get('metainfo') or {})
+    for key, look_up in (('classes', get_classes), ('palette', get_palette)):
+        if configured.get(key) is None:
+            with suppress(ValueError):
+                configured[key] = look_up(dataset.get('type', 'wta'))
+    if meta.get('classes') is not None and list(meta['classes']) != list(configured.get('classes') or ()):
+        configured.pop('palette', None)
+    for key, numbered in (('classes', 'class {}'.format), ('palette', class_colour)):
+        if meta.get(key) is None:
+            meta[key] = configured.get(key)
         if meta[key] is None:
-            try:
-                meta[key] = look_up(name)
-            except ValueError:
-                warnings.warn(f'neither checkpoint nor config has {key}; they are numbered', stacklevel=3)
-                meta[key] = [numbered(index) for index in range(count)]
+            warnings.warn(f'neither checkpoint nor config has {key}; they are numbered', stacklevel=3)
+            meta[key] = [numbered(index) for index in range(len(meta.get('classes') or ()) or count)]
     return meta
 
 
@@ -78,15 +88,15 @@ def init_model(
 
     Args:
         config: config of an experiment, or its file.
-        checkpoint: weights to load; None takes those that the config names, or random ones.
+        checkpoint: weights to load; None leaves the random ones, also where the config names pretrained weights.
         device: of the model; the CPU where there is no such device.
         cfg_options: changes to the config, ``{'model.test_cfg.mode': 'whole'}``.
         strict: refuse a checkpoint whose keys or shapes differ from the model's; False loads what fits and logs
             how much that was.
 
     Returns:
-        The model in evaluation mode, with ``cfg`` and ``dataset_meta`` (classes, palette). SyncBN layers are
-        BN layers, since there is no process group.
+        The model in evaluation mode, with ``cfg``, ``dataset_meta`` (classes, palette) and ``operating_point``, that of
+        the checkpoint or None. SyncBN layers are BN layers, since there is no process group.
 
     Raises:
         TypeError: ``config`` is of another type.
@@ -100,8 +110,7 @@ def init_model(
     config = copy.deepcopy(config)  # Config.copy shares nested values
     if cfg_options is not None:
         config.merge_from_dict(cfg_options)
-    if checkpoint is not None:
-        drop_pretrained(config)
+    drop_pretrained(config)
     init_default_scope(config.get('default_scope', 'mmseg'))
 
     model = revert_sync_batchnorm(MODELS.build(config.model))
@@ -111,6 +120,7 @@ def init_model(
     else:
         model.init_weights()
     model.dataset_meta = resolve_dataset_meta(config, saved)
+    model.operating_point = read_operating_point(saved)
     model.cfg = config
     model.to(_usable_device(device))
     return model.eval()

@@ -1,5 +1,6 @@
 """An inferencer as in mmsegmentation: from a model's name to predictions in a folder."""
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,11 +19,13 @@ from mmseg.utils.class_names import get_classes, get_palette
 from mmseg.utils.config_text import read_config_text
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.set_env import register_all_modules
+from mmseg.utils.typing_utils import SampleList
 from mmseg.visualization import SegLocalVisualizer
 
 from .inference import inference_pipeline, resolve_dataset_meta
 
-_CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+#: Configs of a clone, and of an installed wheel.
+_CONFIG_FOLDERS = [Path(__file__).resolve().parents[2] / folder for folder in ('configs', 'wtaseg/configs')]
 
 ImageInput = str | np.ndarray
 
@@ -34,6 +37,19 @@ def stored_config(checkpoint: dict, source: str) -> Config:
     if not text:
         raise ValueError(f'{source}: no config in this checkpoint; give model=CONFIG as well')
     return read_config_text(text, str(source))
+
+
+def _configs() -> dict[str, Path]:
+    """Files of the experiments of this project by name."""
+    paths = [path for folder in _CONFIG_FOLDERS for path in sorted(folder.glob('*/*.py'))]
+    return {path.stem: path for path in paths if path.parent.name != '_base_'}
+
+
+def _drawable(image: ImageInput) -> np.ndarray:
+    """A file or an array (H, W, 3) in BGR order as 8-bit RGB; values of other types are clipped to 0 to 255."""
+    image = mmcv.imread(image)
+    image = image if image.dtype == np.uint8 else np.clip(image, 0, 255).astype(np.uint8)
+    return mmcv.bgr2rgb(image)
 
 
 @INFERENCERS.register_module(name='seg-segmentation')
@@ -90,15 +106,24 @@ class MMSegInferencer(BaseInferencer):
             palette=default['palette'] if palette is None else palette,
         )
 
+    @staticmethod
+    def list_models(scope: str | None = None, patterns: str = r'.*') -> list[str]:
+        """Names of the configs of this project, which ``model`` takes.
+
+        Args:
+            scope: part of the interface; there is one, ``mmseg``.
+            patterns: regular expression that a name begins with.
+        """
+        return [name for name in _configs() if re.match(patterns, name)]
+
     def _load_model_from_metafile(self, model: str) -> tuple[Config, None]:
         """The config of this project that has the name ``model``."""
-        paths = sorted(_CONFIGS.glob(f'*/{model}.py'))
-        if len(paths) != 1:
+        if model not in _configs():
             raise ValueError(
-                f'model={model!r} is neither a file nor the name of one config in {_CONFIGS} ({len(paths)} match); '
-                'expected for example fast_scnn_4xb4-40k_wta-512x512'
+                f'model={model!r} is neither a file nor the name of a config of this project; expected for example '
+                'fast_scnn_4xb4-40k_wta-512x512, see MMSegInferencer.list_models()'
             )
-        return Config.fromfile(paths[0]), None
+        return Config.fromfile(_configs()[model]), None
 
     def _init_model(self, cfg: Config | ConfigDict, weights: str | None, device: str = 'cpu') -> nn.Module:
         """Build the model as mmengine's method does, without unpickling or executing anything in the file."""
@@ -139,12 +164,12 @@ class MMSegInferencer(BaseInferencer):
         img_out_dir: str = 'vis',
         pred_out_dir: str = 'pred',
         **kwargs,
-    ) -> dict:
+    ) -> dict | SegDataSample | SampleList:
         """Segment images.
 
         Args:
             inputs: a file, a folder, an array (H, W, 3) in BGR order, or a list of files or arrays.
-            return_datasamples: return samples instead of arrays.
+            return_datasamples: return the samples alone.
             batch_size: images at a time; they must have one size.
             return_vis: return the drawings, too.
             show: open a window for each.
@@ -155,8 +180,8 @@ class MMSegInferencer(BaseInferencer):
             **kwargs: ``opacity`` of the colours, ``with_labels``: around the image, see ``SegLocalVisualizer``.
 
         Returns:
-            ``predictions``: the ids (H, W) of one image, a list of them for several (or samples); and
-            ``visualization``: the drawings (H, W, 3), RGB, likewise, or None.
+            ``predictions``: the ids (H, W) of one image, a list of them for several; and ``visualization``: the
+            drawings (H, W, 3), RGB, likewise, or an empty list. With ``return_datasamples`` the sample, or a list.
         """
         if out_dir:
             img_out_dir = str(Path(out_dir, img_out_dir)) if img_out_dir else ''
@@ -185,10 +210,10 @@ class MMSegInferencer(BaseInferencer):
         img_out_dir: str = '',
         opacity: float = 0.8,
         with_labels: bool | None = False,
-    ) -> list[np.ndarray] | None:
-        """Draw predictions; arguments as of :meth:`__call__`. Returns the drawings if ``return_vis``."""
+    ) -> list[np.ndarray]:
+        """Draw predictions; arguments as of :meth:`__call__`. Returns the drawings if ``return_vis``, else none."""
         if not (return_vis or show or img_out_dir):
-            return None
+            return []
         if self.visualizer is None:
             raise ValueError("the config has no visualizer; add visualizer=dict(type='SegLocalVisualizer')")
         self.visualizer.alpha = opacity
@@ -201,7 +226,7 @@ class MMSegInferencer(BaseInferencer):
             drawings.append(
                 self.visualizer.add_datasample(
                     name,
-                    mmcv.bgr2rgb(mmcv.imread(image)),
+                    _drawable(image),
                     sample,
                     draw_gt=False,
                     show=show,
@@ -211,23 +236,23 @@ class MMSegInferencer(BaseInferencer):
                 )
             )
             self.num_visualized_imgs += 1
-        return drawings if return_vis else None
+        return drawings if return_vis else []
 
     def postprocess(
         self,
         preds: SegDataSample | Sequence[SegDataSample],
-        visualization: list[np.ndarray] | None,
+        visualization: list[np.ndarray],
         return_datasample: bool = False,
         pred_out_dir: str = '',
-    ) -> dict:
+    ) -> dict | SegDataSample | SampleList:
         """Write predictions and build the result; see :meth:`__call__`."""
         preds = preds if isinstance(preds, (list, tuple)) else [preds]
         arrays = [sample.pred_sem_seg.data[0].cpu().numpy() for sample in preds]
         for ids in arrays if pred_out_dir else []:
             mmcv.imwrite(ids.astype(np.uint8), str(Path(pred_out_dir, f'{self.num_pred_imgs:08d}_pred.png')))
             self.num_pred_imgs += 1
-        predictions = list(preds) if return_datasample else arrays
+        if return_datasample:
+            return list(preds) if len(preds) > 1 else preds[0]
         if len(preds) == 1:
-            predictions = predictions[0]
-            visualization = visualization[0] if visualization else visualization
-        return dict(predictions=predictions, visualization=visualization)
+            return dict(predictions=arrays[0], visualization=visualization[0] if visualization else [])
+        return dict(predictions=arrays, visualization=visualization)

@@ -4,6 +4,8 @@ from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
 
 from .basesegdataset import BaseSegDataset
 from .dataset_wrappers import MultiImageMixDataset, RareClassDataset
+from .public import *
+from .public import __all__ as _public
 from .transforms import *
 from .transforms import __all__ as _transforms
 from .wta import WTADataset
@@ -16,5 +18,6 @@ __all__ = [
     'RareClassDataset',
     'RepeatDataset',
     'WTADataset',
+    *_public,
     *_transforms,
 ]

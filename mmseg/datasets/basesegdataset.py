@@ -2,9 +2,7 @@
 
 import copy
 import warnings
-from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import PurePath
 
 import numpy as np
 from mmengine import fileio
@@ -15,8 +13,9 @@ from rich.progress import Progress
 
 from mmseg.registry import DATASETS
 
-from .image_files import match_images
 from .label_counts import count_classes
+from .listing import ImageListing
+from .normal_images import ALTERNATIVES, DEFAULT_SHARE, NORMAL, divide_images
 from .pipeline_errors import run_pipeline
 
 #: Label of pixels whose class is not in ``metainfo['classes']``; losses and metrics ignore it.
@@ -31,7 +30,7 @@ def default_scope() -> str:
 
 
 @DATASETS.register_module()
-class BaseSegDataset(BaseDataset):
+class BaseSegDataset(ImageListing, BaseDataset):
     """A semantic segmentation dataset of image files and 8-bit label maps.
 
     Label maps are paired with images by name: the image suffix is replaced by the label suffix::
@@ -50,7 +49,8 @@ class BaseSegDataset(BaseDataset):
         metainfo: Overrides ``METAINFO``. A subset or permutation of the classes re-numbers the labels;
             classes left out become 255.
         data_root: Folder that relative prefixes and ``ann_file`` start from.
-        data_prefix: Folders of images and labels, ``dict(img_path=..., seg_map_path=...)``.
+        data_prefix: Folders of images and labels, ``dict(img_path=..., seg_map_path=...)``; ``normal_path=...`` adds
+            images without labels that are class 0 all over, see :mod:`.normal_images`.
         filter_cfg: Part of the interface, without effect; a value other than None warns.
         indices: Use only the first ``indices`` items, or the items with these indices.
         serialize_data: Store the item list pickled in one array, which forked workers share.
@@ -61,6 +61,7 @@ class BaseSegDataset(BaseDataset):
         ignore_index: Label that losses and metrics skip.
         reduce_zero_label: Labels 1, 2, … become 0, 1, … and 0 becomes 255.
         backend_args: File backend of mmengine, None for the local disk.
+        max_normal_share: Largest share of the images of ``normal_path`` in all items, above 0 and below 1.
 
     Raises:
         FileNotFoundError: The image folder, ``ann_file`` or an image in it does not exist.
@@ -88,7 +89,9 @@ class BaseSegDataset(BaseDataset):
         ignore_index: int = 255,
         reduce_zero_label: bool = False,
         backend_args: dict | None = None,
+        max_normal_share: float = DEFAULT_SHARE,
     ) -> None:
+        self.max_normal_share = max_normal_share
         self.img_suffix = img_suffix
         self.seg_map_suffix = seg_map_suffix
         self.ignore_index = ignore_index
@@ -181,63 +184,34 @@ class BaseSegDataset(BaseDataset):
             images = self._images_of_folder(img_dir)
         else:
             images = self._images_of_list(self._stems_of_list_file(), img_dir)
-        return [self._item(stem, image, img_dir, ann_dir) for stem, image in images.items()]
+        items = [self._item(stem, image, img_dir, ann_dir) for stem, image in images.items()]
+        return items + self._normal_items(len(items))
 
     def _item(self, stem: str, image: str, img_dir: str, ann_dir: str | None) -> dict:
         item = dict(img_path=fileio.join_path(img_dir, image) if img_dir else image)
         if ann_dir:
             item['seg_map_path'] = fileio.join_path(ann_dir, stem + self.seg_map_suffix)
-        item.update(label_map=self.label_map, reduce_zero_label=self.reduce_zero_label, seg_fields=[])
-        return item
+        return self._with_rules(item)
 
-    def _has_list_file(self) -> bool:
-        return bool(self.ann_file) and not fileio.isdir(self.ann_file, self.backend_args)
+    def _with_rules(self, item: dict) -> dict:
+        rules = dict(label_map=self.label_map, reduce_zero_label=self.reduce_zero_label, seg_fields=[])
+        return item | rules
 
-    def _stems_of_list_file(self) -> list[str]:
-        if not fileio.isfile(self.ann_file, self.backend_args):
-            raise FileNotFoundError(
-                f'ann_file {self.ann_file!r} does not exist (data_root={self.data_root!r}). Give the path of '
-                'a text file with one image name per line, or leave ann_file empty to use the whole folder.'
-            )
-        lines = fileio.list_from_file(self.ann_file, backend_args=self.backend_args)
-        return [line.strip() for line in lines if line.strip()]
-
-    def _images_of_list(self, stems: list[str], img_dir: str | None) -> dict[str, str]:
-        """Stem to file of the images that a list names."""
-        if self.img_suffix is not None:
-            return {stem: stem + self.img_suffix for stem in stems}
-        listed = self._images_of_folder(img_dir)
-        missing = [stem for stem in stems if stem not in listed]
-        if missing:
-            raise FileNotFoundError(
-                f'ann_file {self.ann_file!r} lists {missing[0]!r}, but {img_dir!r} has no such image '
-                f'({len(missing)} of {len(stems)} are missing). Correct the list, or data_prefix.'
-            )
-        return {stem: listed[stem] for stem in stems}
-
-    def _images_of_folder(self, img_dir: str | None) -> dict[str, str]:
-        """Stem to file of the images below a folder, both relative to it."""
-        if not img_dir or not fileio.isdir(img_dir, self.backend_args):
-            raise FileNotFoundError(
-                f'image folder {img_dir!r} does not exist (data_root={self.data_root!r}, data_prefix='
-                f'{self.data_prefix}). Put the images there in the layout img_dir/<split>, ann_dir/<split>, '
-                'or correct data_root / data_prefix in the dataset config.'
-            )
-        listed = list(
-            fileio.list_dir_or_file(img_dir, list_dir=False, recursive=True, backend_args=self.backend_args)
-        )
-        try:
-            images = match_images(listed, self.img_suffix)
-        except ValueError as error:
-            raise ValueError(f'{img_dir}: {error}') from None
-        if not images:
-            suffixes = Counter(PurePath(name).suffix for name in listed)
-            content = ', '.join(f'{n} {suffix or "without suffix"}' for suffix, n in suffixes.most_common(5))
+    def _normal_items(self, labelled: int) -> list[dict]:
+        folder = self.data_prefix.get('normal_path')
+        if not folder:
+            return []
+        if self.reduce_zero_label or (self.label_map or {}).get(0) == DROPPED_LABEL:
             raise ValueError(
-                f'no file in {img_dir!r} ends with img_suffix={self.img_suffix!r}; it contains '
-                f'{content or "no files"}. Correct img_suffix (None takes every image), or put the images there.'
+                f'normal_path={folder!r}: class 0, which normal images are, is ignored in this dataset; leave out '
+                'reduce_zero_label, name class 0 in metainfo, or leave out normal_path'
             )
-        return images
+        names = self._images_of_folder(folder, suffix=None).values()
+        items = []
+        for shared in divide_images(list(names), labelled, self.max_normal_share):
+            paths = [fileio.join_path(folder, name) for name in shared]
+            items.append(self._with_rules({'img_path': paths[0], NORMAL: True, ALTERNATIVES: paths}))
+        return items
 
     def prepare_data(self, idx: int) -> dict | None:
         """Item ``idx`` after the pipeline, see :func:`.pipeline_errors.run_pipeline`."""
@@ -269,8 +243,9 @@ class BaseSegDataset(BaseDataset):
         return counts
 
     def _count_labels(self, idx: int, num_classes: int) -> np.ndarray:
-        labels = self._labels(idx)
-        return count_classes(labels, num_classes, self.ignore_index, self.get_data_info(idx)['seg_map_path'])
+        info = self.get_data_info(idx)
+        source = info.get('seg_map_path', info['img_path'])
+        return count_classes(self._labels(idx), num_classes, self.ignore_index, source)
 
     def label_loader(self) -> Callable[[dict], dict]:
         """The pipeline's ``LoadAnnotations``; the default one if it has none."""
@@ -284,6 +259,6 @@ class BaseSegDataset(BaseDataset):
 
     def _labels(self, idx: int) -> np.ndarray:
         info = self.get_data_info(idx)
-        if 'seg_map_path' not in info:
+        if 'seg_map_path' not in info and not info.get(NORMAL):
             raise ValueError(f'{info["img_path"]} has no label map: data_prefix lacks seg_map_path.')
         return self.label_loader()(info)['gt_seg_map']

@@ -20,12 +20,14 @@ from .label_files import (
     check_ids,
     compare_headers,
     content_hash,
+    header,
     image_notices,
     read_image,
     read_pixels,
 )
 from .label_pairs import LABEL_DIR, find_pairs
 from .label_scan import scan_labels
+from .normal_images import NORMAL
 
 #: With fewer pairs per process, one process is faster.
 PAIRS_PER_WORKER = 300
@@ -71,6 +73,17 @@ def check_files(
         )
 
 
+def check_readable(images: Iterable[str]) -> None:
+    """Check the headers of images without labels.
+
+    Raises:
+        ValueError: an image can not be read; names it and the remedy.
+    """
+    problems = [head for head in map(header, images) if isinstance(head, Problem)]
+    if problems:
+        raise ValueError(f'{len(problems)} images have a problem, first: {problems[0]}')
+
+
 def _check_labels(
     labels: list[str], rules: LabelRules, ignored_ids: set[int], progress: Callable[[int, int], None]
 ) -> list[Problem]:
@@ -110,7 +123,7 @@ def check_dataset(
 ) -> Report:
     """Check every file of a dataset in the layout ``img_dir/<split>``, ``ann_dir/<split>``.
 
-    It finds images without label and the reverse, unreadable files, sizes that differ, RGB labels, ids
+    Images in ``normal_dir`` have no labels; they are counted as normal all over, as a split of that name. It finds images without label and the reverse, unreadable files, sizes that differ, RGB labels, ids
     out of range, classes without a pixel, and images that occur in two splits.
 
     Args:
@@ -147,7 +160,7 @@ def check_dataset(
         if progress is not None:
             progress(done, len(flat))
     if reduce_zero_label:
-        for split in stats.values():
+        for split in (split for name, split in stats.items() if name != NORMAL):
             split.pixels, split.holders = _shifted(split.pixels), _shifted(split.holders)
     problems += _duplicates(places)
     problems += _empty_classes(Path(root), stats, names)
@@ -167,10 +180,14 @@ def _inspect_all(pairs: list[tuple[str, str]], inspect: Callable, workers: int |
 
 
 def _inspect(
-    pair: tuple[str, str], rules: LabelRules, value_range: Sequence[float] | None
+    pair: tuple[str, str | None], rules: LabelRules, value_range: Sequence[float] | None
 ) -> tuple[list[Problem], str | None, np.ndarray | None]:
-    """Problems of a pair, digest of the image's pixels, pixels per label id."""
-    problems = compare_headers(*pair)
+    """Problems of a pair, digest of the image's pixels, pixels per label id; of a normal image all are 0."""
+    if pair[1] is None:
+        head = header(pair[0])
+        problems = [head] if isinstance(head, Problem) else []
+    else:
+        problems = compare_headers(*pair)
     usable = {'size mismatch', 'label not upright'}
     bad = {file for problem in problems if problem.kind not in usable for file in problem.files}
     problems += image_notices(pair[0], value_range)
@@ -181,7 +198,9 @@ def _inspect(
             problems.append(pixels)
         else:
             digest = content_hash(pixels)
-    if pair[1] not in bad:
+            if pair[1] is None:
+                counted = np.bincount([0], [pixels.shape[0] * pixels.shape[1]], 256).astype(np.int64)
+    if pair[1] is not None and pair[1] not in bad:
         counts = _ids_of(pair[1])
         if isinstance(counts, Problem):
             problems.append(counts)
@@ -222,6 +241,8 @@ def _duplicates(places: dict[str, list[tuple[str, str]]]) -> list[Problem]:
 def _empty_classes(root: Path, stats: dict[str, SplitStats], names: tuple[str, ...]) -> list[Problem]:
     problems = []
     for split, counts in stats.items():
+        if split == NORMAL:
+            continue
         missing = [name for i, name in enumerate(names) if counts.pixels[i] == 0]
         if not missing or not counts.pixels.any():
             continue

@@ -4,12 +4,16 @@ from pathlib import Path
 
 from .image_files import IMAGE_SUFFIXES, image_stem
 from .label_files import Problem
+from .normal_images import NORMAL, NORMAL_DIR
 
 IMAGE_DIR, LABEL_DIR = 'img_dir', 'ann_dir'
 
 
 def find_pairs(root: Path, img_suffix: str | None, seg_map_suffix: str) -> tuple[dict, list[Problem]]:
-    """Pairs of paths per split, and the problems of files without a partner."""
+    """Pairs of paths per split, and the problems of files without a partner.
+
+    The images of :data:`.normal_images.NORMAL_DIR`, if any, are a split of their own; in place of a label they have None.
+    """
     for folder in (IMAGE_DIR, LABEL_DIR):
         if not (root / folder).is_dir():
             raise FileNotFoundError(
@@ -45,7 +49,10 @@ def find_pairs(root: Path, img_suffix: str | None, seg_map_suffix: str) -> tuple
             problems.append(
                 Problem('empty split', (folder,), 'no pair of image and label', 'Fill or remove it.')
             )
-    return pairs, problems
+    images, others = _stems(root / NORMAL_DIR, img_suffix)
+    if images:
+        pairs[NORMAL] = [(images[stem], None) for stem in sorted(images)]
+    return pairs, problems + others
 
 
 def _stems(folder: Path, suffix: str | None) -> tuple[dict[str, str], list[Problem]]:

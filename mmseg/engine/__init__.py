@@ -10,6 +10,9 @@ from .hooks import (
     CheckpointHook,
     ClassWeightHook,
     EarlyStoppingHook,
+    EMAHook,
+    FreezeHook,
+    GradientAccumulationHook,
     LoggerHook,
     NonFiniteLossError,
     OperatingPointHook,
@@ -24,6 +27,7 @@ from .optimizers import (
     LearningRateDecayOptimizerConstructor,
 )
 from .runner import SegRunner, build_runner
+from .weight_average import WarmUpEMA
 
 __all__ = [
     'AmpOptimWrapper',
@@ -31,7 +35,10 @@ __all__ = [
     'CheckpointHook',
     'CheckpointMismatchError',
     'ClassWeightHook',
+    'EMAHook',
     'EarlyStoppingHook',
+    'FreezeHook',
+    'GradientAccumulationHook',
     'InfiniteSampler',
     'IterBasedTrainLoop',
     'LayerDecayOptimizerConstructor',
@@ -44,6 +51,7 @@ __all__ = [
     'SegVisualizationHook',
     'UnsafeCheckpointError',
     'ValLossHook',
+    'WarmUpEMA',
     'build_runner',
     'find_last_whole_checkpoint',
     'load_checkpoint',

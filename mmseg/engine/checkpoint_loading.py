@@ -21,7 +21,7 @@ from mmseg.utils.checkpoint_reading import (
     read_checkpoint_stream,
 )
 
-from .checkpoint_fit import CheckpointMismatchError, WeightFit, compare_weights
+from .checkpoint_fit import CheckpointMismatchError, compare_weights
 
 _STORAGE_SCHEMES = ('s3', 'petrel')
 
@@ -104,7 +104,7 @@ def load_checkpoint_into(
     fit = compare_weights(model, _revised(weights_of(checkpoint, name), revise_keys))
     if not fit.loaded or (strict and not fit.complete):
         raise CheckpointMismatchError(f'{name}: {fit.refusal(type(model).__name__)}')
-    _refuse_non_finite(model, fit, name)
+    refuse_non_finite(model, fit.loaded, name)
     model.load_state_dict(fit.loaded, strict=False)
     if not fit.complete:
         print_log(f'{name}: {fit.summary()}; the rest keeps its initial values', 'current', logging.WARNING)
@@ -136,17 +136,21 @@ def _revised(state: dict, revise_keys: list[tuple[str, str]]) -> dict:
     return state
 
 
-def _refuse_non_finite(model: torch.nn.Module, fit: WeightFit, name: str | Path) -> None:
-    """A buffer may hold infinities (masks of attention), a parameter may not; NaN is wrong in both."""
+def refuse_non_finite(model: torch.nn.Module, tensors: dict[str, torch.Tensor], name: str | Path) -> None:
+    """Refuse tensors that are not finite; a buffer of ``model`` may hold infinities (masks of attention), but no NaN.
+
+    Raises:
+        BrokenCheckpointError: names the checkpoint ``name`` and the first such tensor.
+    """
     parameters = {key for key, _ in model.named_parameters()}
     wrong = []
-    for key, value in fit.loaded.items():
+    for key, value in tensors.items():
         if value.is_floating_point() and value.numel():
             bad = ~torch.isfinite(value) if key in parameters else torch.isnan(value)
             if bad.any():
                 wrong.append(key)
     if wrong:
         raise BrokenCheckpointError(
-            f'{name}: {len(wrong)} of {len(fit.loaded)} tensors hold NaN or infinite weights (first: {wrong[0]}), '
+            f'{name}: {len(wrong)} of {len(tensors)} tensors hold NaN or infinite weights (first: {wrong[0]}), '
             'expected finite numbers; the training diverged: take an earlier checkpoint, or train with a lower rate'
         )

@@ -11,10 +11,9 @@ import torch
 import torch.distributed as torch_dist
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
-from mmengine.hooks import CheckpointHook
+from mmengine.dist import is_distributed
 from mmengine.logging import MMLogger
-from mmengine.model import is_model_wrapper, revert_sync_batchnorm
+from mmengine.model import BaseTTAModel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
@@ -22,31 +21,34 @@ from torch.utils.data import DataLoader
 
 from mmseg.evaluation.metric_names import rename_in_config
 from mmseg.registry import RUNNERS, VISUALIZERS
-from mmseg.utils.checkpoint_reading import BrokenCheckpointError
 from mmseg.utils.collect_env import torchvision_hidden
 from mmseg.utils.config_errors import config_errors
-from mmseg.utils.files import atomic_path
+from mmseg.utils.optimizer_config import check_optimizer
 
 from .build_errors import NamedConfigErrors
-from .checkpoint_files import find_last_whole_checkpoint
-from .checkpoint_loading import load_checkpoint_into, read_checkpoint
+from .freezing import FrozenLayers, freeze_layers
 from .run_settings import check_train_cfg
+from .runner_checkpoints import RunnerCheckpoints
 from .sole_training import sole_training
 from .stop_signals import protect_workers
 
 #: The method of a segmentor that maps tensors to losses, see ``BaseSegmentor.loss_tensors``.
 CORE = 'loss_tensors'
-#: Hooks of every run beside mmengine's: a check of the training files, the loss of validations, the operating point.
+#: Hooks of every run beside mmengine's: a check of the training files, the loss of validations, the operating point,
+#: gradients that are accumulated over a checkpoint, frozen layers.
 DEFAULT_HOOKS = {
     'check_dataset': 'mmseg.DatasetCheckHook',
     'val_loss': 'mmseg.ValLossHook',
     'operating_point': 'mmseg.OperatingPointHook',
+    'accumulation': 'mmseg.GradientAccumulationHook',
+    'freeze': 'mmseg.FreezeHook',
 }
 #: Beginnings of mmengine's warnings about its own code, which a user can not act on.
 _OF_MMENGINE = (
     'The prefix is not set in metric class',
     '"FileClient" will be deprecated',
     '"HardDiskBackend" is the',
+    'Resumed iteration number is not divisible',  # the accumulated gradients are in the checkpoint
 )
 # numbers the runners of this process
 _RUNS = itertools.count()
@@ -74,19 +76,28 @@ def _concerns_the_user(record: logging.LogRecord) -> bool:
 
 
 @RUNNERS.register_module()
-class SegRunner(NamedConfigErrors, Runner):
+class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
     """mmengine's ``Runner``; the same arguments.
 
     Differences: checkpoints are read without unpickling and written atomically; ``resume=True`` takes the last
     complete checkpoint; several processes on the CPU communicate through gloo; SyncBN becomes BN where it can't
     run; ``compile`` compiles the model's :data:`CORE`; a broken torchvision is not imported; a second run in
     one process shares no state with the first.
+
+    Keys of the config that mmengine does not know: ``frozen_layers`` (:func:`.freezing.freeze_layers`), ``init_from``
+    (:func:`.initial_weights.load_initial_weights`), ``allow_partial``, ``brief_console``.
+
+    Attributes:
+        frozen: what ``frozen_layers`` has frozen; None: nothing.
     """
+
+    frozen: FrozenLayers | None = None
 
     def __init__(self, *args, **kwargs) -> None:
         for part in ('default_hooks', 'custom_hooks', 'param_scheduler'):
             rename_in_config(kwargs.get(part))
         check_train_cfg(kwargs.get('train_cfg'))
+        check_optimizer(kwargs)
         run = next(_RUNS)
         if (
             run
@@ -147,7 +158,10 @@ class SegRunner(NamedConfigErrors, Runner):
         super().setup_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: torch.nn.Module) -> torch.nn.Module:
-        """Move the model to its device and wrap it; on the CPU without SyncBN, which runs on GPUs only."""
+        """Freeze layers, move the model to its device and wrap it; on the CPU without SyncBN, which runs on GPUs only."""
+        if self.cfg.get('frozen_layers') and not isinstance(model, BaseTTAModel):
+            with config_errors(self._config_name, 'used'):
+                self.frozen = freeze_layers(model, self.cfg.frozen_layers)
         if not self.distributed or get_device() != 'cpu' or is_model_wrapper(model):
             return super().wrap_model(model_wrapper_cfg, model)
         self.logger.info('SyncBN layers, if any, become BN: they can not run on the CPU.')
@@ -159,61 +173,6 @@ class SegRunner(NamedConfigErrors, Runner):
         wrapper = {**wrapper, **model_wrapper_cfg} if model_wrapper_cfg else wrapper
         return MODEL_WRAPPERS.build(wrapper, default_args=dict(module=revert_sync_batchnorm(model)))
 
-    def load_checkpoint(
-        self,
-        filename: str,
-        map_location: str = 'cpu',
-        strict: bool | None = None,
-        revise_keys: list[tuple[str, str]] = [(r'^module\.', '')],
-    ) -> dict:
-        """mmengine's method without unpickling; see :func:`mmseg.engine.checkpoint_loading.load_checkpoint`.
-
-        ``strict=None`` refuses a checkpoint that does not fit, unless the config has ``allow_partial=True``.
-        """
-        strict = not self.cfg.get('allow_partial', False) if strict is None else strict
-        checkpoint = read_checkpoint(filename, map_location)
-        if isinstance(checkpoint.get('meta'), dict):
-            checkpoint['meta'].pop('config', None)  # mmengine's resume would execute this text
-        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        load_checkpoint_into(self.model, checkpoint, strict, revise_keys, filename)
-        self._has_loaded = True
-        self.logger.info(f'Load checkpoint from {filename}')
-        return checkpoint
-
-    def resume(self, filename: str, *args, **kwargs) -> None:
-        """mmengine's method.
-
-        Raises:
-            BrokenCheckpointError: the file holds weights, but not the state of a training.
-        """
-        try:
-            super().resume(filename, *args, **kwargs)
-        except KeyError as error:
-            raise BrokenCheckpointError(
-                f'{filename}: has no {error}, expected a checkpoint of a training, from which it can go on; '
-                f"to start a training with its weights: --cfg-options load_from='{filename}'"
-            ) from error
-
-    def save_checkpoint(
-        self,
-        out_dir: str,
-        filename: str,
-        file_client_args: dict | None = None,
-        *args,
-        backend_args: dict | None = None,
-        **kwargs,
-    ) -> None:
-        """mmengine's method; the file appears atomically where ``out_dir`` is on the local disk."""
-        if not is_main_process():
-            return
-        options = dict(backend_args=backend_args, **kwargs)
-        if file_client_args or backend_args or '://' in str(out_dir):
-            super().save_checkpoint(out_dir, filename, file_client_args, *args, **options)
-            return
-        with atomic_path(Path(out_dir, filename)) as temporary:
-            # ``filename`` may contain a folder
-            super().save_checkpoint(str(temporary.parent), temporary.name, file_client_args, *args, **options)
-
     def train(self) -> torch.nn.Module:
         """mmengine's method, with the work folder locked against a second training.
 
@@ -222,34 +181,6 @@ class SegRunner(NamedConfigErrors, Runner):
         """
         with sole_training(self.work_dir, self._checkpoint_folders()):
             return super().train()
-
-    def load_or_resume(self) -> None:
-        """Load ``load_from``, or resume; without ``load_from`` from the last complete checkpoint of the run."""
-        if self._resume and self._load_from is None and not self._has_loaded:
-            path = (
-                [find_last_whole_checkpoint(self.work_dir, *self._checkpoint_folders())]
-                if is_main_process()
-                else [None]
-            )
-            broadcast_object_list(path)
-            if path[0] is None:
-                self.logger.warning(
-                    f'resume: no complete checkpoint in {self.work_dir}; training starts from the beginning'
-                )
-            else:
-                self.logger.info(f'resume: {path[0]}')
-                self.resume(path[0])
-            self._has_loaded = True
-        super().load_or_resume()
-
-    def _checkpoint_folders(self) -> list[Path]:
-        # the hook appends the name of the work folder itself, but only when training begins
-        name = Path(self.work_dir).name
-        return [
-            hook.folder(self.work_dir) if hasattr(hook, 'folder') else Path(hook.out_dir or '', name)
-            for hook in self.hooks
-            if isinstance(hook, CheckpointHook) and (hook.out_dir or hasattr(hook, 'folder'))
-        ]
 
     def _maybe_compile(self, target: str) -> None:
         """``compile=True`` or ``compile=dict(target='loss_tensors', backend=…, mode=…)``.

@@ -1,6 +1,6 @@
 """Children of mmengine's registries in the scope ``mmseg``.
 
-A name is looked up here first, then in mmengine. ``locations`` are the packages that the first lookup
+A name is looked up here first, then in mmengine. ``locations`` are the modules that the first lookup
 imports, so that a config needs no imports.
 """
 
@@ -39,6 +39,6 @@ TASK_UTILS = _child('task util', root.TASK_UTILS, _MODEL_LOCATIONS)
 METRICS = _child('metric', root.METRICS, ['mmseg.evaluation'])
 EVALUATOR = _child('evaluator', root.EVALUATOR, ['mmseg.evaluation'])
 
-VISUALIZERS = _child('visualizer', root.VISUALIZERS, ['mmseg.visualization'])
-VISBACKENDS = _child('visualizer backend', root.VISBACKENDS, ['mmseg.visualization'])
+VISUALIZERS = _child('visualizer', root.VISUALIZERS, ['mmseg.visualization.local_visualizer'])
+VISBACKENDS = _child('visualizer backend', root.VISBACKENDS, ['mmseg.visualization.wandb_backend'])
 INFERENCERS = _child('inferencer', root.INFERENCERS, ['mmseg.apis'])

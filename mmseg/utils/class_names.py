@@ -2,35 +2,17 @@
 
 from mmseg.registry import DATASETS
 
+from .public_datasets import public_datasets
+
+#: Names for a dataset, by the first of them.
 dataset_aliases = {
     'wta': ['wta', 'wta_512', 'blades'],
-    'cityscapes': ['cityscapes'],
-    'voc': ['voc', 'pascal_voc', 'pascalvoc', 'voc12', 'voc12aug'],
+    **{entry.aliases[0]: list(entry.aliases) for entry in public_datasets().values() if entry.aliases},
 }
-
-_CITYSCAPES = {
-    'road': (128, 64, 128),
-    'sidewalk': (244, 35, 232),
-    'building': (70, 70, 70),
-    'wall': (102, 102, 156),
-    'fence': (190, 153, 153),
-    'pole': (153, 153, 153),
-    'traffic light': (250, 170, 30),
-    'traffic sign': (220, 220, 0),
-    'vegetation': (107, 142, 35),
-    'terrain': (152, 251, 152),
-    'sky': (70, 130, 180),
-    'person': (220, 20, 60),
-    'rider': (255, 0, 0),
-    'car': (0, 0, 142),
-    'truck': (0, 0, 70),
-    'bus': (0, 60, 100),
-    'train': (0, 80, 100),
-    'motorcycle': (0, 0, 230),
-    'bicycle': (119, 11, 32),
+_CLASSES_BY_ALIAS = {
+    alias.lower(): entry.name for entry in public_datasets().values() for alias in entry.aliases
 }
-_VOC = 'background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person'
-_VOC = [*_VOC.split(), 'pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor']
+_CLASSES_BY_ALIAS |= dict.fromkeys(dataset_aliases['wta'], 'WTADataset')
 
 
 def class_colour(index: int) -> list[int]:
@@ -44,13 +26,7 @@ def class_colour(index: int) -> list[int]:
 def _meta(dataset: str) -> dict:
     if not isinstance(dataset, str):
         raise TypeError(f'dataset={dataset!r}; expected the name of a dataset')
-    alias = dataset.removesuffix('Dataset').lower()
-    name = next((name for name, aliases in dataset_aliases.items() if alias in aliases), None)
-    if name == 'cityscapes':
-        return dict(classes=list(_CITYSCAPES), palette=[list(colour) for colour in _CITYSCAPES.values()])
-    if name == 'voc':
-        return dict(classes=_VOC, palette=[class_colour(index) for index in range(len(_VOC))])
-    registered = DATASETS.get('WTADataset' if name == 'wta' else dataset)
+    registered = DATASETS.get(_CLASSES_BY_ALIAS.get(dataset.lower(), dataset))
     if registered is None:
         known = sorted(alias for aliases in dataset_aliases.values() for alias in aliases)
         raise ValueError(
@@ -64,7 +40,7 @@ def get_classes(dataset: str) -> list[str]:
     """Names of a dataset's classes, in the order of their ids.
 
     Args:
-        dataset: an alias (``wta``, ``cityscapes``, ``voc``, …) or the name of a registered dataset class.
+        dataset: an alias (``wta``, ``cityscapes``, ``ade``, …) or the name of a registered dataset class.
 
     Raises:
         ValueError: an unknown name.

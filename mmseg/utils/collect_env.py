@@ -34,7 +34,8 @@ def collect_env() -> dict[str, str]:
         env = collect_base_env()
     with suppress(PackageNotFoundError):
         env['TorchVision'] = f'{version("torchvision")} (not imported)'
-    env['MMSegmentation'] = f'{mmseg.__version__}+{get_git_hash()[:7]}'
+    env['MMSegmentation'] = f'{mmseg.__version__} (interface)'
+    env['wta-seg'] = f'{mmseg.PROJECT_VERSION}+{get_git_hash()[:7]}'
     return env
 
 

@@ -10,7 +10,7 @@ import yaml
 from mmengine.config import Config
 
 #: What a wrong config raises in mmengine, torch and the classes that it names, besides ValueError and OSError.
-_CAUSES = (
+CAUSES = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -49,7 +49,7 @@ def config_errors(name: object, doing: str) -> Iterator[None]:
         if error.filename is not None or str(name) in str(error):
             raise
         raise ConfigError(f'{name}: can not be {doing}: {reason_of(error)}; correct the config') from error
-    except (ValueError, yaml.YAMLError, *_CAUSES) as error:
+    except (ValueError, yaml.YAMLError, *CAUSES) as error:
         if isinstance(error, ValueError) and not isinstance(error, (UnicodeError, json.JSONDecodeError)):
             raise
         raise ConfigError(f'{name}: can not be {doing}: {reason_of(error)}; correct the config') from error

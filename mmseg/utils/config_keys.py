@@ -16,11 +16,14 @@ from torch.utils.data import DataLoader
 
 #: Top-level keys that are read beside the arguments of the runner.
 _READ_BESIDE = (
+    'allow_partial',
     'augmentation',
     'auto_scale_lr',
     'compile',
     'custom_imports',
     'find_unused_parameters',
+    'frozen_layers',
+    'init_from',
     'model_name',
     'model_wrapper_cfg',
     'runner_type',

@@ -1,4 +1,4 @@
-"""Read the text of a config that holds plain values only, without executing it.
+"""Read the text of a config that is made of literals only, without executing it.
 
 mmengine writes the settings of a run as such a text, into its work folder and into its checkpoints.
 """
@@ -8,60 +8,92 @@ from typing import Any
 
 from mmengine.config import Config
 
+# how mmengine spells these floats
+_FLOATS = {'inf': float('inf'), 'nan': float('nan')}
 
-def read_config_text(text: str, source: str) -> Config:
-    """The config of assignments such as ``lr = 0.1`` and ``model = dict(type='…', channels=[32, 64])``.
+
+class NotLiteralError(ValueError):
+    """A text holds something other than ``name = literal``.
+
+    Attributes:
+        line: number of the line, from 1.
+        code: what stands there, shortened.
+    """
+
+    def __init__(self, node: ast.AST) -> None:
+        self.line, self.code = node.lineno, ast.unparse(node)[:80]
+        super().__init__(f'line {self.line} is not a literal ({self.code})')
+
+
+def parse_literals(text: str) -> dict[str, Any]:
+    """The values of assignments such as ``lr = 0.1`` and ``model = dict(type='…', channels=[32, 64])``.
 
     Args:
-        text: Python source. Numbers, strings, None, booleans, lists, tuples, dicts and ``dict(…)`` are read.
+        text: Python source. Constants, ``inf``, ``nan``, lists, tuples, sets, dicts and ``dict(…)`` are read.
+
+    Raises:
+        NotLiteralError: it holds anything else: an import, a call, an expression.
+        SyntaxError: it is not Python.
+    """
+    values = {}
+    for statement in ast.parse(text).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                values[name] = _literal(value)
+            case ast.Expr(value=ast.Constant(value=str())):
+                pass  # a docstring
+            case _:
+                raise NotLiteralError(statement)
+    return values
+
+
+def read_config_text(text: str, source: str) -> Config:
+    """The config that a text of literals describes, see :func:`parse_literals`.
+
+    Args:
+        text: Python source.
         source: where the text comes from, for errors.
 
     Raises:
         ValueError: it holds anything else (an import, a call, an expression), or is not Python.
     """
     try:
-        body = ast.parse(text).body
+        return Config(parse_literals(text))
     except SyntaxError as error:
         raise ValueError(
             f'{source}: the config in it is not Python ({error}); expected assignments'
         ) from None
-    values = {}
-    for statement in body:
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-            continue  # a docstring
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-        if not isinstance(target, ast.Name) or len(statement.targets) > 1:
-            raise _refusal(statement, source)
-        values[target.id] = _value(statement.value, source)
-    return Config(values)
+    except NotLiteralError as error:
+        raise ValueError(
+            f'{source}: line {error.line} of the config in it is not a plain value ({error.code}); '
+            'such a text could run any code and is not executed. Give the config file instead'
+        ) from None
 
 
-def _value(node: ast.expr, source: str) -> Any:
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.List):
-        return [_value(item, source) for item in node.elts]
-    if isinstance(node, ast.Tuple):
-        return tuple(_value(item, source) for item in node.elts)
-    if isinstance(node, ast.Dict) and None not in node.keys:
-        return {_value(k, source): _value(v, source) for k, v in zip(node.keys, node.values)}
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        number = _value(node.operand, source)
-        if isinstance(number, int | float):
-            return -number
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
-        result = {}
-        for argument in [*node.args, *(k.value for k in node.keywords if k.arg is None)]:
-            given = _value(argument, source)
-            if not isinstance(given, dict):
-                raise _refusal(node, source)
-            result.update(given)
-        return result | {k.arg: _value(k.value, source) for k in node.keywords if k.arg is not None}
-    raise _refusal(node, source)
-
-
-def _refusal(node: ast.AST, source: str) -> ValueError:
-    return ValueError(
-        f'{source}: line {node.lineno} of the config in it is not a plain value ({ast.unparse(node)[:80]}); '
-        'such a text could run any code and is not executed. Give the config file instead'
-    )
+def _literal(node: ast.expr) -> Any:
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name) if name in _FLOATS:
+            return _FLOATS[name]
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            value = _literal(operand)
+            if isinstance(value, int | float):
+                return -value
+        case ast.List(elts=items):
+            return [_literal(item) for item in items]
+        case ast.Tuple(elts=items):
+            return tuple(_literal(item) for item in items)
+        case ast.Set(elts=items) if all(isinstance(item, ast.Constant) for item in items):
+            return {_literal(item) for item in items}
+        case ast.Dict(keys=keys, values=values) if all(isinstance(key, ast.Constant) for key in keys):
+            return {_literal(key): _literal(value) for key, value in zip(keys, values)}
+        case ast.Call(func=ast.Name(id='dict'), args=args, keywords=keywords):
+            result = {}
+            for argument in [*args, *(keyword.value for keyword in keywords if keyword.arg is None)]:
+                content = _literal(argument)
+                if not isinstance(content, dict):
+                    raise NotLiteralError(node)
+                result.update(content)
+            return result | {keyword.arg: _literal(keyword.value) for keyword in keywords if keyword.arg}
+    raise NotLiteralError(node)

@@ -12,6 +12,7 @@ from mmengine.config import Config
 
 from .config_errors import config_errors, refuse_circles
 from .config_keys import check_options, name_evaluators
+from .optimizer_config import refuse_merged_optimizer
 
 #: Endings of config files that mmengine reads.
 CONFIG_SUFFIXES = ('.py', '.yaml', '.yml', '.json')
@@ -47,6 +48,7 @@ def load_config(
     refuse_circles(path)
     with config_errors(path, 'read'):
         cfg = Config.fromfile(path)
+        refuse_merged_optimizer(path, cfg)
     if cfg_options:
         cfg_options = name_evaluators(cfg, cfg_options)
         check_options(cfg, cfg_options)
@@ -136,6 +138,34 @@ def write_predictions(cfg: Config, folder: str) -> Config:
     for evaluator in evaluators:
         if evaluator['type'] != 'InspectionMetric':  # which writes none
             evaluator.output_dir = folder
+    return cfg
+
+
+def set_false_alarms(cfg: Config, split: str, number: float) -> Config:
+    """Set the false alarms per image and class of a split's ``InspectionMetric``. In place; returns ``cfg``.
+
+    Args:
+        cfg: of an experiment.
+        split: ``'val'``, where the operating point is chosen, or ``'test'``, where it is applied.
+        number: from 0.
+
+    Raises:
+        ValueError: ``number`` is negative, or the split has no such metric.
+    """
+    if not number >= 0:
+        raise ValueError(f'--false-alarms: {number:g}; expected a number per image from 0')
+    evaluators = cfg.get(f'{split}_evaluator') or []
+    evaluators = evaluators if isinstance(evaluators, list) else [evaluators]
+    metrics = [one for one in evaluators if str(one['type']).rpartition('.')[2] == 'InspectionMetric']
+    if not metrics:
+        example = "dict(type='InspectionMetric'" + (
+            ', choose_operating_point=True)' if split == 'val' else ')'
+        )
+        raise ValueError(
+            f'--false-alarms: {split}_evaluator has no InspectionMetric; expected {example} in it'
+        )
+    for metric in metrics:
+        metric['false_alarms'] = number
     return cfg
 
 

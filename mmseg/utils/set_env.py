@@ -6,7 +6,16 @@ import warnings
 
 from mmengine import DefaultScope
 
-_PACKAGES = ('datasets', 'engine', 'evaluation', 'models', 'structures', 'visualization', 'apis')
+_MODULES = (
+    'datasets',
+    'engine',
+    'evaluation',
+    'models',
+    'structures',
+    'visualization.local_visualizer',
+    'visualization.wandb_backend',
+    'apis',
+)
 
 
 def register_all_modules(init_default_scope: bool = True) -> None:
@@ -15,8 +24,8 @@ def register_all_modules(init_default_scope: bool = True) -> None:
     Args:
         init_default_scope: also make ``mmseg`` the default scope, in which names of components are looked up first.
     """
-    for package in _PACKAGES:
-        importlib.import_module(f'mmseg.{package}')
+    for module in _MODULES:
+        importlib.import_module(f'mmseg.{module}')
     if not init_default_scope:
         return
     current = DefaultScope.get_current_instance()

@@ -1,5 +1,7 @@
 """Images of any kind as three channels of 8 bits, to draw on."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mmseg.datasets.image_files import decode_image, scale_to_8_bits
@@ -16,16 +18,23 @@ def to_display(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray((pixels if pixels.dtype == np.uint8 else scale_to_8_bits(pixels))[..., ::-1])
 
 
-def decode_for_display(content: bytes, name: str = 'the file') -> np.ndarray:
+def decode_for_display(
+    content: bytes, name: str = 'the file', value_range: Sequence[float] | None = None
+) -> np.ndarray:
     """An encoded image, upright, as ``(H, W, 3)`` uint8 RGB.
+
+    Args:
+        content: of the file.
+        name: of the file, for the message.
+        value_range: (low, high) that become 0 and 255 in images of more than 8 bits.
 
     Raises:
         ValueError: it is no image; names it ``name``.
     """
     try:
-        pixels = decode_image(content, 'color')
+        pixels = decode_image(content, 'color', value_range)
     except ValueError:  # many channels
-        pixels = decode_image(content, 'unchanged')
+        pixels = decode_image(content, 'unchanged', value_range)
     if pixels is None:
         raise ValueError(f'{name}: not a readable image')
     return to_display(pixels)

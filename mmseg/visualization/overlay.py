@@ -154,7 +154,7 @@ def _column(panel: Panel, legend: Legend, shown: tuple[int, int], windows: Seque
     scale = height / panel.image.shape[0]
     if panel.labels is not None:
         labels = _resized_labels(panel.labels, shown, list(legend.colors))
-        thick = max(1, round(max(shown) / 512))
+        thick = max(2, round(max(shown) / 512))
         picture = outline(picture, labels, legend.colors, thick, 2 * thick)
     for number, window in enumerate(windows, start=1):
         _frame(picture, window, scale, str(number))

@@ -1,5 +1,6 @@
 """Text in images, also in Korean: a font that has the letters is looked for on the system."""
 
+import unicodedata
 import warnings
 from collections.abc import Iterable
 from functools import cache
@@ -74,8 +75,9 @@ def _note_missing(script: str) -> None:
 def font_for(text: str) -> tuple[str, str]:
     """The font file to draw a text with, and the text as that font can draw it.
 
-    A note is given once where no installed font has the letters.
+    Letters that macOS stores in parts are composed. A note is given once where no installed font has the letters.
     """
+    text = unicodedata.normalize('NFC', text)
     needed = frozenset(map(ord, text)) - {10}
     missing = needed - letters(default_font())
     if not missing:
@@ -126,6 +128,7 @@ def write_text(
 
 def shortened(text: str, size: int, width: int) -> str:
     """A text that fits a width in pixels, its middle left out where it is longer."""
+    text = unicodedata.normalize('NFC', text)
     if text_width(text, size) <= width:
         return text
     for count in range(len(text) - 1, 1, -1):

@@ -21,6 +21,8 @@ from mmseg.models.losses.class_weight import get_class_weight
 from mmseg.models.utils.pretrained import read_state_dict
 from mmseg.utils.launch import load_config
 from wtaseg.labels.annotations import load_json
+from wtaseg.labels.classes import ClassTable
+from wtaseg.labels.convert import cvat_jobs
 from wtaseg.labels.masks import ids_by_value
 from wtaseg.runs.spec import read_spec
 
@@ -62,6 +64,16 @@ def read_mask_right(path: Path) -> None:
     assert np.array_equal(ids_by_value(path, {0: 0, 1: 1, 2: 2}).ids, LABELS)
 
 
+def read_cvat(path: Path) -> None:
+    """A file that is read has the area that its shapes say."""
+    for job in cvat_jobs(path, ClassTable(('normal', 'dent'))):
+        assert job.make().ids.shape
+
+
+CVAT = (
+    b'<annotations><image id="0" name="a.png" width="32" height="32"><polygon label="dent" points="1,1;9,1;9,9"/>'
+    b'<mask label="dent" rle="0, 9" left="20" top="20" width="3" height="3"/></image></annotations>'
+)
 SPEC = {'format': 1, 'name': 'a', 'config': 'b', 'model': 'c', 'overrides': ['x=1']}
 ROW = '{"kind": "original", "file": "img_dir/a.png"}\n'
 CONFIG = "model = dict(type='EncoderDecoder')\ntrain_cfg = dict(max_iters=3)\n"
@@ -84,6 +96,7 @@ READERS = {
     'weights.yaml': (lambda path: b'- 1.0\n- 2.0\n', lambda path: get_class_weight(str(path))),
     'augment.yaml': (lambda path: b'steps: 5\nword: [rust]\n', read_config_file),
     'manifest.jsonl': (lambda path: ROW.encode(), lambda path: list(read_rows(path))),
+    'cvat.xml': (lambda path: CVAT, read_cvat),
 }
 READERS_SEED = {name: seed for seed, name in enumerate(READERS)}
 NUMBERS = [(name, number) for name in READERS for number in range(len(list(broken_files(b'x' * 9, 0))))]

@@ -1,7 +1,9 @@
 """The files of a new user: images of several kinds with Korean names and EXIF rotation, labels of three programs."""
 
 import json
+import zipfile
 from pathlib import Path
+from xml.sax.saxutils import quoteattr
 
 import cv2
 import numpy as np
@@ -39,8 +41,26 @@ def labelme(image: str, size: tuple[int, int], outlines: list) -> dict:
     )
 
 
+def cvat_image(number: int, name: str, size: tuple[int, int], outlines: list) -> str:
+    """An image of "CVAT for images 1.1": a box for class 1, polygons for the others."""
+    shapes = []
+    for value, corners in outlines:
+        (left, top), (right, bottom) = corners.min(0), corners.max(0)
+        points = ';'.join(f'{x:.2f},{y:.2f}' for x, y in corners.tolist())
+        place = f'points="{points}"'
+        if value == 1:
+            place = f'xtl="{left}" ytl="{top}" xbr="{right}" ybr="{bottom}"'
+        kind = 'box' if value == 1 else 'polygon'
+        shapes.append(f'<{kind} label="{CLASSES[value]}" source="manual" occluded="0" {place} z_order="0"/>')
+    return (
+        f'<image id="{number}" name={quoteattr(name)} width="{size[1]}" height="{size[0]}">'
+        + '\n'.join(shapes)
+        + '</image>'
+    )
+
+
 def make_files(root: Path, count: int = 24, size: tuple[int, int] = (300, 400)) -> dict[str, list]:
-    """Write ``images``, ``labelme``, ``cvat/instances_default.json`` and ``masks`` below ``root``.
+    """Write ``images``, ``labelme``, ``masks``, ``cvat/instances_default.json`` and ``cvat/작업 2.zip`` below ``root``.
 
     Returns:
         The outlines of each image by its name without ending; every fourth image is a JPEG with EXIF rotation.
@@ -51,7 +71,7 @@ def make_files(root: Path, count: int = 24, size: tuple[int, int] = (300, 400)) 
     coco = dict(
         images=[], annotations=[], categories=[dict(id=7 + i, name=n) for i, n in enumerate(CLASSES) if i]
     )
-    drawn = {}
+    drawn, in_xml = {}, []
     for index in range(count):
         image, outlines = draw_part(rng, size)
         name = f'부품 {index // 4}번 사진 {index}'
@@ -65,7 +85,9 @@ def make_files(root: Path, count: int = 24, size: tuple[int, int] = (300, 400)) 
             (root / 'labelme' / f'{name}.json').write_text(
                 json.dumps(content, ensure_ascii=False), encoding='utf-8'
             )
-        elif index % 3 == 1:
+        elif index % 6 == 4:
+            in_xml.append(cvat_image(index, f'images/{name}{ending}', size, outlines))
+        elif index % 6 == 1:
             coco['images'].append(dict(id=index, file_name=name + ending, height=size[0], width=size[1]))
             coco['annotations'] += [
                 dict(
@@ -83,6 +105,9 @@ def make_files(root: Path, count: int = 24, size: tuple[int, int] = (300, 400)) 
             Image.fromarray(np.ascontiguousarray(STORED[orientation](colours))).save(
                 root / 'masks' / f'{name}.png'
             )
+    with zipfile.ZipFile(root / 'cvat/작업 2.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
+        content = f'<annotations><version>1.1</version>{"".join(in_xml)}</annotations>'
+        archive.writestr('annotations.xml', content.encode())
     (root / 'cvat/instances_default.json').write_text(json.dumps(coco, ensure_ascii=False), encoding='utf-8')
     return drawn
 

@@ -1,9 +1,9 @@
 """Time every transform of a data pipeline in one thread, alone or compared with another package.
 
 The pipeline is built from the config by registry names, so nothing here depends on the package that is measured: this
-file also runs alone under another interpreter, ``python pipeline.py OPTIONS_AS_JSON``, where neither wtaseg nor its
-dependencies are installed, and prints the times as JSON. The random state is set per image: packages that draw random
-numbers alike do the same work.
+file also runs alone under another interpreter, where another mmseg and no wtaseg is installed. It then reads
+:class:`PipelineOptions` and the images as JSON from stdin and prints the times as JSON. The random state is set per
+image: packages that draw random numbers alike do the same work.
 """
 
 import importlib
@@ -24,8 +24,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import TRANSFORMS, DefaultScope, Registry
-
-from mmseg.datasets.image_files import match_images
 
 TOTAL = 'total'
 CLOCKS = {'wall': time.perf_counter, 'cpu': time.thread_time}
@@ -89,12 +87,17 @@ def find_dataset(cfg: Config, split: str) -> dict:
     return dataset
 
 
-def list_items(dataset: dict, data_root: Path, count: int) -> list[dict]:
-    """The inputs of a dataset's pipeline for the first ``count`` images.
+def list_items(options: PipelineOptions) -> list[dict[str, str]]:
+    """The inputs of the pipeline for the first images of the dataset.
 
     Raises:
         FileNotFoundError: there is no image.
+        ValueError: the config has no such dataset.
     """
+    from mmseg.datasets.image_files import match_images  # of this project: not where the file runs alone
+
+    dataset = find_dataset(Config.fromfile(options.config), options.split)
+    data_root = Path(options.data_root or dataset.get('data_root') or '.')
     img_dir = data_root / dataset['data_prefix']['img_path']
     ann_dir = data_root / dataset['data_prefix']['seg_map_path']
     seg_suffix = dataset.get('seg_map_suffix', '.png')
@@ -104,23 +107,25 @@ def list_items(dataset: dict, data_root: Path, count: int) -> list[dict]:
         raise FileNotFoundError(f'no image below {img_dir}. Give the dataset with --data-root.')
     return [
         dict(img_path=str(img_dir / name), seg_map_path=str(ann_dir / f'{stem}{seg_suffix}'))
-        for stem, name in list(images.items())[:count]
+        for stem, name in list(images.items())[: options.images]
     ]
 
 
-def measure(options: PipelineOptions) -> Timings:
+def measure(options: PipelineOptions, items: list[dict[str, str]] | None = None) -> Timings:
     """Milliseconds of each transform and of the whole pipeline, one value per image.
+
+    Args:
+        options: what to measure.
+        items: see :func:`list_items`, which makes them where they are not given.
 
     Raises:
         FileNotFoundError, ValueError: the config or the dataset can not be used.
     """
+    items = list_items(options) if items is None else items
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     registry, scope = transform_registry(options.imports)
-    cfg = Config.fromfile(options.config)
-    dataset = find_dataset(cfg, options.split)
-    root = Path(options.data_root or dataset.get('data_root') or '.')
-    items = list_items(dataset, root, options.images)
+    dataset = find_dataset(Config.fromfile(options.config), options.split)
     names = [f'{i}. {step["type"]}' for i, step in enumerate(dataset['pipeline'], 1)]
     with DefaultScope.overwrite_default_scope(scope):
         steps = [registry.build(step) for step in dataset['pipeline']]
@@ -169,6 +174,7 @@ def compare(options: PipelineOptions, command: str, imports: tuple[str, ...]) ->
     Raises:
         RuntimeError: a round failed; the message has the end of its stderr.
     """
+    items = list_items(options)
     here: Timings = {}
     other: Timings = {}
     path = os.pathsep.join(filter(None, sys.path))
@@ -179,14 +185,15 @@ def compare(options: PipelineOptions, command: str, imports: tuple[str, ...]) ->
         seed = options.seed + round_ * options.images
         for timings, interpreter, modules in sides:
             once = replace(options, rounds=1, seed=seed, imports=modules)
-            for name, values in _measure_elsewhere(interpreter, once).items():
+            for name, values in _measure_elsewhere(interpreter, once, items).items():
                 timings.setdefault(name, []).extend(values)
     return here, other
 
 
-def _measure_elsewhere(command: str, options: PipelineOptions) -> Timings:
-    arguments = [*shlex.split(command), str(Path(__file__).resolve()), json.dumps(asdict(options))]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+def _measure_elsewhere(command: str, options: PipelineOptions, items: list[dict[str, str]]) -> Timings:
+    arguments = [*shlex.split(command), str(Path(__file__).resolve())]
+    task = json.dumps({'options': asdict(options), 'items': items})
+    done = subprocess.run(arguments, input=task, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f'{command} failed with status {done.returncode}:\n{done.stderr[-2000:]}')
     return json.loads(done.stdout.splitlines()[-1])
@@ -215,4 +222,5 @@ def _comparison_row(name: str, here: float, other: float) -> str:
 
 
 if __name__ == '__main__':
-    print(json.dumps(measure(PipelineOptions(**json.loads(sys.argv[1])))))
+    _task = json.load(sys.stdin)
+    print(json.dumps(measure(PipelineOptions(**_task['options']), _task['items'])))

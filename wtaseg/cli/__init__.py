@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import get_args
 
-from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
+from cyclopts import App, ArgumentCollection, CycloptsError, MissingArgumentError, Parameter
 
-from wtaseg.cli.messages import one_line, resource_error
+from wtaseg.cli.lean_imports import without_transformers
+from wtaseg.cli.messages import notes, one_line, resource_error
 
 #: Environment variable that shows the traceback of errors in user input.
 TRACEBACK = 'WTA_SEG_TRACEBACK'
@@ -28,10 +29,11 @@ MANY = Parameter(consume_multiple=True, show_default=False)
 COMMANDS = {
     'demo': 'Render a small dataset, train two experiments, test, tabulate and draw.',
     'new': 'Make a dataset and three experiments from your images and labels.',
-    'split': 'Split a labelled dataset anew, or into folds.',
+    'split': 'Split a labelled dataset again, or into folds.',
     'render': 'Render a synthetic dataset of blade images with rare defects.',
     'check': 'Check every file of a dataset and print the share of each class.',
-    'convert': 'Convert masks, LabelMe or COCO annotations to label maps of class ids.',
+    'convert': 'Convert masks, LabelMe, COCO or CVAT annotations to label maps, and label maps back.',
+    'review': 'Review and correct labels in the browser.',
     'train': 'Train one experiment.',
     'test': 'Test a checkpoint of an experiment.',
     'predict': 'Find the defects in images without labels.',
@@ -44,6 +46,14 @@ COMMANDS = {
     'bench': 'Measure the data pipeline, a training step, image editing or model sizes.',
 }
 
+#: What the commands are called in other projects.
+OTHER_NAMES = {
+    **dict.fromkeys(('val', 'validate', 'evaluate', 'eval'), 'test'),
+    **dict.fromkeys(('detect', 'segment', 'infer', 'inference', 'track'), 'predict'),
+    **dict.fromkeys(('fit', 'finetune', 'resume'), 'train'),
+    **dict.fromkeys(('init', 'create', 'dataset', 'import'), 'new'),
+}
+
 
 class Interrupted(Exception):
     """A command was stopped by Ctrl-C or a signal; what is done is kept."""
@@ -51,9 +61,9 @@ class Interrupted(Exception):
 
 def version() -> str:
     """The version of the project."""
-    from mmseg.version import __version__
+    from mmseg.version import PROJECT_VERSION
 
-    return __version__
+    return PROJECT_VERSION
 
 
 def refuse_fractions(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -103,7 +113,8 @@ def build_app(selected: str | None = None) -> App:
     """
     app = make_app(
         'wta-seg',
-        help='Segmentation of rare defects, from your own images to a finished report.',
+        help='Segmentation of rare defects, from your own images to a finished report.\n\nFirst steps: `wta-seg demo`; '
+        'with your own images `wta-seg new`, `train`, `test`, `predict`.',
         help_epilogue=f'{TRACEBACK}=1 shows the traceback of an error that is printed as one line.',
         version=version,
     )
@@ -114,6 +125,13 @@ def build_app(selected: str | None = None) -> App:
     return app
 
 
+def usage_error(error: CycloptsError, program: str) -> str:
+    """One line for arguments that can not be parsed."""
+    if isinstance(error, MissingArgumentError) and error.argument is not None and not error.argument.tokens:
+        return f'{error.argument.name} is missing; {program} --help says what it is'
+    return ' '.join(str(error).split())
+
+
 def run(target: App, argv: Sequence[str], program: str) -> int:
     """Run an application; print an error in user input as one line that begins with ``program``.
 
@@ -122,9 +140,10 @@ def run(target: App, argv: Sequence[str], program: str) -> int:
         for a command that was stopped.
     """
     try:
-        status = target(argv, exit_on_error=False, print_error=False, result_action='return_value')
+        with notes(), without_transformers():
+            status = target(argv, exit_on_error=False, print_error=False, result_action='return_value')
     except CycloptsError as error:
-        print(f'{program}: {error}', file=sys.stderr)
+        print(f'{program}: {usage_error(error, program)}', file=sys.stderr)
         return USAGE_ERROR
     except Interrupted as error:
         print(f'{program}: {error}', file=sys.stderr)
@@ -167,4 +186,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``wta-seg``; returns the exit status, see :func:`run`."""
     argv = sys.argv[1:] if argv is None else list(argv)
     selected = argv[0] if argv and argv[0] in COMMANDS else None
+    if argv and argv[0] in OTHER_NAMES:
+        print(
+            f'wta-seg: there is no command {argv[0]!r}; use wta-seg {OTHER_NAMES[argv[0]]}', file=sys.stderr
+        )
+        return USAGE_ERROR
     return run(build_app(selected), argv, f'wta-seg {selected}' if selected else 'wta-seg')

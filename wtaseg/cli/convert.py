@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from wtaseg.cli import MANY, make_app, run, stoppable
+from wtaseg.cli.label_export import to_coco, to_labelme
 
 if TYPE_CHECKING:
     from wtaseg.labels.classes import ClassTable
     from wtaseg.labels.writing import LabelJob
 
+DEFAULT_DATASET = 'WTADataset'
+
 command = make_app(
     'convert',
-    help="""Convert masks or annotations to label maps of class ids (8-bit PNG).
+    help="""Convert masks or annotations to label maps of class ids (8-bit PNG), and label maps back to annotations.
 
 Example: `wta-seg convert palette MASKS --out data/my_set/ann_dir/train`
 
@@ -38,9 +41,9 @@ class Target:
     dataset
         dataset class whose METAINFO has class names and colours
     classes
-        class names in the order of their ids, in place of --dataset
+        class names in the order of their ids, in place of --dataset [default: those of wta-seg new in --out]
     overwrite
-        replace existing label maps
+        replace existing label maps that differ
     images
         folder of the images: labels are checked against them, and turned where they fit only the image before its EXIF
         rotation
@@ -49,7 +52,7 @@ class Target:
     """
 
     out: Path
-    dataset: str = 'WTADataset'
+    dataset: str = DEFAULT_DATASET
     classes: Annotated[tuple[str, ...], MANY] = ()
     overwrite: bool = False
     images: Path | None = None
@@ -57,23 +60,35 @@ class Target:
 
     def class_table(self, renamed: Sequence[str] = ()) -> 'ClassTable':
         """The classes, with ``NAME=CLASS`` for other names."""
+        from wtaseg.labels.augmented import dataset_of
         from wtaseg.labels.convert import dataset_classes
+        from wtaseg.labels.record import read_settings
 
-        return dataset_classes(self.dataset, self.classes, renamed)
+        root, names = dataset_of(self.out), self.classes
+        if not names and root is not None and self.dataset == DEFAULT_DATASET:
+            names = read_settings(root).get('classes', ())
+        return dataset_classes(self.dataset, names, renamed)
 
     def write(self, jobs: 'list[LabelJob]') -> int:
         """Write label maps, print what was done; returns 1 if one failed."""
         from rich.console import Console
         from rich.progress import track
 
+        from wtaseg.labels.augmented import mark_drawn, without_rejected
         from wtaseg.labels.writing import write_labels
 
         jobs, turned = self._fitted(jobs)
+        jobs, rejected = without_rejected(jobs, self.out)
+        if rejected:
+            print(f'{len(rejected)} labels of rejected edits are left out, for one {rejected[0]}')
         progress = track(jobs, description='converting', console=Console(stderr=True))
         with stoppable():
             result = write_labels(progress, self.out, self.overwrite)
+        drawn = mark_drawn(result.files, self.out)
         present = f', {result.present} were there already' if result.present else ''
         print(f'{self.out}: {result.written} label maps written{present}, {len(result.errors)} not converted')
+        if drawn:
+            print(f'the manifest says now of {drawn} edits that their labels are drawn')
         if result.clipped:
             first = next(iter(result.clipped))
             print(
@@ -193,14 +208,14 @@ def coco(
     ignore_crowd: bool = False,
     target: Target,
 ) -> int:
-    """A COCO JSON file, as CVAT exports it.
+    """A COCO JSON file, as CVAT exports it, or its ZIP.
 
     Example: `wta-seg convert coco instances_default.json --out data/my_set/ann_dir/train`
 
     Parameters
     ----------
     source
-        JSON file
+        JSON file or ZIP
     map
         class of another name, NAME=CLASS
     ignore_crowd
@@ -209,6 +224,37 @@ def coco(
     from wtaseg.labels.convert import coco_jobs
 
     return target.write(coco_jobs(source, target.class_table(map), ignore_crowd))
+
+
+@command.command
+def cvat(
+    source: Path,
+    /,
+    *,
+    map: Annotated[tuple[str, ...], MANY] = (),
+    line_width: int | None = None,
+    target: Target,
+) -> int:
+    """ "CVAT for images 1.1": its XML file, or the ZIP that CVAT exports.
+
+    Example: `wta-seg convert cvat annotations.xml --out data/my_set/ann_dir/train`
+
+    Parameters
+    ----------
+    source
+        XML file or ZIP
+    map
+        class of another name, NAME=CLASS
+    line_width
+        width of polylines in pixels [default: polylines are refused]
+    """
+    from wtaseg.labels.convert import cvat_jobs
+
+    return target.write(cvat_jobs(source, target.class_table(map), line_width))
+
+
+command.command(to_coco)
+command.command(to_labelme)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

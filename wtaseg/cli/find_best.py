@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import CycloptsError, Parameter
 
 from wtaseg.cli import run_alone
 
@@ -13,11 +13,12 @@ Logs = Annotated[
 ]
 
 
-def command(*, json_log_path: Logs, by: str | None = None) -> int:
+def command(*, json_log_path: Logs, by: str | None = None, false_alarms: float | None = None) -> int:
     """Print the training step whose checkpoint is tested: that of the best validation.
 
     The score of a validation is the mean of aAcc, mIoU and mAcc, where NaN and missing values count as zero; of equal
-    scores the latest step wins. ``--by mOPFound`` takes the defects found at the operating point instead.
+    scores the latest step wins. ``--by mOPFound`` takes the defects found at the operating point instead, and
+    ``--false-alarms 0.5`` those found at half a false alarm per image.
 
     Example: ``wta-seg find-best --json_log_path work_dirs/P/exp/D/M/train/TIME/vis_data/TIME.json``
 
@@ -27,10 +28,14 @@ def command(*, json_log_path: Logs, by: str | None = None) -> int:
         JSON log of a training; several in order of time where it was resumed
     by
         metric of the validations, of which more is better, in place of the mean
+    false_alarms
+        take the validation that finds most defects at this many false alarms per image and class
     """
+    if by is not None and false_alarms is not None:
+        raise CycloptsError(msg='--by and --false-alarms exclude each other')
     from wtaseg.runs.select import find_best
 
-    print(find_best(json_log_path, by)[0])
+    print(find_best(json_log_path, by, false_alarms)[0])
     return 0
 
 

@@ -1,8 +1,11 @@
-"""Errors in user input as one line."""
+"""Errors in user input and notes as one line."""
 
 import errno
 import os
 import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -11,6 +14,26 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _SHARED_MEMORY = ('shared memory', 'shm_open', 'Bus error')
 _WRITER = 'PytorchStreamWriter'
 _OF_A_WORKER = 'Original Traceback (most recent call last)'
+
+
+@contextmanager
+def notes() -> Iterator[None]:
+    """While a command runs, warnings for users are lines that begin with ``note:``, without a place in the code.
+
+    They are of the category ``UserWarning``; those for developers, such as ``DeprecationWarning``, stay as they are.
+    """
+    python = warnings.formatwarning
+
+    def formatted(message, category, filename, lineno, line=None):
+        if category is UserWarning:
+            return f'note: {" ".join(str(message).split())}\n'
+        return python(message, category, filename, lineno, line)
+
+    warnings.formatwarning = formatted
+    try:
+        yield
+    finally:
+        warnings.formatwarning = python
 
 
 def one_line(error: BaseException) -> str:

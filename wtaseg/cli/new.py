@@ -1,5 +1,6 @@
 """``wta-seg new``."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,6 +8,23 @@ from cyclopts import Parameter
 
 from wtaseg.cli import MANY
 from wtaseg.cli.split import SplitOptions
+
+
+@Parameter(name='*')
+@dataclass(frozen=True)
+class NormalOptions:
+    """Images that need no labels.
+
+    Parameters
+    ----------
+    normal_images
+        folders of images without defects, which need no labels; they are used in training alone
+    normal_share
+        largest share of them in the training images
+    """
+
+    normal_images: Annotated[tuple[Path, ...], MANY] = ()
+    normal_share: float = 0.5
 
 
 def command(
@@ -23,6 +41,7 @@ def command(
     value_range: Annotated[tuple[float, float] | None, Parameter(show_default=False)] = None,
     all_channels: bool = False,
     configs: Path | None = None,
+    normals: NormalOptions = NormalOptions(),
     splitting: SplitOptions = SplitOptions(),  # noqa: B008  immutable
 ) -> int:
     """Make a dataset and three experiments from your images and labels.
@@ -39,7 +58,8 @@ def command(
     images
         folders of images (jpg, png, bmp, tif, webp), or single files
     labels
-        folders of LabelMe JSON or masks, COCO JSON files (CVAT: "COCO 1.0"); several formats may be mixed
+        folders of LabelMe JSON or masks; files or ZIPs of CVAT ("CVAT for images 1.1", "COCO 1.0"); several formats
+        may be mixed
     classes
         names of the classes, the normal one first
     map
@@ -61,8 +81,8 @@ def command(
     from wtaseg.new.sources import LabelOptions
 
     options = LabelOptions(classes, map, colour, line_width)
-    shares = splitting.parse()
     missing = empty_label == 'missing'
+    how = (splitting.parse(), missing, value_range, all_channels, configs)
     return create(
-        NewDataset(name, images, labels, options, shares, missing, value_range, all_channels, configs)
+        NewDataset(name, images, labels, options, *how, normals.normal_images, normals.normal_share)
     )

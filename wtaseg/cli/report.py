@@ -5,24 +5,37 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, Parameter
 
 from wtaseg.cli import FAILED, MANY, run_alone
 
 Part = Literal['table', 'curves', 'overlays', 'page']
+Project = Annotated[Path, Parameter(help='work_dirs/PROJECT')]
+Runs = Annotated[tuple[str, ...], MANY, Parameter(help='draw only these runs, DIR/MODEL, in this order')]
+Labels = Annotated[
+    tuple[str, ...], MANY, Parameter(help='names of the runs for the legends, one for each run')
+]
+Images = Annotated[tuple[str, ...], MANY, Parameter(help='test images to overlay, without suffix')]
+Count = Annotated[int | None, Parameter(help='how many test images to choose (default: 6)')]
+Trust = Annotated[
+    bool,
+    Parameter(
+        help='execute recorded configs that are not made of literals; only for projects of people whom you trust'
+    ),
+]
 
 
 def command(
-    project: Path,
+    project: Project,
     /,
     *,
     parts: Annotated[tuple[Part, ...], MANY] = (),
-    runs: Annotated[tuple[str, ...], MANY] = (),
-    labels: Annotated[tuple[str, ...], MANY] = (),
-    images: Annotated[tuple[str, ...], MANY] = (),
-    count: int | None = None,
+    runs: Runs = (),
+    labels: Labels = (),
+    images: Images = (),
+    count: Count = None,
     out: Path | None = None,
-    trust: bool = False,
+    trust: Trust = False,
 ) -> int:
     """Write the results of a project into its folder: table, curves, overlays, and a page with all of them.
 
@@ -34,32 +47,19 @@ def command(
 
     Parameters
     ----------
-    project
-        work_dirs/PROJECT
     parts
         only these of: table curves overlays page (default: all)
-    runs
-        draw only these runs, DIR/MODEL, in this order
-    labels
-        names of the runs for the legends, one for each run
-    images
-        test images to overlay, without suffix
-    count
-        how many test images to choose (default: 6)
     out
         folder for the files (default: the project)
-    trust
-        execute recorded configs that are not made of literals; only for projects of people whom you trust
     """
-    if images and count is not None:
-        raise CycloptsError(msg='--images and --count exclude each other')
+    _check_choice(images, count)
     from wtaseg.report.command import ProjectReport
 
     report = ProjectReport.read(project, trust, runs, labels)
     return 0 if report.write(parts, out or project, images, count) else FAILED
 
 
-def table(project: Path, /, *, out: Path | None = None, trust: bool = False) -> int:
+def table(project: Project, /, *, out: Path | None = None, trust: Trust = False) -> int:
     """Write the table of the tested runs of a project as Markdown, CSV and XLSX, and print it.
 
     The table has the form of the published ones. mIoU and mAcc are the means over the defect classes, without the
@@ -69,12 +69,8 @@ def table(project: Path, /, *, out: Path | None = None, trust: bool = False) -> 
 
     Parameters
     ----------
-    project
-        work_dirs/PROJECT
     out
         folder for the files (default: the project)
-    trust
-        execute recorded configs that are not made of literals
     """
     from wtaseg.report.command import ProjectReport
 
@@ -87,13 +83,13 @@ def table(project: Path, /, *, out: Path | None = None, trust: bool = False) -> 
 
 
 def curves(
-    project: Path,
+    project: Project,
     /,
     *,
-    runs: Annotated[tuple[str, ...], MANY] = (),
-    labels: Annotated[tuple[str, ...], MANY] = (),
+    runs: Runs = (),
+    labels: Labels = (),
     out: Path | None = None,
-    trust: bool = False,
+    trust: Trust = False,
 ) -> int:
     """Draw curves of the validations and bars of the test for the runs of a project.
 
@@ -104,16 +100,8 @@ def curves(
 
     Parameters
     ----------
-    project
-        work_dirs/PROJECT
-    runs
-        only these, DIR/MODEL, in this order
-    labels
-        names for the legend, one for each run
     out
         folder for the images (default: PROJECT/curves)
-    trust
-        execute recorded configs that are not made of literals
     """
     from wtaseg.report.command import ProjectReport
 
@@ -122,14 +110,14 @@ def curves(
 
 
 def overlays(
-    project: Path,
+    project: Project,
     /,
     *,
-    runs: Annotated[tuple[str, ...], MANY] = (),
-    images: Annotated[tuple[str, ...], MANY] = (),
-    count: int | None = None,
+    runs: Runs = (),
+    images: Images = (),
+    count: Count = None,
     out: Path | None = None,
-    trust: bool = False,
+    trust: Trust = False,
 ) -> int:
     """Draw test images of a project side by side: image, ground truth, and the prediction of each run.
 
@@ -140,25 +128,19 @@ def overlays(
 
     Parameters
     ----------
-    project
-        work_dirs/PROJECT
-    runs
-        only these, DIR/MODEL, in this order
-    images
-        names of test images, without suffix
-    count
-        how many images to choose (default: 6)
     out
         folder for the images (default: PROJECT/overlays)
-    trust
-        execute recorded configs that are not made of literals
     """
-    if images and count is not None:
-        raise CycloptsError(msg='--images and --count exclude each other')
+    _check_choice(images, count)
     from wtaseg.report.command import ProjectReport
 
     ProjectReport.read(project, trust, runs).overlays(out or project / 'overlays', images, count)
     return 0
+
+
+def _check_choice(images: Sequence[str], count: int | None) -> None:
+    if images and count is not None:
+        raise CycloptsError(msg='--images and --count exclude each other')
 
 
 def main_table(argv: Sequence[str] | None = None) -> int:

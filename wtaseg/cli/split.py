@@ -45,7 +45,7 @@ def command(
     experiment: str | None = None,
     options: SplitOptions = SplitOptions(),
 ) -> int:
-    """Split a labelled dataset anew by class content, or into folds for cross-validation.
+    """Split a labelled dataset again by class content, or into folds for cross-validation.
 
     Example: ``wta-seg split data/my_parts --out data/my_parts_2 --split 80/10/10 --group-by 'part[0-9]+'``
 

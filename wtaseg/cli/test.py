@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+from cyclopts import CycloptsError
+
 from wtaseg.cli import MANY, run_alone
+from wtaseg.cli.lean_imports import exempt_modules_from_collection
 from wtaseg.cli.train import Launcher, LocalRank
 
 
 def command(
     config: str,
-    checkpoint: str,
+    checkpoint: str | None = None,
     /,
     *,
     data: Path | None = None,
@@ -20,6 +23,7 @@ def command(
     show_dir: str | None = None,
     wait_time: float = 2,
     tta: bool = False,
+    false_alarms: float | None = None,
     allow_partial: bool = False,
     cfg_options: Annotated[tuple[str, ...], MANY] = (),
     launcher: Launcher = 'none',
@@ -34,7 +38,7 @@ def command(
     config
         config of the experiment: its name below configs/, or a path
     checkpoint
-        checkpoint to test
+        checkpoint to test, or the folder of a training for its best one [default: the best in work_dirs/CONFIG]
     data
         dataset folder, in place of data_root in the config
     work_dir
@@ -49,6 +53,8 @@ def command(
         seconds a window stays open
     tta
         average over flips and scales of each image
+    false_alarms
+        per image and class: count at the thresholds for these [default: those of the checkpoint's operating point]
     allow_partial
         load what fits of a checkpoint that does not fit the model, and say how much that was
     cfg_options
@@ -56,10 +62,14 @@ def command(
     launcher
         what started this process
     """
+    if config.endswith('.pth'):
+        message = f'{config} is a checkpoint, expected a config first: wta-seg test CONFIG {config}'
+        raise CycloptsError(msg=message)
     from wtaseg.training import Experiment, test
 
+    exempt_modules_from_collection()
     experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
-    test(experiment, checkpoint, out, show, show_dir, wait_time, tta)
+    test(experiment, checkpoint, out, show, show_dir, wait_time, tta, false_alarms)
     return 0
 
 

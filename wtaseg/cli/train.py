@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from cyclopts import CycloptsError, Parameter
 
 from wtaseg.cli import MANY, run_alone
+from wtaseg.cli.lean_imports import exempt_modules_from_collection
+from wtaseg.runs.training_flags import TrainingFlags
 
 Launcher = Literal['none', 'pytorch', 'slurm', 'mpi']
 # torch.distributed.launch passes it, in one spelling or the other
@@ -26,12 +28,12 @@ def command(
     smoke: bool = False,
     from_scratch: bool = False,
     allow_partial: bool = False,
-    early_stop: int | None = None,
     tensorboard: bool = False,
     wandb: bool = False,
     cfg_options: Annotated[tuple[str, ...], MANY] = (),
     launcher: Launcher = 'none',
     local_rank: LocalRank = 0,
+    flags: Annotated[TrainingFlags, Parameter(name='*')] = TrainingFlags(),  # noqa: B008  immutable
 ) -> int:
     """Train one experiment.
 
@@ -57,8 +59,6 @@ def command(
         start without any pretrained weights
     allow_partial
         load what fits of the checkpoint of load_from or --resume that does not fit the model, and say how much that was
-    early_stop
-        end after this many validations without a better foreground mIoU
     tensorboard
         also record with TensorBoard; needs the extra "tracking"
     wandb
@@ -70,10 +70,11 @@ def command(
     """
     from wtaseg.training import Experiment, TrainOptions, train
 
+    exempt_modules_from_collection()
     config, checkpoint = split_resume(config, resume)
     experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
     trackers = tuple(name for name, given in (('tensorboard', tensorboard), ('wandb', wandb)) if given)
-    train(experiment, TrainOptions(checkpoint, amp, smoke, from_scratch, early_stop, trackers))
+    train(experiment, TrainOptions(checkpoint, amp, smoke, from_scratch, trackers, **vars(flags)))
     return 0
 
 

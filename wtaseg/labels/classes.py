@@ -64,8 +64,12 @@ class ClassTable:
             f'or {IGNORE!r}; other class names are set with --classes.'
         )
 
+    def knows(self, label: str) -> bool:
+        """Whether a class name of an annotation file is a class, or renamed to one."""
+        return label in self.renamed or label in self.names or label == IGNORE
+
     def id_of_label(self, label: str, file: str) -> int:
-        """The id of a class name in an annotation file.
+        """The id of a class name in an annotation file; 255 for ``ignore``, as exports name ignored pixels.
 
         Raises:
             ConversionError: the name is neither a class nor renamed to one; the message names ``file``.
@@ -74,6 +78,8 @@ class ClassTable:
             return self.renamed[label]
         if label in self.names:
             return self.names.index(label)
+        if label == IGNORE:
+            return IGNORE_ID
         raise ConversionError(
             f'{file}: unknown class name {label!r}, expected {", ".join(self.names)}. '
             f'List your own classes with --classes, the normal one first; or say which class it is: '

@@ -3,13 +3,10 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from wtaseg.io import relative_inside
-
-from .annotations import brief, image_size, is_clipped, objects, points_of
+from .annotations import brief, image_size, is_clipped, label_name, objects, points_of
 from .classes import IGNORE_ID, ClassTable, ConversionError
 from .shapes import decode_rle, fill_polygon
 from .writing import LabelMap
@@ -46,7 +43,7 @@ def coco_images(path: Path, content: dict) -> list[CocoImage]:
         by_image[number].append(annotation)
     images, names = [], set()
     for number, image in by_id.items():
-        name = _coco_name(path, number, image.get('file_name'))
+        name = label_name(path, f'image {number!r}', 'file_name', image.get('file_name'))
         if name in names:
             raise ConversionError(f'{path}: two images would become {name}.png. Give them different names.')
         names.add(name)
@@ -71,21 +68,6 @@ def _by_id(path: Path, content: dict, key: str) -> dict[int | str, dict]:
             )
         by_id[number] = value
     return by_id
-
-
-def _coco_name(path: Path, number: int | str, file_name: Any) -> str:
-    """``file_name`` of an image without suffix, a path that stays below the output folder."""
-    if not isinstance(file_name, str) or not file_name.strip():
-        raise ConversionError(
-            f'{path}: image {number!r} has the file_name {brief(file_name)}, expected the name of a file. Export it '
-            'again.'
-        )
-    try:
-        return relative_inside(file_name.replace('\\', '/')).with_suffix('').as_posix()
-    except ValueError as error:
-        raise ConversionError(
-            f'{path}: file_name {file_name!r} of image {number!r} {error}; make it a relative path.'
-        ) from None
 
 
 def coco_categories(path: Path, content: dict, classes: ClassTable) -> dict[int | str, int]:

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from . import coco, labelme, masks
-from .annotations import load_json
+from . import coco, cvat, labelme, masks
+from .annotations import load_json, parse_json
 from .classes import ClassTable, ConversionError, pairs
+from .documents import Document, read_documents
 from .writing import LabelJob
 
 
@@ -83,11 +84,51 @@ def labelme_jobs(source: Path, classes: ClassTable, line_width: int | None = Non
 
 
 def coco_jobs(source: Path, classes: ClassTable, ignore_crowd: bool = False) -> list[LabelJob]:
-    """The images of one COCO JSON file; with ``ignore_crowd`` annotations marked ``iscrowd`` become 255."""
-    if not source.is_file():
-        raise FileNotFoundError(f'{source} does not exist; give the JSON file, e.g. instances_default.json.')
-    content = load_json(source)
-    images = coco.coco_images(source, content)
-    categories = coco.coco_categories(source, content, classes)
-    make = partial(coco.coco_ids, source, categories=categories, ignore_crowd=ignore_crowd)
+    """The images of a COCO JSON file, or of those in a ZIP; with ``ignore_crowd`` ``iscrowd`` annotations become 255."""
+    jobs = []
+    for document in _documents(source, '.json', 'instances_default.json'):
+        content = parse_json(document.path, document.content)
+        jobs += coco_content_jobs(document.path, content, classes, ignore_crowd)
+    return jobs
+
+
+def coco_content_jobs(
+    path: Path, content: dict, classes: ClassTable, ignore_crowd: bool = False
+) -> list[LabelJob]:
+    """The images of the content of a COCO file; ``path`` is named in messages."""
+    images = coco.coco_images(path, content)
+    categories = coco.coco_categories(path, content, classes)
+    make = partial(coco.coco_ids, path, categories=categories, ignore_crowd=ignore_crowd)
     return [LabelJob(image.name, partial(make, image)) for image in images]
+
+
+def cvat_jobs(source: Path, classes: ClassTable, line_width: int | None = None) -> list[LabelJob]:
+    """The images of "CVAT for images", an XML file or its ZIP; polylines become ``line_width`` pixels wide."""
+    jobs = []
+    for document in _documents(source, '.xml', 'annotations.xml'):
+        jobs += cvat_document_jobs(document, classes, line_width)
+    return jobs
+
+
+def cvat_document_jobs(
+    document: Document, classes: ClassTable, line_width: int | None = None
+) -> list[LabelJob]:
+    """The images of one XML file of CVAT."""
+    images = cvat.cvat_images(document.path, document.content)
+    ids = cvat.cvat_classes(document.path, images, classes)
+    make = partial(cvat.cvat_ids, document.path, ids=ids, line_width=line_width)
+    return [LabelJob(image.name, partial(make, image)) for image in images]
+
+
+def _documents(source: Path, suffix: str, example: str) -> list[Document]:
+    """The files of one ending in a file or ZIP, at least one."""
+    if source.is_dir():
+        raise ConversionError(
+            f'{source} is a folder, expected a file. Give the file, e.g. {example}, or the ZIP.'
+        )
+    documents = [d for d in read_documents(source) if d.path.suffix.lower() == suffix or d.path == source]
+    if not documents:
+        raise ConversionError(
+            f'{source}: holds no {suffix} file, expected one, e.g. {example}. Export it again.'
+        )
+    return documents

@@ -7,7 +7,7 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 from PIL import Image
 
-from .annotations import brief, image_size, is_clipped, objects, points_of
+from .annotations import brief, image_size, is_clipped, objects, paste_mask, points_of
 from .classes import ClassTable, ConversionError
 from .shapes import draw_line, fill_circle, fill_polygon
 from .writing import LabelMap
@@ -91,21 +91,8 @@ def _paste_mask(path: Path, labels: np.ndarray, shape: dict, what: str, value: i
     try:
         with Image.open(io.BytesIO(base64.b64decode(shape['mask']))) as image:
             mask = np.array(image) > 0
-        height, width = mask.shape
+        if mask.ndim != 2:
+            raise ValueError(f'it has {mask.ndim} dimensions, expected one value per pixel')
     except (KeyError, TypeError, ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ConversionError(f'{path}: the mask of {what} can not be used ({error}). Redraw it.') from None
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        raise ConversionError(
-            f'{path}: the mask of {what} is empty, expected pixels above 0. Redraw or delete it.'
-        )
-    first, last = np.array([x + columns[0], y + rows[0]]), np.array([x + columns[-1], y + rows[-1]])
-    size = np.array(labels.shape[::-1])
-    if (last < 0).any() or (first >= size).any():
-        raise ConversionError(
-            f'{path}: the mask of {what} at ({x}, {y}) lies outside the image of {size[0]} x {size[1]}. Redraw it.'
-        )
-    top, left = max(0, -y), max(0, -x)
-    window = labels[max(0, y) : max(0, y + height), max(0, x) : max(0, x + width)]
-    window[mask[top : top + window.shape[0], left : left + window.shape[1]]] = value
-    return bool((first < 0).any() or (last >= size).any())
+    return paste_mask(path, labels, mask, (int(x), int(y)), what, value)

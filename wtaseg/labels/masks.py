@@ -11,8 +11,8 @@ from .writing import LabelMap
 
 MASK_SUFFIXES = ('.png', '.bmp', '.tif', '.tiff', '.gif', '.jpg', '.jpeg')
 _MAX_LISTED = 6
-# more unknown values than this come from smoothing or lossy compression
-_MANY = 20
+#: More unknown values than this come from smoothing or lossy compression.
+MANY = 20
 
 
 def find_masks(folder: Path) -> dict[str, Path]:
@@ -101,7 +101,7 @@ def _translate(
         listed = ', '.join(f'{show(v)} ({n} px)' for v, n in unknown[:_MAX_LISTED])
         more = f' and {len(unknown) - _MAX_LISTED} more' if len(unknown) > _MAX_LISTED else ''
         remedy = f'Say what it is: {option.format(show(unknown[0][0]))} (or {IGNORE}).'
-        if len(unknown) > _MANY:
+        if len(unknown) > MANY:
             remedy = (
                 'So many values come from smoothing or JPEG: export the mask as PNG without anti-aliasing.'
             )

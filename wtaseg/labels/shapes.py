@@ -1,4 +1,4 @@
-"""Pixels of outlines, lines, discs and run lengths."""
+"""Pixels of outlines, lines, discs and run lengths, and the other way round."""
 
 import cv2
 import numpy as np
@@ -47,9 +47,39 @@ def draw_line(labels: np.ndarray, points: np.ndarray, width: int, value: int) ->
 
 
 def fill_circle(labels: np.ndarray, centre: np.ndarray, radius: float, value: int) -> None:
-    """Set the pixels whose centres lie in a disc; ``centre`` is (x, y), ``radius`` in pixels."""
+    """Set the pixels whose centres lie in a disc; ``centre`` is (x, y), ``radius`` in pixels.
+
+    A disc that contains no pixel centre sets the pixel of its own centre.
+    """
     y, x = np.ogrid[: labels.shape[0], : labels.shape[1]]
-    labels[(x + 0.5 - centre[0]) ** 2 + (y + 0.5 - centre[1]) ** 2 <= radius**2] = value
+    inside = (x + 0.5 - centre[0]) ** 2 + (y + 0.5 - centre[1]) ** 2 <= radius**2
+    _set_disc(labels, inside, centre, value)
+
+
+def fill_ellipse(
+    labels: np.ndarray, centre: np.ndarray, radii: np.ndarray, axes: np.ndarray, value: int
+) -> None:
+    """Set the pixels whose centres lie in an ellipse, at least that of its own centre.
+
+    Args:
+        labels: class ids ``(H, W)``, changed in place.
+        centre: (x, y) in pixels.
+        radii: along the two axes, in pixels, above 0.
+        axes: their directions ``(2, 2)``, one (x, y) of length 1 per row.
+        value: class id to set.
+    """
+    y, x = np.ogrid[: labels.shape[0], : labels.shape[1]]
+    x, y = x + 0.5 - centre[0], y + 0.5 - centre[1]
+    (first, second) = ((x * axis[0] + y * axis[1]) / radius for axis, radius in zip(axes, radii))
+    _set_disc(labels, first**2 + second**2 <= 1, centre, value)
+
+
+def _set_disc(labels: np.ndarray, inside: np.ndarray, centre: np.ndarray, value: int) -> None:
+    if inside.any():
+        labels[inside] = value
+    elif (np.floor(centre) >= 0).all() and (np.floor(centre) < labels.shape[::-1]).all():
+        column, row = np.floor(centre).astype(int)
+        labels[row, column] = value
 
 
 def decode_rle(counts: list[int] | str | bytes, height: int, width: int) -> np.ndarray:
@@ -92,3 +122,21 @@ def _uncompress(counts: str | bytes) -> list[int]:
         runs.append(value + (runs[-2] if len(runs) > 2 else 0))
         value = shift = 0
     return runs
+
+
+def run_lengths(mask: np.ndarray, place: tuple[int, int], size: tuple[int, int]) -> list[int]:
+    """COCO's run lengths of an image that is False but for a mask: down the columns, beginning with False.
+
+    Args:
+        mask: bool ``(h, w)``.
+        place: x and y of its upper left corner.
+        size: (height, width) of the image.
+    """
+    x, y = place
+    columns = np.zeros((mask.shape[1], size[0]), bool)
+    columns[:, y : y + mask.shape[0]] = mask.T
+    values = np.concatenate([[False], columns.ravel(), [False]])
+    changes = np.flatnonzero(values[1:] != values[:-1]) + x * size[0]
+    ends = [0, *changes.tolist(), size[0] * size[1]]
+    runs = np.diff(ends).tolist()
+    return runs if runs[-1] else runs[:-1]

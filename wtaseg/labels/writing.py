@@ -42,12 +42,14 @@ class Conversion:
         errors: one message for each that failed.
         present: number of label maps that were there already.
         clipped: number of clipped shapes by label file.
+        files: the label maps written.
     """
 
     written: int
     errors: tuple[str, ...]
     present: int = 0
     clipped: dict[str, int] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
 
 
 def write_labels(jobs: Iterable[LabelJob], out: Path, overwrite: bool = False) -> Conversion:
@@ -59,10 +61,10 @@ def write_labels(jobs: Iterable[LabelJob], out: Path, overwrite: bool = False) -
     Args:
         jobs: the label maps.
         out: folder, usually ``ann_dir/<split>``.
-        overwrite: replace existing files.
+        overwrite: replace existing files that have other class ids.
     """
     remove_drafts(out)
-    written, present, errors, clipped = 0, 0, [], {}
+    present, files, errors, clipped = 0, [], [], {}
     for job in jobs:
         target = out / f'{job.name}.png'
         try:
@@ -72,18 +74,16 @@ def write_labels(jobs: Iterable[LabelJob], out: Path, overwrite: bool = False) -
             continue
         if labels.clipped:
             clipped[str(target)] = labels.clipped
+        if _holds(target, labels.ids):
+            present += 1
+            continue
         if target.exists() and not overwrite:
-            if _holds(target, labels.ids):
-                present += 1
-            else:
-                errors.append(
-                    f'{target} exists with other class ids. Choose another --out, or pass --overwrite.'
-                )
+            errors.append(f'{target} exists with other class ids. Choose another --out, or pass --overwrite.')
             continue
         with draft(target) as part:
             Image.fromarray(labels.ids).save(part, 'PNG')
-        written += 1
-    return Conversion(written, tuple(errors), present, clipped)
+        files.append(target)
+    return Conversion(len(files), tuple(errors), present, clipped, tuple(files))
 
 
 def _holds(path: Path, ids: np.ndarray) -> bool:

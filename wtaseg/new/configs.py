@@ -6,13 +6,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmseg.datasets.normal_images import NORMAL_DIR
 from mmseg.utils.class_names import class_colour
 from wtaseg.io import write
 from wtaseg.palette import SERIES, rgb
 from wtaseg.runs.layout import config_root
 
 from .geometry import Geometry
-from .models import ACCURATE, FAST, MIDDLE, MIDDLE_ANY, Model
+from .models import MODELS, Model
 
 BATCH = 4
 #: Training sees every image about this often, within the bounds in iterations.
@@ -29,10 +30,11 @@ class DatasetFacts:
         classes: names, class 0 first.
         shares: share of the pixels of the training images, per class.
         geometry: crops and windows.
-        train_images: their number.
+        train_images: images that training sees in an epoch.
         value_range: (low, high) of images of more than 8 bits; None if there are none.
         mean, std: per channel in the order of the file, for images that are used with all their channels; empty
             for colour images, which use ImageNet's.
+        normal_share: largest share of the images without label in the training; None: there are none.
     """
 
     name: str
@@ -44,11 +46,7 @@ class DatasetFacts:
     value_range: tuple[float, float] | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
-
-    @property
-    def models(self) -> tuple[Model, Model, Model]:
-        """A small, a middle and an accurate model that take the images."""
-        return (FAST, MIDDLE_ANY if self.mean else MIDDLE, ACCURATE)
+    normal_share: float | None = None
 
     @property
     def iterations(self) -> int:
@@ -84,7 +82,7 @@ def write_configs(facts: DatasetFacts, folder: Path) -> list[Path]:
         ValueError: a file of that name exists with other content.
     """
     files = {folder / '_base_/datasets' / f'{facts.name}.py': dataset_config(facts)}
-    for model in facts.models:
+    for model in MODELS:
         files[folder / f'{facts.experiment(model)}.py'] = experiment_config(facts, model)
     for path, text in files.items():
         if path.is_file() and path.read_text(encoding='utf-8') != text:
@@ -141,7 +139,15 @@ def dataset_config(facts: DatasetFacts) -> str:
         '',
         f'load_image = dict({load})',
     ]
-    return '\n'.join([*head, *_pipelines(facts), *map(_dataloader, ('train', 'val', 'test')), _EVALUATORS])
+    return '\n'.join(
+        [
+            *head,
+            *_pipelines(facts),
+            _dataloader('train', facts.normal_share),
+            *map(_dataloader, ('val', 'test')),
+            _EVALUATORS,
+        ]
+    )
 
 
 def _inference_cfg(geometry: Geometry) -> str:
@@ -194,7 +200,12 @@ def _pipelines(facts: DatasetFacts) -> list[str]:
     ]
 
 
-def _dataloader(split: str) -> str:
+def _dataloader(split: str, normal_share: float | None = None) -> str:
+    prefix = f"img_path='img_dir/{split}', seg_map_path='ann_dir/{split}'"
+    share = ''
+    if normal_share is not None:
+        prefix += f', normal_path={NORMAL_DIR!r}'
+        share = f'\n        max_normal_share={normal_share!r},  # images without label, at most'
     sampler = "dict(type='InfiniteSampler', shuffle=True)"
     if split != 'train':
         sampler = "dict(type='DefaultSampler', shuffle=False)"
@@ -206,7 +217,7 @@ def _dataloader(split: str) -> str:
     dataset=dict(
         type='BaseSegDataset',
         data_root=data_root,
-        data_prefix=dict(img_path='img_dir/{split}', seg_map_path='ann_dir/{split}'),
+        data_prefix=dict({prefix}),{share}
         img_suffix=None,  # jpg, jpeg, png, bmp, tif and webp in any case
         metainfo=metainfo,
         pipeline={'train' if split == 'train' else 'test'}_pipeline,
@@ -230,7 +241,7 @@ def experiment_config(facts: DatasetFacts, model: Model) -> str:
         sizes = 'size=_base_.crop_size, mean=_base_.mean, std=_base_.std, bgr_to_rgb=False'
         changes[0] = f'data_preprocessor=dict({sizes})'
         changes += [f'backbone=dict(in_channels={len(facts.mean)})', 'pretrained=None']
-    text = f'''"""{model.title}; on {facts.data_root}, written by ``wta-seg new``.
+    text = f'''"""{model.describe(not facts.mean)}; on {facts.data_root}, written by ``wta-seg new``.
 
 Command: ``wta-seg train {facts.experiment(model)}``
 """

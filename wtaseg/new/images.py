@@ -29,8 +29,8 @@ def normalized(name: str) -> str:
     return unicodedata.normalize('NFC', name)
 
 
-def find_images(sources: Sequence[Path]) -> dict[str, SourceImage]:
-    """The images in folders and of single files, by name.
+def find_images(sources: Sequence[Path], flag: str = '--images') -> dict[str, SourceImage]:
+    """The images in folders and of single files, by name; ``flag`` named them.
 
     Raises:
         FileNotFoundError: a source does not exist, or there is no image.
@@ -38,7 +38,7 @@ def find_images(sources: Sequence[Path]) -> dict[str, SourceImage]:
     """
     images: dict[str, SourceImage] = {}
     for source in sources:
-        for name, path in _files(source):
+        for name, path in _files(source, flag):
             if name in images:
                 raise ValueError(
                     f'{images[name].path} and {path} have the same name {name!r}, so they would share one label '
@@ -47,16 +47,16 @@ def find_images(sources: Sequence[Path]) -> dict[str, SourceImage]:
             images[name] = SourceImage(name, path, _header(path))
     if not images:
         raise FileNotFoundError(
-            f'--images {" ".join(map(str, sources))}: no image ({" ".join(IMAGE_SUFFIXES)}, in any case)'
+            f'{flag} {" ".join(map(str, sources))}: no image ({" ".join(IMAGE_SUFFIXES)}, in any case)'
         )
     return dict(sorted(images.items()))
 
 
-def _files(source: Path) -> Iterable[tuple[str, Path]]:
+def _files(source: Path, flag: str) -> Iterable[tuple[str, Path]]:
     if source.is_file():
         return [(normalized(stem), source) for stem in match_images([source.name])]
     if not source.is_dir():
-        raise FileNotFoundError(f'--images {source}: no such folder or file')
+        raise FileNotFoundError(f'{flag} {source}: no such folder or file')
     names = (
         path.relative_to(source).as_posix()
         for path in source.rglob('*')

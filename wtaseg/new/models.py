@@ -11,14 +11,18 @@ class Model:
         folder, stem: of the experiment's config.
         base: file below ``configs/_base_/models``.
         title: name and what it is good for.
-        any_channels: whether it takes images of more than three channels.
+        pretrained: whether its training starts from pretrained weights, where images have three channels.
     """
 
     folder: str
     stem: str
     base: str
     title: str
-    any_channels: bool = True
+    pretrained: bool = False
+
+    def describe(self, colour: bool) -> str:
+        """Name and what it is good for, for colour images or for others."""
+        return f'{self.title}, from pretrained weights' if self.pretrained and colour else self.title
 
 
 FAST = Model('fastscnn', 'fast_scnn', 'fast_scnn_wta', 'Fast-SCNN: small and fast, trains on a CPU too')
@@ -26,11 +30,9 @@ MIDDLE = Model(
     'mobilenet_v3',
     'mobilenet-v3-d8_lraspp',
     'lraspp_m-v3-d8_wta',
-    'MobileNetV3: fast, from pretrained weights',
-    any_channels=False,
+    'MobileNetV3: fast',
+    pretrained=True,
 )
-ACCURATE = Model('pspnet', 'pspnet_r50-d8', 'pspnet_r50-d8_wta', 'PSPNet: large, for a GPU')
-#: In place of MobileNetV3 for more than three channels.
-MIDDLE_ANY = Model(
-    'bisenetv2', 'bisenetv2_fcn', 'bisenetv2_wta', 'BiSeNetV2: real-time, larger than Fast-SCNN'
-)
+ACCURATE = Model('pspnet', 'pspnet_r50-d8', 'pspnet_r50-d8_wta', 'PSPNet: large, for a GPU', pretrained=True)
+#: A small, a middle and an accurate model.
+MODELS = (FAST, MIDDLE, ACCURATE)

@@ -8,6 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from mmseg.datasets.normal_images import DEFAULT_SHARE, check_share, divide_images
 from wtaseg.labels.check import check, describe
 from wtaseg.labels.classes import ConversionError
 from wtaseg.runs.layout import config_root, project_root, relative_to_base
@@ -17,6 +18,7 @@ from .configs import DatasetFacts, config_name, write_configs
 from .content import Labelled, describe_classes, describe_turned, make_label, match_labels
 from .geometry import choose_geometry
 from .images import SourceImage, describe_images, find_images
+from .models import MODELS
 from .sources import LabelOptions, LabelSource, detect
 from .split import SPLITS, Split
 from .writing import Pair, check_target, write_dataset
@@ -40,6 +42,8 @@ class NewDataset:
         value_range: what becomes black and white in images of more than 8 bits; None: found from the values.
         all_channels: train on all channels of the files instead of colour.
         configs: folder for the configs; None: ``configs`` in the current folder.
+        normal_images: files and folders of images without defects, which need no labels; for training alone.
+        normal_share: largest share of them in all training images.
     """
 
     name: str
@@ -51,6 +55,8 @@ class NewDataset:
     value_range: tuple[float, float] | None = None
     all_channels: bool = False
     configs: Path | None = None
+    normal_images: tuple[Path, ...] = ()
+    normal_share: float = DEFAULT_SHARE
 
     @property
     def folder(self) -> Path:
@@ -67,6 +73,10 @@ class NewDataset:
 
     def settings(self) -> dict:
         """What the dataset is made with, for its record."""
+        normal = {}
+        if self.normal_images:
+            paths = [str(path.resolve()) for path in self.normal_images]
+            normal = dict(normal_images=paths, normal_share=self.normal_share)
         return dict(
             classes=list(self.options.classes),
             images=[str(path.resolve()) for path in self.images],
@@ -79,6 +89,7 @@ class NewDataset:
             group_by=self.split.group_by,
             empty_missing=self.empty_missing,
             all_channels=self.all_channels,
+            **normal,
         )
 
 
@@ -93,21 +104,30 @@ def create(request: NewDataset, say: Callable[[str], None] = print) -> int:
     _check_request(request)
     images = find_images(request.images)
     say('\n'.join(describe_images(images.values())))
+    normal = (
+        list(find_images(request.normal_images, '--normal-images').values()) if request.normal_images else []
+    )
+    if normal:
+        say(
+            f'normal    {len(normal)} images without labels, at most {request.normal_share:.0%} of the training images'
+        )
     sources = [source for path in request.labels for source in detect(path, request.options)]
     say('\n'.join(f'labels    {len(s.jobs)}: {s.format}, {s.path}' for s in sources))
-    value_range = request.value_range or find_value_range(images.values())
+    value_range = request.value_range or find_value_range([*images.values(), *normal])
     if value_range is not None:
         say(f'range     {value_range[0]:g}..{value_range[1]:g} becomes 0..255 in images of more than 8 bits')
     labelled = _label(request, images, sources, say)
-    say('\n'.join(['classes', *describe_classes(labelled, request.options.classes)]))
+    classes = request.options.classes
+    say('\n'.join([f'classes   {classes[0]} is the normal one', *describe_classes(labelled, classes)]))
     pixels = np.array([item.pixels for item in labelled])
     splits = request.split.assign([item.image.name for item in labelled], pixels)
-    facts = _facts(request, labelled, splits, value_range)
+    facts = _facts(request, labelled, splits, value_range, normal)
     settings = dict(request.settings(), value_range=None if value_range is None else list(value_range))
     check_target(request.folder, settings)
     pairs = [Pair(splits[item.image.name], item.image.name, item.image.path, item.png) for item in labelled]
+    pairs += [Pair('', image.name, image.path, None) for image in normal]
     written = write_dataset(request.folder, settings, pairs, _progress('writing'))
-    already = 2 * len(pairs) - written
+    already = sum(len(pair.paths()) for pair in pairs) - written
     say(f'{_short(request.folder)}: {written} files written' + (f', {already} were there' if already else ''))
     configs = write_configs(facts, request.config_folder)
     report = check(request.folder, request.options.classes, value_range=value_range)
@@ -123,6 +143,7 @@ def _check_request(request: NewDataset) -> None:
         raise ValueError(
             f'--classes {" ".join(classes)}: expected at least two different names, the normal one first'
         )
+    check_share(request.normal_share, '--normal-share')
     if not request.labels:
         raise ValueError('--labels is missing: give the folder or file of the labels')
 
@@ -158,9 +179,12 @@ def _facts(
     labelled: list[Labelled],
     splits: dict[str, str],
     value_range: tuple[float, float] | None,
+    normal: list[SourceImage],
 ) -> DatasetFacts:
     training = [item for item in labelled if splits[item.image.name] == SPLITS[0]]
     pixels = np.sum([item.pixels for item in training], 0)
+    places = _normal_places(request, normal, len(training))
+    pixels[0] += sum(image.header.size[0] * image.header.size[1] for image in places)
     geometry = choose_geometry(
         [item.image.header.size for item in labelled], np.concatenate([item.defects for item in labelled])
     )
@@ -168,7 +192,7 @@ def _facts(
     if request.all_channels:
         mean, std = channel_statistics([item.image for item in training], value_range)
     else:
-        _refuse_channels(labelled)
+        _refuse_channels([*(item.image for item in labelled), *normal])
     folder = request.folder
     root = relative_to_base(folder.resolve(), Path.cwd())
     return DatasetFacts(
@@ -177,35 +201,46 @@ def _facts(
         request.options.classes,
         tuple((pixels / max(1, pixels.sum())).tolist()),
         geometry,
-        len(training),
+        len(training) + len(places),
         value_range,
         mean,
         std,
+        request.normal_share if normal else None,
     )
 
 
-def _refuse_channels(labelled: Iterable[Labelled]) -> None:
-    for item in labelled:
-        head = item.image.header
+def _normal_places(request: NewDataset, normal: list[SourceImage], labelled: int) -> list[SourceImage]:
+    """The first normal image of each place in the training, as the pixels of the classes are counted."""
+    if not normal:
+        return []
+    by_path = {f'{image.name}{image.path.suffix}': image for image in normal}  # below normal_dir
+    return [by_path[paths[0]] for paths in divide_images(list(by_path), labelled, request.normal_share)]
+
+
+def _refuse_channels(images: Iterable[SourceImage]) -> None:
+    for image in images:
+        head = image.header
         if head.channels > _USUAL_CHANNELS or (head.channels > 1 and head.mode == 'MINISBLACK'):
             raise ValueError(
-                f'{item.image.path}: has {head.channels} channels, which are no colours; --all-channels trains on all'
+                f'{image.path}: has {head.channels} channels, which are no colours; --all-channels trains on all'
             )
 
 
 def next_steps(facts: DatasetFacts, configs: list[Path], folder: Path) -> str:
     """The paths of the configs and the command that comes next."""
-    known = folder.resolve() == config_root().resolve()
-    names = [
-        facts.experiment(model) if known else str(path) for model, path in zip(facts.models, configs[1:])
+    known = folder.resolve() in (config_root().resolve(), Path('configs').resolve())
+    names = [facts.experiment(model) if known else str(path) for model, path in zip(MODELS, configs[1:])]
+    experiments = [
+        f'  {model.describe(not facts.mean)}\n    wta-seg train {name}' for model, name in zip(MODELS, names)
     ]
-    experiments = [f'  {model.title}\n    wta-seg train {name}' for model, name in zip(facts.models, names)]
     return '\n'.join(
         [
             f'dataset config  {_short(configs[0])}',
             f'experiments, {facts.iterations} iterations each:',
             *experiments,
             f'Next: wta-seg train {names[0]}    (with --smoke: four iterations, to try it)',
+            f'then: wta-seg test {names[0]}',
+            f'      wta-seg predict work_dirs/{Path(names[0]).stem} IMAGES --out found',
         ]
     )
 

@@ -7,15 +7,19 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from mmseg.datasets.image_files import match_images
+from mmseg.datasets.normal_images import NORMAL_DIR
 from wtaseg.io import write
 from wtaseg.labels.masks import read_mask
 from wtaseg.labels.record import read_settings
 from wtaseg.runs.layout import find_config
 
+from .images import find_images
 from .split import SPLITS, Split, assign_parts, group_keys
 from .writing import IMAGE_DIR, LABEL_DIR, Pair, check_target, write_dataset
 
 _IGNORED = 255
+#: Folder of a dataset for lists of folds.
+FOLDS = 'folds'
 
 
 @dataclass(frozen=True)
@@ -98,14 +102,35 @@ def resplit(root: Path, out: Path, split: Split) -> dict[str, str]:
     )
     check_target(out, settings)
     pairs = [Pair(splits[file.name], file.name, file.image, file.label.read_bytes()) for file in files]
+    if (root / NORMAL_DIR).is_dir():
+        pairs += [
+            Pair('', image.name, image.path, None) for image in find_images([root / NORMAL_DIR]).values()
+        ]
     write_dataset(out, settings, pairs)
     return splits
 
 
-def write_folds(root: Path, folds: int, seed: int = 0, group_by: str = '') -> list[tuple[Path, Path]]:
+def fold_lists(folder: Path, folds: int) -> list[tuple[Path, Path]]:
+    """Paths of the lists (train, val) of each fold in a folder, whether they exist or not."""
+    return [
+        (folder / f'{fold}of{folds}_train.txt', folder / f'{fold}of{folds}_val.txt')
+        for fold in range(1, folds + 1)
+    ]
+
+
+def write_folds(
+    root: Path, folds: int, seed: int = 0, group_by: str = '', folder: Path | None = None
+) -> list[tuple[Path, Path]]:
     """Write lists of image names for cross-validation; returns the (train, val) lists of each fold.
 
     Images of the test split are in no fold. The lists name images relative to ``img_dir``, without ending.
+
+    Args:
+        root: dataset.
+        folds: their number.
+        seed: of the division.
+        group_by: see :class:`.split.Split`.
+        folder: of the lists; None: ``root/folds``.
 
     Raises:
         ValueError: fewer than two folds, or fewer images than folds.
@@ -115,14 +140,10 @@ def write_folds(root: Path, folds: int, seed: int = 0, group_by: str = '') -> li
     files = [file for file in read_files(root) if file.split != 'test']
     keys = group_keys([file.name for file in files], group_by)
     parts = assign_parts(keys, class_pixels(files), [1] * folds, seed)
-    lists = []
-    for fold in range(folds):
-        pair = []
-        for kind, inside in (('train', parts != fold), ('val', parts == fold)):
-            path = root / 'folds' / f'{fold + 1}of{folds}_{kind}.txt'
+    lists = fold_lists(root / FOLDS if folder is None else folder, folds)
+    for fold, pair in enumerate(lists):
+        for path, inside in zip(pair, (parts != fold, parts == fold)):
             write(path, ''.join(f'{file.stem}\n' for file, take in zip(files, inside) if take))
-            pair.append(path)
-        lists.append((pair[0], pair[1]))
     return lists
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from mmseg.datasets.label_files import INDEX_MODES
-from wtaseg.labels import annotations, convert, labelme, masks
+from wtaseg.labels import annotations, convert, cvat, labelme, masks
 from wtaseg.labels.classes import IGNORE_ID, ClassTable, ConversionError, pairs, unpack
+from wtaseg.labels.documents import ARCHIVE_SUFFIX, DOCUMENT_SUFFIXES, read_documents
 from wtaseg.labels.writing import LabelJob
 
 #: Masks that are read to tell what their values are.
@@ -61,40 +62,56 @@ def detect(path: Path, options: LabelOptions) -> list[LabelSource]:
         FileNotFoundError: there are none.
         ValueError: the format is unknown, or classes can not be told; the message names the flag that helps.
     """
-    if path.is_dir():
-        files = sorted(file for file in path.rglob('*.json') if not file.name.startswith('.'))
-        return _json_sources(path, files, options) if files else [_mask_source(path, options)]
     if not path.exists():
         raise FileNotFoundError(f'--labels {path}: no such file or folder')
-    if path.suffix.lower() == '.json':
-        return _json_sources(path.parent, [path], options)
-    remedy = {'.xml': 'export as "COCO 1.0", which CVAT offers too', '.zip': 'unpack it'}
-    raise ValueError(
-        f'--labels {path}: expected a folder, or a JSON file of LabelMe or COCO; '
-        f'{remedy.get(path.suffix.lower(), "give the folder of the masks")}'
-    )
+    if path.is_file() and path.suffix.lower() not in (*DOCUMENT_SUFFIXES, ARCHIVE_SUFFIX):
+        raise ValueError(
+            f'--labels {path}: expected a folder, or a file of LabelMe, COCO or CVAT ({" ".join(DOCUMENT_SUFFIXES)} '
+            f'{ARCHIVE_SUFFIX}); give the folder of the masks'
+        )
+    sources, others = _annotation_sources(path, options)
+    if sources:
+        return sources
+    if others:
+        raise ValueError(
+            f'--labels {path}: {others[0]} is neither LabelMe ("shapes"), nor COCO ("images"), nor CVAT ("<annotations>")'
+        )
+    if path.is_file():
+        raise ValueError(
+            f'--labels {path}: holds no annotations ({" ".join(DOCUMENT_SUFFIXES)}), expected some; unpack it and '
+            'give the folder of the masks'
+        )
+    return [_mask_source(path, options)]
 
 
-def _json_sources(folder: Path, files: list[Path], options: LabelOptions) -> list[LabelSource]:
+def _annotation_sources(path: Path, options: LabelOptions) -> tuple[list[LabelSource], list[str]]:
+    """The annotation files below a folder, in a ZIP or the file itself; and the names of those that are others."""
     table = options.table()
-    labelme_jobs, sources = [], []
-    for file in files:
-        content = annotations.load_json(file)
+    labelme_jobs, sources, others = [], [], []
+    for document in read_documents(path):
+        file = document.path
+        if file.suffix.lower() == '.xml':
+            if cvat.is_cvat(document.content):
+                jobs = convert.cvat_document_jobs(document, table, options.line_width)
+                sources.append(LabelSource(file, 'CVAT for images (XML)', jobs))
+            else:
+                others.append(file.name)
+            continue
+        content = annotations.parse_json(file, document.content)
         if 'shapes' in content:
             content.pop('imageData', None)  # the image as base64: large and not needed
-            name = labelme.labelme_name(file, content)
-            name = (file.relative_to(folder).parent / name).as_posix()
+            name = (document.folder / labelme.labelme_name(file, content)).as_posix()
             make = partial(labelme.labelme_ids, file, content, table, options.line_width)
             labelme_jobs.append(LabelJob(name, make))
         elif 'annotations' in content and 'images' in content:
-            sources.append(LabelSource(file, 'COCO JSON (CVAT)', convert.coco_jobs(file, table)))
+            sources.append(
+                LabelSource(file, 'COCO JSON (CVAT)', convert.coco_content_jobs(file, content, table))
+            )
+        else:
+            others.append(file.name)
     if labelme_jobs:
-        sources.insert(0, LabelSource(folder, 'LabelMe JSON', labelme_jobs))
-    if not sources:
-        raise ValueError(
-            f'--labels {folder}: {files[0].name} is neither LabelMe ("shapes") nor COCO ("images")'
-        )
-    return sources
+        sources.insert(0, LabelSource(path, 'LabelMe JSON', labelme_jobs))
+    return sources, others
 
 
 def _mask_source(folder: Path, options: LabelOptions) -> LabelSource:
@@ -167,6 +184,12 @@ def _colour_table(paths: list[Path], table: ClassTable, colours: Sequence[str]) 
             counts[value] = counts.get(value, 0) + number
     unknown = sorted((value for value in counts if value not in known), key=lambda value: -counts[value])
     if unknown:
+        if len(unknown) > masks.MANY:
+            raise ConversionError(
+                f'{paths[0].parent}: {len(unknown)} colours in {len(paths)} files, expected one for each class. These are '
+                'photographs, or masks with smoothing or JPEG; give the folder of the masks, exported as PNG without '
+                'anti-aliasing'
+            )
         total = sum(counts.values())
         listed = ', '.join(
             f'{unpack(v)} ({100 * counts[v] / total:.3g} %)' for v in unknown[:_COLOURS_LISTED]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmseg.datasets.normal_images import NORMAL_DIR
 from wtaseg.io import draft, write
 from wtaseg.labels.record import RECORD, read_settings
 
@@ -18,19 +19,21 @@ class Pair:
     """An image file to copy and its label map to write.
 
     Attributes:
-        split: train, val or test.
+        split: train, val or test; of an image without label not used.
         name: path below the split's folder without ending.
         image: file to copy, byte for byte.
-        label: content of the label file.
+        label: content of the label file; None: the image is known to be normal and has none.
     """
 
     split: str
     name: str
     image: Path
-    label: bytes
+    label: bytes | None
 
-    def paths(self) -> tuple[str, str]:
-        """Paths of image and label below the dataset's folder."""
+    def paths(self) -> tuple[str, ...]:
+        """Paths of the image and of its label, if any, below the dataset's folder."""
+        if self.label is None:
+            return (f'{NORMAL_DIR}/{self.name}{self.image.suffix}',)
         return (
             f'{IMAGE_DIR}/{self.split}/{self.name}{self.image.suffix}',
             f'{LABEL_DIR}/{self.split}/{self.name}.png',
@@ -76,7 +79,7 @@ def write_dataset(
     pairs = list(pairs)
     check_target(out, settings)
     wanted = {path for pair in pairs for path in pair.paths()}
-    for folder in (IMAGE_DIR, LABEL_DIR):
+    for folder in (IMAGE_DIR, LABEL_DIR, NORMAL_DIR):
         for path in (out / folder).rglob('*'):
             name = path.relative_to(out).as_posix()
             if path.is_file() and name not in wanted and not path.name.startswith('.'):
@@ -84,13 +87,13 @@ def write_dataset(
                     f'{path} does not belong to the dataset that these images and labels make: they have changed '
                     f'since {out} was begun; remove the folder, or choose another name'
                 )
-    splits = {pair.name: pair.split for pair in pairs}
+    splits = {pair.name: pair.split for pair in pairs if pair.label is not None}
     record = dict(settings=settings, splits=splits)
     write(out / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + '\n')
     written = 0
     for pair in progress(pairs):
-        image, label = (out / path for path in pair.paths())
-        written += _copy(pair.image, image) + _write(label, pair.label)
+        image, *labels = (out / path for path in pair.paths())
+        written += _copy(pair.image, image) + sum(_write(label, pair.label) for label in labels)
     return written
 
 

@@ -10,5 +10,6 @@ In Python::
 from wtaseg.predict.load import load_predictor
 from wtaseg.predict.predictor import Prediction, Predictor
 from wtaseg.predict.regions import Defect
+from wtaseg.predict.rule import DecisionRule
 
-__all__ = ['Defect', 'Prediction', 'Predictor', 'load_predictor']
+__all__ = ['DecisionRule', 'Defect', 'Prediction', 'Predictor', 'load_predictor']

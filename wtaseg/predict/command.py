@@ -17,6 +17,7 @@ from rich.progress import (
 
 from wtaseg.predict.inputs import Source
 from wtaseg.predict.predictor import LoadedImage, Predictor
+from wtaseg.predict.rule import DecisionRule
 from wtaseg.predict.writing import COCO_FILE, CSV_FILE, Output
 
 
@@ -29,15 +30,18 @@ class Summary:
         images: how many were predicted.
         defects: how many defects they have.
         failed: name and reason of every image that could not be predicted.
+        rule: by which the defects were marked.
     """
 
     folder: Path
     images: int = 0
     defects: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
+    rule: DecisionRule = field(default_factory=DecisionRule)
 
     def __str__(self) -> str:
-        text = f'{self.images} images, {self.defects} defects: {self.folder}/{CSV_FILE}, {COCO_FILE}, overlays, labels'
+        text = f'{self.images} images, {self.defects} defects {self.rule}: '
+        text += f'{self.folder}/{CSV_FILE}, {COCO_FILE}, overlays, labels'
         return text + (f'; {len(self.failed)} images failed' if self.failed else '')
 
 
@@ -62,7 +66,7 @@ def predict_images(
     """
     if batch_size < 1:
         raise ValueError(f'--batch-size: {batch_size}; expected at least 1')
-    output, summary = Output(folder, probabilities), Summary(folder)
+    output, summary = Output(folder, probabilities, predictor.rule), Summary(folder, rule=predictor.rule)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(TextColumn('{task.description}'), *columns, console=Console(stderr=True)) as progress:
         task = progress.add_task('predicting', total=len(sources))

@@ -1,14 +1,14 @@
 """Prediction with an exported ONNX file, without PyTorch's part of the model."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from mmseg.evaluation.inspection import read_operating_point
+from mmseg.visualization.display import to_display
 from wtaseg.palette import class_colors
-from wtaseg.predict.predictor import LoadedImage, Predictor, softmax
+from wtaseg.predict.predictor import LoadedImage, Predictor
 from wtaseg.predict.windows import Windows
 
 NEEDED = ('channel_order', 'mean', 'std', 'size', 'sides', 'classes', 'palette')
@@ -44,25 +44,23 @@ class OnnxPredictor(Predictor):
             )
         except Exception as error:  # onnxruntime has no common class of its errors
             raise ValueError(f'{path}: onnxruntime can not read it ({str(error).splitlines()[0]})') from error
+        # a plain script for computers without this project; here, so that both predict the same
+        from wtaseg.predict import infer
+
+        self._infer = infer
         metadata = self._session.get_modelmeta().custom_metadata_map
         if missing := [key for key in NEEDED if key not in metadata]:
             raise ValueError(
                 f'{path}: no {missing[0]} in its metadata; expected a file that wta-seg export wrote'
             )
-        self._read_metadata(metadata)
+        self._meta = infer.read_metadata(self._session)
+        self._size, self._sides = tuple(self._meta['size']), self._meta['sides']
+        self.classes = tuple(self._meta['classes'])
+        self.palette = class_colors(len(self.classes), self._meta['palette'])
+        self.operating_point = read_operating_point(metadata)
         self._windows = windows
         if windows is not None and not self._accepts((windows.side, windows.side)):
             raise ValueError(f'--window: {windows.side}; {path} takes {self._extent()}')
-
-    def _read_metadata(self, metadata: dict[str, str]) -> None:
-        self._rgb = metadata['channel_order'] == 'RGB'
-        values = {key: json.loads(text) for key, text in metadata.items() if key != 'channel_order'}
-        self._mean = np.float32(values['mean'] if values['mean'] is not None else [0.0])
-        self._std = np.float32(values['std'] if values['std'] is not None else [1.0])
-        self._size, self._sides = tuple(values['size']), values['sides']
-        self._resize = values.get('resize')
-        self.classes = tuple(values['classes'])
-        self.palette = class_colors(len(self.classes), values['palette'])
 
     def _accepts(self, size: tuple[int, int]) -> bool:
         if self._sides is None:
@@ -82,47 +80,30 @@ class OnnxPredictor(Predictor):
             pixels = image
         else:
             pixels = LoadImageFromFile(cache_mb=0)(dict(img_path=str(image)))['img']
-        size = self._input_size(pixels.shape[:2])
-        inputs = pixels
-        if size != pixels.shape[:2]:
-            inputs = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_LINEAR)
-        inputs = inputs[..., ::-1] if self._rgb else inputs
-        inputs = ((inputs.astype(np.float32) - self._mean) / self._std).transpose(2, 0, 1)
-        return LoadedImage(pixels, inputs, size)
+        colors = to_display(pixels)
+        size = self._input_size(colors.shape[:2])
+        return LoadedImage(pixels, self._infer.prepare(colors, size, self._meta), size)
 
     def _input_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width that an image is predicted at."""
-        if self._windows is not None:
-            # a window has to fit in
-            return tuple(max(side, self._windows.side) for side in size) if self._sides is None else size
-        if self._sides is None:
-            return self._size
-        if self._resize is not None:
-            scale = min(max(self._resize) / max(size), min(self._resize) / min(size))
-            size = tuple(int(side * scale + 0.5) for side in size)
-        low, high = self._sides
-        factor = max(1.0, low / min(size)) if max(size) <= high else high / max(size)
-        return tuple(min(high, max(low, round(side * factor))) for side in size)
+        if self._windows is None:
+            return self._infer.input_size(size, self._meta)
+        # a window has to fit in
+        return tuple(max(side, self._windows.side) for side in size) if self._sides is None else size
 
     def probabilities(self, images: Sequence[LoadedImage]) -> list[tuple[np.ndarray, np.ndarray]]:
         """See :meth:`Predictor.probabilities`."""
-        batch = np.ascontiguousarray(np.stack([image.inputs for image in images]))
-        logits = self._run(batch) if self._windows is None else self._slide(batch)
+        batch = np.stack([image.inputs for image in images])
+        logits = self.run(batch) if self._windows is None else self._slide(batch)
         results = []
         for image, scores in zip(images, logits):
-            size = image.pixels.shape[:2]
-            if scores.shape[1:] != size:
-                layers = [cv2.resize(layer, size[::-1], interpolation=cv2.INTER_LINEAR) for layer in scores]
-                scores = np.stack(layers)
-            if len(scores) == 1:
-                positive = 1 / (1 + np.exp(-scores))
-                shares = np.concatenate([1 - positive, positive])
-            else:
-                shares = softmax(scores)
-            results.append((shares.argmax(axis=0).astype(np.uint8), shares))
+            shares = self._infer.to_shares(scores, image.pixels.shape[:2])
+            point = self.rule.point
+            results.append((self._infer.segment(shares, point and list(point.thresholds)), shares))
         return results
 
-    def _run(self, batch: np.ndarray) -> np.ndarray:
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        """Logits (N, C, height, width) of images (N, 3, height, width) as :meth:`load` prepares them."""
         return self._session.run(['logits'], {'images': batch})[0]
 
     def _slide(self, batch: np.ndarray) -> np.ndarray:
@@ -132,7 +113,7 @@ class OnnxPredictor(Predictor):
         for top in self._windows.starts(batch.shape[2]):
             for left in self._windows.starts(batch.shape[3]):
                 place = slice(top, top + side), slice(left, left + side)
-                logits = self._run(np.ascontiguousarray(batch[:, :, place[0], place[1]]))
+                logits = self.run(np.ascontiguousarray(batch[:, :, place[0], place[1]]))
                 if total is None:
                     total = np.zeros((len(batch), logits.shape[1], *batch.shape[2:]), np.float32)
                 total[:, :, place[0], place[1]] += logits

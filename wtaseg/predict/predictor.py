@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mmseg.evaluation.inspection import OperatingPoint
 from mmseg.visualization.display import to_display
 from wtaseg.palette import Color
 from wtaseg.predict.regions import Defect, find_defects
+from wtaseg.predict.rule import DecisionRule
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,14 @@ class Predictor(ABC):
     Attributes:
         classes: names in the order of the ids.
         palette: one RGB colour each.
+        operating_point: of the model; None: it has none.
+        rule: which pixels are marked; to begin with by the most probable class.
     """
 
     classes: tuple[str, ...]
     palette: tuple[Color, ...]
+    operating_point: OperatingPoint | None = None
+    rule: DecisionRule = DecisionRule()
 
     @abstractmethod
     def load(self, image: str | Path | np.ndarray) -> LoadedImage:
@@ -78,7 +84,7 @@ class Predictor(ABC):
 
     @abstractmethod
     def probabilities(self, images: Sequence[LoadedImage]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Labels ``(H, W)`` and probabilities ``(C, H, W)`` of images whose inputs have one size."""
+        """Labels ``(H, W)`` uint8 by :attr:`rule` and probabilities ``(C, H, W)`` of images whose inputs have one size."""
 
     def predict_loaded(self, images: Sequence[LoadedImage]) -> list[Prediction]:
         """Predict images whose inputs have one size, in one batch."""
@@ -95,9 +101,3 @@ class Predictor(ABC):
             OSError, ValueError: the file is missing or can not be decoded.
         """
         return self.predict_loaded([self.load(image)])[0]
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities ``(C, H, W)`` float32 from logits of the same shape."""
-    exponentials = np.exp(logits - logits.max(axis=0), dtype=np.float32)
-    return exponentials / exponentials.sum(axis=0)

@@ -11,6 +11,7 @@ from mmengine.registry import init_default_scope
 
 from mmseg.apis import init_model
 from mmseg.apis.inference import inference_steps
+from mmseg.evaluation.inspection.levels import probabilities as to_probabilities
 from wtaseg.palette import class_colors
 from wtaseg.predict.predictor import LoadedImage, Predictor
 from wtaseg.predict.windows import Windows
@@ -48,6 +49,7 @@ class SegmentorPredictor(Predictor):
         self.classes = tuple(self.model.dataset_meta['classes'])
         if self.model.out_channels == 1 and len(self.classes) < 2:
             self.classes = ('normal', *self.classes)
+        self.operating_point = self.model.operating_point
         self.palette = class_colors(len(self.classes), self.model.dataset_meta['palette'])
 
     def load(self, image: str | Path | np.ndarray) -> LoadedImage:
@@ -66,11 +68,8 @@ class SegmentorPredictor(Predictor):
         samples = self.model.test_step(pseudo_collate([image.inputs for image in images]))
         results = []
         for sample in samples:
-            scores = sample.seg_logits.data.float()
-            if scores.shape[0] == 1:  # already a probability
-                scores = torch.cat([1 - scores, scores])
-            else:
-                scores = scores.softmax(dim=0)
-            labels = sample.pred_sem_seg.data[0].to(torch.uint8)
-            results.append((labels.cpu().numpy(), scores.cpu().numpy()))
+            shares = to_probabilities(sample.seg_logits.data)
+            point = self.rule.point
+            labels = sample.pred_sem_seg.data[0] if point is None else point.segment(shares)
+            results.append((labels.to(torch.uint8).cpu().numpy(), shares.cpu().numpy()))
         return results

@@ -11,13 +11,15 @@ import numpy as np
 
 from mmseg.visualization.overlay import Legend, Panel, compose
 from wtaseg.io import write
+from wtaseg.labels.shapes import run_lengths
 from wtaseg.predict.inputs import Source
 from wtaseg.predict.predictor import Prediction
 from wtaseg.predict.regions import Defect
+from wtaseg.predict.rule import DecisionRule
 
 CSV_FILE, COCO_FILE = 'defects.csv', 'defects.json'
 COLUMNS = ('image', 'class', 'x', 'y', 'width', 'height', 'area')
-COLUMNS += ('centroid_x', 'centroid_y', 'mean_probability', 'max_probability')
+COLUMNS += ('centroid_x', 'centroid_y', 'mean_probability', 'max_probability', 'rule', 'threshold')
 #: The value of probability 1 in a 16-bit image.
 FULL = 65535
 
@@ -29,10 +31,12 @@ class Output:
     Attributes:
         folder: of all results.
         probabilities: also write a 16-bit PNG of the probability of each class, 65535 being 1.
+        rule: by which the pixels were marked.
     """
 
     folder: Path
     probabilities: bool = False
+    rule: DecisionRule = field(default_factory=DecisionRule)
     _rows: list[tuple] = field(default_factory=list)
     _images: list[dict] = field(default_factory=list)
     _annotations: list[dict] = field(default_factory=list)
@@ -58,7 +62,7 @@ class Output:
         number = len(self._images) + 1
         self._images.append(dict(id=number, file_name=source.name, width=width, height=height))
         for defect, mask in prediction.regions:
-            self._rows.append(_row(source.name, defect))
+            self._rows.append(_row(source.name, defect, self.rule))
             self._annotations.append(
                 _annotation(len(self._annotations) + 1, number, defect, mask, (height, width))
             )
@@ -76,7 +80,12 @@ class Output:
         # the mark lets spreadsheets read Korean names
         write(self.folder / CSV_FILE, '\ufeff' + stream.getvalue())
         categories = [dict(id=index, name=name) for index, name in enumerate(self._classes) if index]
-        content = dict(images=self._images, categories=categories, annotations=self._annotations)
+        content = dict(
+            info=self.rule.to_json(),
+            images=self._images,
+            categories=categories,
+            annotations=self._annotations,
+        )
         write(self.folder / COCO_FILE, json.dumps(content, ensure_ascii=False))
 
 
@@ -84,11 +93,13 @@ def _png(pixels: np.ndarray) -> bytes:
     return cv2.imencode('.png', np.ascontiguousarray(pixels))[1].tobytes()
 
 
-def _row(image: str, defect: Defect) -> tuple:
+def _row(image: str, defect: Defect, rule: DecisionRule) -> tuple:
     numbers = (*defect.centroid, defect.mean_probability, defect.max_probability)
     centroid = tuple(f'{value:.2f}' for value in numbers[:2])
     probabilities = tuple(f'{value:.4f}' for value in numbers[2:])
-    return (image, defect.name, *defect.box, defect.area, *centroid, *probabilities)
+    threshold = rule.thresholds.get(defect.name)
+    by = (rule.name, '' if threshold is None else f'{threshold:.6g}')
+    return (image, defect.name, *defect.box, defect.area, *centroid, *probabilities, *by)
 
 
 def _annotation(number: int, image: int, defect: Defect, mask: np.ndarray, size: tuple[int, int]) -> dict:
@@ -103,21 +114,3 @@ def _annotation(number: int, image: int, defect: Defect, mask: np.ndarray, size:
         iscrowd=0,
         score=round(defect.mean_probability, 4),
     )
-
-
-def run_lengths(mask: np.ndarray, place: tuple[int, int], size: tuple[int, int]) -> list[int]:
-    """COCO's run lengths of an image that is False but for a mask: down the columns, beginning with False.
-
-    Args:
-        mask: bool ``(h, w)``.
-        place: x and y of its upper left corner.
-        size: (height, width) of the image.
-    """
-    x, y = place
-    columns = np.zeros((mask.shape[1], size[0]), bool)
-    columns[:, y : y + mask.shape[0]] = mask.T
-    values = np.concatenate([[False], columns.ravel(), [False]])
-    changes = np.flatnonzero(values[1:] != values[:-1]) + x * size[0]
-    ends = [0, *changes.tolist(), size[0] * size[1]]
-    runs = np.diff(ends).tolist()
-    return runs if runs[-1] else runs[:-1]

@@ -26,19 +26,26 @@ def best_found(result: ClassInspection, size: str) -> np.ndarray:
     """Highest percent found at no more than each number of false alarms of :data:`AXIS`; NaN without such defects."""
     if size not in result.curves:
         return np.full(len(AXIS), np.nan)
-    found, alarms = np.array(result.curves[size]), np.array(result.false_alarms)
-    order = np.argsort(alarms, kind='stable')
-    highest = np.maximum.accumulate(found[order])
-    place = np.searchsorted(alarms[order], AXIS, side='right') - 1
-    return np.where(place >= 0, highest[place], 0.0)
+    steps = result.curves[size]
+    place = np.searchsorted([alarms for alarms, _ in steps], AXIS, side='right')
+    return np.array([0.0, *(found for _, found in steps)])[place]
 
 
-def draw_found(rows: Sequence[tuple[str, Sequence[Inspection]]], classes: Sequence[str]) -> list[Image]:
-    """``<class>_found.png``: defects of a class found over the false alarms per image, a panel for each size.
+def draw_found(
+    rows: Sequence[tuple[str, Sequence[Inspection]]],
+    classes: Sequence[str],
+    prefix: str = '',
+    group: str = '',
+    tested_on: str = 'test set',
+) -> list[Image]:
+    """``<prefix><class>_found.png``: defects of a class found over the false alarms per image, a panel for each size.
 
     Args:
         rows: a label and the test results of its runs, over which the curves are means.
         classes: names of the foreground classes.
+        prefix: of the names of the files.
+        group: what all rows belong to, for the captions.
+        tested_on: the images of the tests, for the captions.
 
     Returns:
         An image a class; those without any result are left out.
@@ -48,15 +55,15 @@ def draw_found(rows: Sequence[tuple[str, Sequence[Inspection]]], classes: Sequen
         results = [
             (label, [one.classes[name] for one in runs if name in one.classes]) for label, runs in rows
         ]
-        if any(runs for _, runs in results):
-            caption = (
-                f'{name.capitalize()} defects found on the test set over the false alarms per image, by size'
-            )
-            images.append(Image(f'{name}_found.png', png(_draw_class(name, results)), caption, wide=True))
+        if any(one.curves for _, runs in results for one in runs):
+            title = f'{group}: {name} defects found' if group else f'{name.capitalize()} defects found'
+            caption = f'{title} on the {tested_on} over the false alarms per image, by size'
+            figure = _draw_class(title, results)
+            images.append(Image(f'{prefix}{name}_found.png', png(figure), caption, wide=True))
     return images
 
 
-def _draw_class(name: str, rows: Sequence[tuple[str, Sequence[ClassInspection]]]) -> Figure:
+def _draw_class(title: str, rows: Sequence[tuple[str, Sequence[ClassInspection]]]) -> Figure:
     curves = {
         size: [np.mean([best_found(run, size) for run in runs], axis=0) if runs else None for _, runs in rows]
         for size in SIZES
@@ -76,7 +83,7 @@ def _draw_class(name: str, rows: Sequence[tuple[str, Sequence[ClassInspection]]]
         panel.set(title=SIZES[size], xscale='log', xlabel='False alarms per image')
         panel.grid(alpha=0.4)
     for index, (_, runs) in enumerate(rows):
-        points = [(run.false_alarms_at_point, run.found) for run in runs if not np.isnan(run.found)]
+        points = [(run.false_alarms, run.found) for run in runs if not np.isnan(run.found)]
         if points and sizes:
             x, y = np.mean(points, axis=0)
             style = {key: value for key, value in series_style(index).items() if key in ('color', 'marker')}
@@ -84,5 +91,5 @@ def _draw_class(name: str, rows: Sequence[tuple[str, Sequence[ClassInspection]]]
     panels[0].set(ylabel='Defects found (%)', ylim=(0, 102))
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc='outside lower center', ncols=min(3, max(1, len(labels))), fontsize=9)
-    figure.suptitle(f'{name.capitalize()}: markers are the operating points chosen on the validation set')
+    figure.suptitle(f'{title}; markers: operating points chosen on the validation set')
     return figure

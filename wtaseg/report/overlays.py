@@ -49,21 +49,34 @@ def predicted_images(run: RunRecord) -> dict[str, PredictedImage]:
     root = run.base / (dataset.get('data_root') or '')
     images, labels = root / prefix['img_path'], root / prefix['seg_map_path']
     label_suffix = dataset.get('seg_map_suffix', '.png')
-    names = (path.name for path in images.glob('*'))
-    by_stem = match_images(names, dataset.get('img_suffix'))
+    by_stem = _images_by_name(images, dataset, root)
     result = {}
     folder = prediction_folder(run)
     for file in sorted(folder.glob('*.png')):
         if file.stem in by_stem:
+            image, stem = by_stem[file.stem]
             result[file.stem] = PredictedImage(
-                file.stem, images / by_stem[file.stem], labels / f'{file.stem}{label_suffix}', prediction=file
+                file.stem, image, labels / f'{stem}{label_suffix}', prediction=file
             )
     if not result:
         raise ValueError(
-            f'{run.name}: no prediction in {folder} has its image in {images}; run the batch job to its end, or '
+            f'{run.name}: no prediction in {folder} has its image, the only one of its name, in {images}; run the batch job to its end, or '
             'tools/test.py with --out'
         )
     return result
+
+
+def _images_by_name(images: Path, dataset: Mapping, root: Path) -> dict[str, tuple[Path, str]]:
+    """Image and path without ending below ``images``, by the name of its prediction; names that two share are left out."""
+    list_file = root / dataset['ann_file'] if dataset.get('ann_file') else None
+    listed = set(list_file.read_text(encoding='utf-8').split('\n')) if list_file else None
+    names = (path.relative_to(images).as_posix() for path in images.glob('**/*' if listed else '*'))
+    stems = match_images(names, dataset.get('img_suffix'))
+    by_name: dict[str, list[str]] = {}
+    for stem in stems:
+        if listed is None or stem in listed:
+            by_name.setdefault(Path(stem).name, []).append(stem)
+    return {name: (images / stems[same[0]], same[0]) for name, same in by_name.items() if len(same) == 1}
 
 
 def read_rgb(path: Path) -> np.ndarray:

@@ -37,6 +37,7 @@ class Marking(StrEnum):
     BEST_IN_GROUP = 'best in group'
     AGAINST_FIRST = 'against first'
     BEST = 'best'
+    MEAN = 'mean'
 
     @property
     def legend(self) -> str:
@@ -46,6 +47,7 @@ class Marking(StrEnum):
             Marking.BEST_IN_GROUP: 'Bold: best of its group.',
             Marking.AGAINST_FIRST: 'Bold: above the original images; italic: below.',
             Marking.BEST: 'Bold: best.',
+            Marking.MEAN: 'Last row: mean ± sample standard deviation of the rows above.',
         }[self]
 
 
@@ -132,6 +134,7 @@ class Table:
         found_target: most false alarms per image at the operating points whose columns come last; None: no such columns.
         smoke: a run was a trial of a few iterations.
         validated: the rows are best validations of runs that have not been tested, not tests.
+        tested_on: the images that the values are of.
     """
 
     columns: tuple[str, str]
@@ -143,6 +146,7 @@ class Table:
     found_target: float | None = None
     smoke: bool = False
     validated: bool = False
+    tested_on: str = 'test set'
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -224,7 +228,7 @@ def mark_cells(values: 'pd.DataFrame', groups: Sequence[str], marking: Marking) 
     """
     marks = values.astype(object)
     marks[:] = str(Mark.NONE)
-    if values.empty:
+    if values.empty or marking is Marking.MEAN:
         return marks
     if marking is Marking.AGAINST_FIRST:
         first = values.iloc[0]

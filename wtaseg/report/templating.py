@@ -1,4 +1,4 @@
-"""The Jinja2 templates of the reports; every value is escaped for HTML."""
+"""The Jinja2 templates of the reports and of other packages; every value is escaped for HTML."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -8,12 +8,12 @@ if TYPE_CHECKING:
 
 
 @cache
-def environment() -> 'Environment':
-    """The environment of ``wtaseg/report/templates``."""
+def environment(package: str = 'wtaseg.report') -> 'Environment':
+    """The environment of the folder ``templates`` of a package."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
-        loader=PackageLoader('wtaseg.report'),
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

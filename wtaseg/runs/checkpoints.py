@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from wtaseg.runs.layout import RunLayout
+from wtaseg.runs.layout import CHECKPOINTS, RunLayout
 from wtaseg.runs.outputs import training_logs
 from wtaseg.runs.select import find_best
 from wtaseg.runs.state import ExperimentError
@@ -38,6 +38,21 @@ def last_checkpoint(layout: RunLayout) -> Path | None:
         return None
     pointer.write_text(str(complete[-1]), encoding='utf-8')
     return complete[-1]
+
+
+def trained_checkpoint(folder: Path) -> Path:
+    """The checkpoint to use of a training's work folder: the best of its validations, else the last on schedule.
+
+    Raises:
+        FileNotFoundError: the folder has none.
+    """
+    for pattern in ('best_*.pth', 'iter_*.pth', 'epoch_*.pth'):
+        paths = [path for place in (folder, folder / CHECKPOINTS) for path in place.glob(pattern)]
+        if paths:
+            return max(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    raise FileNotFoundError(
+        f'{folder}: no checkpoint (best_*.pth, iter_*.pth) of a training; train first, or give the file of a checkpoint'
+    )
 
 
 def user_find_best(folder: Path) -> Path | None:

@@ -3,11 +3,34 @@
 import json
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 INSPECTION_FILE = 'inspection.json'
+
+
+#: False alarms per image up to which curves are kept.
+MOST_FALSE_ALARMS = 10.0
+
+Steps = tuple[tuple[float, float], ...]
+
+
+def best_steps(found: Sequence[float], false_alarms: Sequence[float]) -> Steps:
+    """The highest percent found at no more than each number of false alarms, as steps.
+
+    Args:
+        found, false_alarms: percent and false alarms per image at each threshold.
+
+    Returns:
+        Pairs of false alarms per image and the percent found from there on; both ascend.
+    """
+    steps, highest = [], -math.inf
+    for alarms, value in sorted(zip(false_alarms, found), key=lambda pair: (pair[0], -pair[1])):
+        if value > highest and alarms <= MOST_FALSE_ALARMS:
+            steps.append((alarms, value))
+            highest = value
+    return tuple(steps)
 
 
 @dataclass(frozen=True)
@@ -15,16 +38,34 @@ class ClassInspection:
     """One class on the test set; percent of its defects found, and false alarms per image.
 
     Attributes:
-        curves: percent found at each threshold, by size; ``'all'`` is over all sizes.
-        false_alarms: at each threshold.
+        curves: by size, see :func:`best_steps`; ``'all'`` is over all sizes.
         found: at the operating point of the validation set; NaN: there is none, or there are no defects.
-        false_alarms_at_point: there.
+        false_alarms: there.
     """
 
-    curves: dict[str, tuple[float, ...]]
-    false_alarms: tuple[float, ...]
+    curves: dict[str, Steps]
     found: float = math.nan
-    false_alarms_at_point: float = math.nan
+    false_alarms: float = math.nan
+
+    def to_json(self) -> dict:
+        """As JSON's types; NaN is None."""
+        return dict(
+            found=_finite(self.found), false_alarms=_finite(self.false_alarms), curves=dict(self.curves)
+        )
+
+    @classmethod
+    def from_json(cls, content: dict) -> 'ClassInspection':
+        """The inverse of :meth:`to_json`."""
+        curves = {
+            size: tuple((alarms, found) for alarms, found in steps)
+            for size, steps in content['curves'].items()
+        }
+        numbers = (math.nan if content[key] is None else content[key] for key in ('found', 'false_alarms'))
+        return cls(curves, *numbers)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 @dataclass(frozen=True)
@@ -40,7 +81,7 @@ class Inspection:
     target: float | None = None
 
     @classmethod
-    def from_json(cls, content: dict) -> 'Inspection':
+    def from_test(cls, content: dict) -> 'Inspection':
         """From the content of an ``inspection.json``.
 
         Raises:
@@ -51,12 +92,25 @@ class Inspection:
         for name, curves in content['classes'].items():
             at = content['at_operating_point'].get(name, {})
             classes[name] = ClassInspection(
-                {size: tuple(values) for size, values in curves['found'].items()},
-                tuple(curves['false_alarms']),
+                {size: best_steps(found, curves['false_alarms']) for size, found in curves['found'].items()},
                 at.get('found', math.nan),
                 at.get('false_alarms', math.nan),
             )
         return cls(classes, None if point is None else point['target'])
+
+    def of_classes(self, names: Iterable[str]) -> 'Inspection':
+        """Only these classes."""
+        return Inspection({name: self.classes[name] for name in names if name in self.classes}, self.target)
+
+    def to_json(self) -> dict:
+        """As JSON's types."""
+        return dict(target=self.target, classes={name: one.to_json() for name, one in self.classes.items()})
+
+    @classmethod
+    def from_json(cls, content: dict) -> 'Inspection':
+        """The inverse of :meth:`to_json`."""
+        classes = {name: ClassInspection.from_json(one) for name, one in content['classes'].items()}
+        return cls(classes, content['target'])
 
 
 def read_inspection(path: Path, metrics: str | None = None) -> Inspection | None:
@@ -77,7 +131,7 @@ def read_inspection(path: Path, metrics: str | None = None) -> Inspection | None
         if not file.is_file():
             continue
         try:
-            return Inspection.from_json(json.loads(file.read_text(encoding='utf-8')))
+            return Inspection.from_test(json.loads(file.read_text(encoding='utf-8')))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             print(f'{file}: not read ({error!r}); test the run again', file=sys.stderr)
     return None

@@ -69,7 +69,9 @@ def near_configs(name: str, root: Path) -> list[str]:
         for path in root.glob('*/*.py')
         if path.parent.name != '_base_'
     ]
-    near = difflib.get_close_matches(name, names, n=3)
+    # a dataset, or a model without its folder
+    near = sorted(path for path in names if Path(name).name in path)[:3]
+    near = near or difflib.get_close_matches(name, names, n=3)
     if not near and '/' not in name:
         by_model = {path.rpartition('/')[2]: path for path in names}
         near = [by_model[model] for model in difflib.get_close_matches(name, by_model, n=3)]
@@ -82,7 +84,7 @@ def find_config(name: str | Path, root: Path | None = None) -> Path:
     Args:
         name: a path from the current folder, or ``<dir>/<model>`` below ``root``, with or without ``configs/`` and
             ``.py``.
-        root: folder of the configs; default: :func:`config_root`.
+        root: folder of the configs; default: ``configs`` in the current folder, then :func:`config_root`.
 
     Raises:
         FileNotFoundError: there is no such config; the message has the most similar names.
@@ -90,11 +92,14 @@ def find_config(name: str | Path, root: Path | None = None) -> Path:
     text = str(name).strip()
     if text.endswith('.py') and Path(text).is_file():
         return Path(text).resolve()
-    root = config_root() if root is None else root
-    path = root / f'{config_name(text)}.py'
-    if path.is_file():
-        return path.resolve()
-    near = near_configs(config_name(text), root)
+    roots = [root] if root else [*filter(Path.is_dir, [Path('configs')]), config_root()]
+    for folder in roots:
+        path = folder / f'{config_name(text)}.py'
+        if path.is_file():
+            return path.resolve()
+    near = list(dict.fromkeys(near for folder in roots for near in near_configs(config_name(text), folder)))[
+        :3
+    ]
     raise FileNotFoundError(f'{path} does not exist' + (f'; near: {", ".join(near)}' if near else ''))
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from wtaseg.runs.training_flags import TrainingFlags
+
 if TYPE_CHECKING:
     from wtaseg.runs.job import Experiment, Job
     from wtaseg.runs.records import RunRecord
@@ -16,8 +18,8 @@ _Words = Parameter(consume_multiple=True, show_default=False)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchOptions:
-    """What to train and test, and how.
+class BatchOptions(TrainingFlags):
+    """What to train and test, and how; the flags of the training are those of every candidate.
 
     Attributes:
         project: results go to work_dirs/PROJECT.
@@ -96,7 +98,7 @@ class BatchOptions:
             config_root() if self.config_root is None else (base / self.config_root).resolve(),
             usable_gpus(self.gpus),
             overrides=self.cfg_options,
-            train_flags=tuple(flag for flag, given in flags.items() if given),
+            train_flags=(*(flag for flag, given in flags.items() if given), *self.words()),
             test_flags=('--tta',) if self.tta else (),
             restart=self.restart,
             find_best=self.find_best_dir and user_find_best((base / self.find_best_dir).resolve()),

@@ -30,7 +30,7 @@ from wtaseg.runs.outputs import (
     to_number,
     training_logs,
 )
-from wtaseg.runs.recorded import NotLiteral, read_config
+from wtaseg.runs.recorded import UnreadConfigError, read_config
 from wtaseg.runs.select import read_rows, validations_of
 from wtaseg.runs.spec import UNKNOWN, RunSpec, read_spec
 from wtaseg.runs.state import read_state
@@ -105,7 +105,7 @@ class RunRecord:
         """The recorded config of the last test, or else of the training; empty where there is none.
 
         Raises:
-            NotLiteral: it is not made of literals alone, and the record was not read with ``trust``.
+            UnreadConfigError: it is not made of literals alone, and the record was not read with ``trust``.
         """
         files = recorded_configs(self.path, 'test') or recorded_configs(self.path, 'train')
         return read_config(files[-1], self.trust) if files else {}
@@ -200,7 +200,7 @@ def _spec(path: Path, name: str, trust: bool) -> tuple[RunSpec, str | None]:
     unread = f'{path}: no recorded config' if path.is_dir() and not files else None
     try:
         config = read_config(files[-1], trust) if files else {}
-    except NotLiteral as error:
+    except UnreadConfigError as error:
         unread = str(error)
     spec = describe_run(config, name, base=_base(path, None))
     if spec.augmentation is None and 'augmentation' not in config:

@@ -11,6 +11,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+#: JSON lines beside the log of a training: the operating point of each validation.
+POINTS_FILE = 'operating_points.jsonl'
+
 METRICS = ('aAcc', 'mIoU', 'mAcc')
 
 
@@ -75,17 +78,23 @@ def _number(value) -> float:
     return value if math.isfinite(value) else 0.0
 
 
-def find_best(paths: Iterable[str | Path], by: str | None = None) -> tuple[int, float]:
+def find_best(
+    paths: Iterable[str | Path], by: str | None = None, false_alarms: float | None = None
+) -> tuple[int, float]:
     """Step and score of the best validation in the given logs.
 
     Args:
         paths: JSON logs of a training, in order of time.
         by: metric of which more is better, such as ``mOPFound``; None: the mean of :data:`METRICS`.
+        false_alarms: in place of ``by``: the defects found at this many false alarms per image and class.
 
     Raises:
-        ValueError: no log holds a validation, or no validation the metric ``by``.
+        ValueError: no log holds a validation, or no validation the metric ``by`` or curves for ``false_alarms``.
     """
     paths = list(paths)
+    if false_alarms is not None:
+        scores = found_by_step(paths, false_alarms)
+        return max(scores.items(), key=lambda pair: (pair[1], pair[0]))
     validations = validations_of(row for path in paths for row in read_rows(path))
     if not validations:
         names = ', '.join(str(path) for path in paths) or 'no log'
@@ -100,3 +109,25 @@ def find_best(paths: Iterable[str | Path], by: str | None = None) -> tuple[int, 
     return max(
         ((step, score(row, by)) for step, row in validations.items()), key=lambda pair: (pair[1], pair[0])
     )
+
+
+def found_by_step(paths: Iterable[str | Path], false_alarms: float) -> dict[int, float]:
+    """Percent of the defects found, mean of the classes, at a number of false alarms per image, by step.
+
+    Args:
+        paths: JSON logs of a training, in order of time; the curves are in a file beside each.
+        false_alarms: allowed in each class.
+
+    Raises:
+        ValueError: no log has curves beside it, or ``false_alarms`` is negative.
+    """
+    from mmseg.evaluation.inspection import read_operating_point
+
+    files = [Path(path).with_name(POINTS_FILE) for path in paths]
+    rows = [row for file in files if file.is_file() for row in read_rows(file)]
+    if not rows:
+        raise ValueError(
+            f'--false-alarms: {", ".join(map(str, files)) or "no log"} does not exist; '
+            'expected the curves that a training with InspectionMetric in val_evaluator writes'
+        )
+    return {int(row['step']): _number(read_operating_point(row).at(false_alarms).mean_found) for row in rows}

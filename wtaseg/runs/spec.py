@@ -122,4 +122,4 @@ def read_spec(path: Path) -> RunSpec:
             raise ValueError('expected an object')
         return RunSpec.from_json(content)
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f'{path}: {error}; delete it and run the batch job again to write it anew') from None
+        raise ValueError(f'{path}: {error}; delete it and run the batch job, which writes it again') from None

@@ -1,4 +1,4 @@
-"""The eight studies: which experiments each compares, and what each of them changes in its config."""
+"""The studies: which experiments each compares, and what each of them changes in its config."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +9,7 @@ from mmengine.config import Config
 from wtaseg.report.summary import Marking
 from wtaseg.studies import overrides
 from wtaseg.studies.datasets import augmented_root, check_dataset, write_ratio_list
+from wtaseg.studies.folds import folds
 from wtaseg.studies.provenance import program
 from wtaseg.studies.spec import Experiment, Study, StudyOptions, StudyRow
 
@@ -219,7 +220,8 @@ def final(options: StudyOptions) -> Study:
 
 
 STUDIES: dict[str, Callable[[StudyOptions], Study]] = {
-    maker.__name__: maker for maker in (losses, gamma, loss_aug, words, relabel, ratio, imbalance, final)
+    maker.__name__: maker
+    for maker in (losses, gamma, loss_aug, words, relabel, ratio, imbalance, final, folds)
 }
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from wtaseg.report.overlays import write_pairs
+from wtaseg.report.summary import Marking
 from wtaseg.runs import pool
 from wtaseg.runs.execute import run_experiment
 from wtaseg.runs.job import Experiment, Job
@@ -16,6 +17,7 @@ from wtaseg.runs.layout import relative_to_base
 from wtaseg.runs.records import read_run
 from wtaseg.studies.catalogue import STUDIES, define
 from wtaseg.studies.configs import CommonSettings, write_configs
+from wtaseg.studies.pooled import DEFAULT_TARGET, PooledPoint, pool_runs
 from wtaseg.studies.provenance import describe
 from wtaseg.studies.report import write_bundle, write_report
 from wtaseg.studies.results import RowRecord, StudyRecord, StudyResults, StudyRun, StudySettings, load, save
@@ -138,7 +140,7 @@ class StudyCommand:
             options.layout.study_configs,
             pool.usable_gpus(options.gpus),
             overrides=options.cfg_options,
-            train_flags=tuple(flag for flag, given in flags.items() if given),
+            train_flags=(*(flag for flag, given in flags.items() if given), *options.words(Path.cwd())),
             test_flags=('--tta',) if options.tta else (),
             restart=options.restart,
             draw=write_pairs,
@@ -180,6 +182,22 @@ class StudyCommand:
                         record = read_run(self.options.layout.run(name).exp)
                         runs[name] = StudyRun.of(record, seed, earlier.seconds if earlier else None)
         self.results.runs = runs
+        self.results.pooled = {}
+        for name, study in self.results.studies.items():
+            if study.marking is Marking.MEAN and (point := self._pool(study)):
+                self.results.pooled[name] = point
+
+    def _pool(self, study: StudyRecord) -> PooledPoint | None:
+        """The pooled operating point of the first seed of all folds; None until all are done."""
+        runs = [row.runs[0] for row in study.rows]
+        if self.results.unfinished(runs):
+            return None
+        target = self.results.found_target(study)
+        try:
+            return pool_runs(self.options.layout, runs, DEFAULT_TARGET if target is None else target)
+        except (FileNotFoundError, ValueError) as error:
+            print(f'no pooled operating point: {error}', file=sys.stderr)
+            return None
 
     @property
     def names(self) -> list[str]:

@@ -3,6 +3,7 @@
 import math
 
 from wtaseg.report.summary import Marking, Row, Summary, Table, metric_titles
+from wtaseg.studies.folds import fold_findings
 from wtaseg.studies.results import StudyRecord, StudyResults
 from wtaseg.studies.selection import Selection, select_word
 
@@ -12,8 +13,8 @@ CLEAR_RATIO = 4.3
 
 def findings(name: str, results: StudyResults, study: StudyRecord, table: Table) -> list[str]:
     """What a study's table shows; for the study words, the selection with its reasons."""
-    expected = sum(row.expected_runs for row in table.rows)
-    missing = expected - sum(row.runs for row in table.rows)
+    expected = sum(len(row.runs) for row in study.rows)
+    missing = expected - sum(len(results.done_runs(row)) for row in study.rows)
     sentences = []
     if missing:
         sentences.append(
@@ -21,6 +22,8 @@ def findings(name: str, results: StudyResults, study: StudyRecord, table: Table)
         )
     if name == 'words':
         return [*sentences, *word_selection(table)[1]]
+    if table.marking is Marking.MEAN:
+        return [*sentences, *fold_findings(table, results.pooled.get(name))]
     if table.marking is Marking.BEST_IN_GROUP:
         return [*sentences, *_best_in_groups(table)]
     ranking = [*_ranking(table, 'mIoU'), *_ranking(table, 'mAcc')]

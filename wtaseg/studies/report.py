@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from wtaseg.io import write
 from wtaseg.report import tables
+from wtaseg.report.found import draw_found
 from wtaseg.report.page import Image, Page, RowSettings, RunLine, render
 from wtaseg.report.plots import METRICS, Curve, curve_name, draw_bars, draw_curves, draw_shares, png
-from wtaseg.report.summary import Row, Summary, Table, metric_titles
+from wtaseg.report.summary import Marking, Row, Summary, Table, metric_titles
 from wtaseg.runs.layout import ProjectLayout
 from wtaseg.runs.records import DONE
 from wtaseg.studies.findings import findings
+from wtaseg.studies.folds import HELD_OUT, mean_row
 from wtaseg.studies.results import StudyRecord, StudyResults
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ def tabulate(results: StudyResults, study: StudyRecord) -> Table:
         summaries = [Summary.of(column) for column in zip(*values)]
         summaries = summaries or [Summary.of(())] * columns
         rows.append(Row(record.group, record.label, tuple(summaries), len(values), len(record.runs)))
+    if study.marking is Marking.MEAN:
+        rows.append(mean_row(study, rows))
     return Table(
         study.columns,
         classes,
@@ -39,6 +43,7 @@ def tabulate(results: StudyResults, study: StudyRecord) -> Table:
         study.marking,
         smoke=study.settings.smoke,
         found_target=target,
+        **(dict(tested_on=HELD_OUT) if study.marking is Marking.MEAN else {}),
     )
 
 
@@ -48,7 +53,9 @@ def draw_images(results: StudyResults, name: str, study: StudyRecord, table: Tab
     several = len({row.group for row in table.measured}) > 1
     labels = [f'{row.group} {row.label}' if several else row.label for row in table.measured]
     if bars := draw_bars(table.measured, labels, table.classes, table.smoke):
-        images.append(Image(f'{name}_bars.png', png(bars), 'IoU and accuracy on the test set', wide=True))
+        images.append(
+            Image(f'{name}_bars.png', png(bars), f'IoU and accuracy on the {table.tested_on}', wide=True)
+        )
         if name == 'ratio':
             caption = 'IoU and accuracy on the test set by share of edited images'
             images.append(Image(f'{name}_shares.png', png(draw_shares(table)), caption, wide=True))
@@ -57,6 +64,8 @@ def draw_images(results: StudyResults, name: str, study: StudyRecord, table: Tab
     for group in dict.fromkeys(row.group for row in study.rows) if by_model else ['']:
         rows = [row for row in study.rows if group in ('', row.group)]
         tag = f'_{"".join(c for c in group.lower() if c.isalnum())}' if group else ''
+        inspections = [(row.label, results.inspections(row)) for row in rows]
+        images += draw_found(inspections, table.classes, f'{name}{tag}_', group, table.tested_on)
         for class_name in table.classes:
             for metric in METRICS:
                 curves = [Curve(row.label, results.curve(row, f'{metric}.{class_name}')) for row in rows]
@@ -112,7 +121,7 @@ def markdown(study: StudyRecord, table: Table, sentences: Iterable[str]) -> str:
             escape(study.question),
             '',
             tables.markdown(table),
-            f'{table.marking.legend} Percent, test set{seeds}',
+            f'{table.marking.legend} Percent, {table.tested_on}{seeds}',
             '',
             *(f'- {escape(text)}' for text in sentences),
             '',

@@ -5,7 +5,9 @@ Inside the program they are the dataclasses of this module; ``results.json`` is 
     format      1
     studies     by name: title, question, columns, marks, rows [{group, label, variant, runs}], settings, provenance
     variants    by name of the experiment: base config, what all experiments change in it, what this one changes
-    runs        by name: seed, status, scores {class: [IoU, Acc]}, validations, seconds of all its parts, error
+    pooled      by name of a study of folds: the operating point of all folds together
+    runs        by name: seed, status, scores {class: [IoU, Acc]}, validations, seconds of all its parts, error,
+                inspection {target, classes {class: {found, false_alarms, curves {size: [[false alarms, found], ...]}}}}
 """
 
 import json
@@ -15,7 +17,9 @@ from pathlib import Path
 
 from wtaseg.io import read_json, write
 from wtaseg.report.summary import Marking, Summary
+from wtaseg.runs.inspection import Inspection
 from wtaseg.runs.records import DONE
+from wtaseg.studies.pooled import PooledPoint
 from wtaseg.studies.provenance import Provenance
 from wtaseg.studies.study_run import StudyRun
 
@@ -119,11 +123,16 @@ class StudyResults:
     studies: dict[str, StudyRecord] = field(default_factory=dict)
     experiments: dict[str, ExperimentRecord] = field(default_factory=dict)
     runs: dict[str, StudyRun] = field(default_factory=dict)
+    pooled: dict[str, PooledPoint] = field(default_factory=dict)
 
     def done_runs(self, row: RowRecord) -> list[StudyRun]:
         """The runs of a row that have test results."""
         runs = [self.runs.get(name) for name in row.runs]
         return [run for run in runs if run and run.status == DONE]
+
+    def inspections(self, row: RowRecord) -> list[Inspection]:
+        """Defects found and false alarms of the runs of a row that have them."""
+        return [run.inspection for run in self.done_runs(row) if run.inspection is not None]
 
     def classes(self, study: StudyRecord) -> tuple[str, ...]:
         """Names of the foreground classes that any run of the study was tested on."""
@@ -155,6 +164,11 @@ class StudyResults:
             'studies': {name: study.to_json() for name, study in self.studies.items()},
             'variants': {name: asdict(record) for name, record in self.experiments.items()},
             'runs': {name: run.to_json() for name, run in self.runs.items()},
+            **(
+                {'pooled': {name: point.to_json() for name, point in self.pooled.items()}}
+                if self.pooled
+                else {}
+            ),
         }
 
     @classmethod
@@ -175,6 +189,7 @@ class StudyResults:
             studies={name: StudyRecord.from_json(study) for name, study in content['studies'].items()},
             experiments=experiments,
             runs={name: StudyRun.from_json(run) for name, run in content['runs'].items()},
+            pooled={name: PooledPoint.from_json(point) for name, point in content.get('pooled', {}).items()},
         )
 
 

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from wtaseg.report.summary import Marking
 from wtaseg.runs import layout
+from wtaseg.runs.training_flags import TrainingFlags
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -66,8 +67,10 @@ class Study:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyOptions:
+class StudyOptions(TrainingFlags):
     """What the command line says about studies. Paths are as typed; properties make them absolute.
+
+    The flags of the training are those of every run.
 
     Attributes:
         studies: names of studies.
@@ -81,7 +84,8 @@ class StudyOptions:
         jobs: runs side by side.
         workers: processes of each data loader (default: the configs'; with --jobs what the cores allow).
         time_limit: after so many seconds stop what still runs, and report.
-        model: config that losses, gamma, words, ratio and imbalance train.
+        model: config that losses, gamma, words, ratio, imbalance and folds train.
+        folds: of the study folds; lists of `wta-seg split --folds` in the dataset are used if there are any.
         word: whose edited images loss_aug, ratio and final take.
         relabelled: for relabel, edited images with labels of their own.
         not_relabelled: for relabel, edited images with the labels of the originals.
@@ -114,6 +118,7 @@ class StudyOptions:
     workers: int | None = None
     time_limit: float | None = None
     model: str = FAST_SCNN
+    folds: int = 5
     word: str = 'peeling'
     relabelled: Path | None = None
     not_relabelled: Path | None = None

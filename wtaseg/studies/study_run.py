@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from mmseg.evaluation.metric_names import with_current_names
 from wtaseg.report.summary import Summary
-from wtaseg.runs.inspection import found_at, found_target
+from wtaseg.runs.inspection import ClassInspection, Inspection, found_at, found_target
 from wtaseg.runs.records import DONE, MISSING, ClassScore, RunRecord
 
 # metrics of a validation that results.json keeps
@@ -27,8 +27,7 @@ class StudyRun:
         checkpoint: file that was tested.
         iteration_seconds: median of the training.
         memory_mib: peak memory of the GPU in the training.
-        found: percent of the defects found on the test set at the operating point, by class; None: not measured.
-        found_target: false alarms per image that were allowed there.
+        inspection: defects found and false alarms on the test set; None: not measured.
     """
 
     seed: int
@@ -40,14 +39,18 @@ class StudyRun:
     checkpoint: str | None = None
     iteration_seconds: float | None = None
     memory_mib: float | None = None
-    found: dict[str, float | None] = field(default_factory=dict)
-    found_target: float | None = None
+    inspection: Inspection | None = None
+
+    @property
+    def found_target(self) -> float | None:
+        """False alarms per image that were allowed at the operating point; None: there is none."""
+        return found_target([self.inspection])
 
     @classmethod
     def of(cls, record: RunRecord, seed: int, seconds: float | None = None) -> 'StudyRun':
         """What a run has on disk; ``seconds`` is its duration where the record does not know it."""
         done = record.status == DONE
-        target = found_target([record.inspection]) if done else None
+        inspection = record.inspection if done else None
         return cls(
             seed=seed,
             status=record.status,
@@ -61,12 +64,7 @@ class StudyRun:
             checkpoint=record.checkpoint if done else None,
             iteration_seconds=record.iteration_seconds,
             memory_mib=record.memory_mib,
-            found={
-                name: _finite(found_at(record.inspection, name, target))
-                for name in record.foreground
-                if target is not None
-            },
-            found_target=target,
+            inspection=inspection and inspection.of_classes(record.foreground),
         )
 
     def metrics(self, classes: Sequence[str], target: float | None = None) -> list[float | None]:
@@ -81,15 +79,15 @@ class StudyRun:
         """
         pairs = [self.scores.get(name, ClassScore(math.nan, math.nan)) for name in classes]
         means = [Summary.of(getattr(pair, kind) for pair in pairs).mean for kind in ('iou', 'acc')]
-        known = self.found if self.found_target == target else {}
-        found = [] if target is None else [known.get(name) for name in classes]
+        found = [] if target is None else [found_at(self.inspection, name, target) for name in classes]
         return [*(value for pair in pairs for value in (pair.iou, pair.acc)), *means, *found]
 
     def to_json(self) -> dict:
         """As JSON's types; NaN is None."""
         scores = {name: [_finite(score.iou), _finite(score.acc)] for name, score in self.scores.items()}
         validations = {str(step): values for step, values in self.validations.items()}
-        return asdict(self) | {'scores': scores, 'validations': validations}
+        inspection = self.inspection and self.inspection.to_json()
+        return asdict(self) | {'scores': scores, 'validations': validations, 'inspection': inspection}
 
     @classmethod
     def from_json(cls, content: dict) -> 'StudyRun':
@@ -101,13 +99,13 @@ class StudyRun:
         validations = {
             int(step): with_current_names(metrics) for step, metrics in content['validations'].items()
         }
-        texts = ('seconds', 'error', 'checkpoint', 'iteration_seconds', 'memory_mib', 'found_target')
+        texts = ('seconds', 'error', 'checkpoint', 'iteration_seconds', 'memory_mib')
         return cls(
             seed=content['seed'],
             status=content['status'],
             scores=scores,
             validations=validations,
-            found=content.get('found', {}),
+            inspection=_read_inspection(content),
             **{name: content.get(name) for name in texts},
         )
 
@@ -119,6 +117,18 @@ def _kept(metrics: dict[str, float], classes: Sequence[str]) -> dict[str, float 
         for key, value in with_current_names(metrics).items()
         if key.startswith(KEPT) and (not classes or '.' not in key or key.partition('.')[2] in classes)
     }
+
+
+def _read_inspection(content: dict) -> Inspection | None:
+    """Of a run in ``results.json``; earlier versions wrote what was found alone, without curves."""
+    if content.get('inspection') is not None:
+        return Inspection.from_json(content['inspection'])
+    if content.get('found_target') is None:
+        return None
+    found = {name: math.nan if value is None else value for name, value in content.get('found', {}).items()}
+    return Inspection(
+        {name: ClassInspection({}, value) for name, value in found.items()}, content['found_target']
+    )
 
 
 def _finite(value: float | None) -> float | None:

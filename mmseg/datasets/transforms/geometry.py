@@ -1,6 +1,8 @@
 # ruff: noqa: NPY002 - numpy's global state is what a worker seeds and a resumed run restores
 """Resize, flip and rotate an image together with all of its maps (``results['seg_fields']``)."""
 
+from collections.abc import Sequence
+
 import cv2
 import mmcv
 import numpy as np
@@ -163,6 +165,19 @@ def _flip(array: np.ndarray, direction: str) -> np.ndarray:
     return np.ascontiguousarray(mmcv.imflip(array, direction))
 
 
+def _angles(degree: float | Sequence[float], name: str) -> tuple[float, float]:
+    """(min, max) of an argument ``degree``; a number d is (-d, d).
+
+    Raises:
+        ValueError: neither a number above 0 nor a pair; names the transform ``name``.
+    """
+    angles = (-degree, degree) if isinstance(degree, (int, float)) else tuple(degree)
+    numbers = all(isinstance(angle, (int, float)) for angle in angles)
+    if len(angles) != 2 or not numbers or (isinstance(degree, (int, float)) and degree <= 0):
+        raise ValueError(f'{name}: degree={degree!r}, expected a number > 0 or a pair (min, max).')
+    return angles
+
+
 @TRANSFORMS.register_module()
 class RandomRotate(BaseTransform):
     """Rotate image and maps by a random angle about the centre, with probability ``prob``.
@@ -179,14 +194,8 @@ class RandomRotate(BaseTransform):
     def __init__(self, prob, degree, pad_val=0, seg_pad_val=255, center=None, auto_bound=False) -> None:
         if not 0 <= prob <= 1:
             raise ValueError(f'RandomRotate: prob={prob}, expected a probability from 0 to 1.')
-        if isinstance(degree, (int, float)):
-            if degree <= 0:
-                raise ValueError(f'RandomRotate: degree={degree}, expected > 0 or a pair (min, max).')
-            degree = (-degree, degree)
-        if len(degree) != 2:
-            raise ValueError(f'RandomRotate: degree={degree}, expected a number or a pair (min, max).')
         self.prob = prob
-        self.degree = tuple(degree)
+        self.degree = _angles(degree, 'RandomRotate')
         self.pal_val = pad_val  # upstream's spelling of the attribute
         self.seg_pad_val = seg_pad_val
         self.center = center
@@ -235,7 +244,7 @@ class RandomRotFlip(BaseTransform):
                 raise ValueError(f'RandomRotFlip: {name}={prob}, expected a probability from 0 to 1.')
         self.rotate_prob = rotate_prob
         self.flip_prob = flip_prob
-        self.degree = (-degree, degree) if isinstance(degree, (int, float)) else tuple(degree)
+        self.degree = _angles(degree, 'RandomRotFlip')
 
     def transform(self, results: dict) -> dict:
         """Change ``img`` and the maps alike."""

@@ -19,6 +19,7 @@ from mmcv.transforms.base import BaseTransform
 from mmengine import fileio
 
 from mmseg.datasets.image_files import decode_image, read_header, turn_upright
+from mmseg.datasets.normal_images import NORMAL, draw_image, normal_label
 from mmseg.registry import TRANSFORMS
 
 from .decoded_cache import DecodedCache
@@ -58,6 +59,7 @@ class LoadImageFromFile(MMCV_LoadImageFromFile):
 
     def transform(self, results: dict) -> dict | None:
         """Add ``img`` (H, W, C), ``img_shape`` and ``ori_shape``."""
+        draw_image(results)
         if self.file_client_args is not None:
             return super().transform(results)
         try:
@@ -95,7 +97,8 @@ class LoadAnnotations(MMCV_LoadAnnotations):
 
     First ``reduce_zero_label`` shifts the ids (0 becomes 255, k becomes k - 1, 255 stays), then
     ``results['label_map']`` re-numbers them. ``'gt_seg_map'`` is appended to ``results['seg_fields']``. A label map that
-    fits only the image as stored, before its EXIF orientation is applied, is turned with it.
+    fits only the image as stored, before its EXIF orientation is applied, is turned with it. Images that are known to
+    be normal (``results['normal']``) are labelled 0 all over.
 
     Args:
         reduce_zero_label: None uses the dataset's setting; a value must agree with it.
@@ -125,7 +128,10 @@ class LoadAnnotations(MMCV_LoadAnnotations):
         self._has_warned = False
 
     def _load_seg_map(self, results: dict) -> None:
-        labels = self.cache.read(results['seg_map_path'], self._decode)
+        if results.get(NORMAL):
+            labels = normal_label(results)
+        else:
+            labels = self.cache.read(results['seg_map_path'], self._decode)
         if labels.shape != results.get('ori_shape', labels.shape):
             labels = self._turned(labels, results)
         table = self._table(results)

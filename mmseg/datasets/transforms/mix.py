@@ -47,6 +47,20 @@ class RandomCutOut(BaseTransform):
         self.with_ratio = cutout_ratio is not None
         candidates = cutout_ratio if self.with_ratio else cutout_shape
         self.candidates = candidates if isinstance(candidates, list) else [candidates]
+        self._check_candidates()
+
+    def _check_candidates(self) -> None:
+        """Raise ``ValueError`` for rectangles that are no pairs of positive pixels or shares."""
+        name, numbers = (
+            ('cutout_ratio', 'shares in (0, 1]') if self.with_ratio else ('cutout_shape', 'pixels > 0')
+        )
+        for pair in self.candidates:
+            valid = isinstance(pair, (tuple, list)) and len(pair) == 2
+            kinds, most = ((int, float), 1) if self.with_ratio else (int, float('inf'))
+            if not (valid and all(isinstance(side, kinds) and 0 < side <= most for side in pair)):
+                raise ValueError(
+                    f'RandomCutOut: {name}={pair!r}, expected (width, height) in {numbers}, or a list of such pairs.'
+                )
 
     @cache_randomness
     def do_cutout(self) -> bool:

@@ -168,8 +168,11 @@ class CLAHE(BaseTransform):
     """
 
     def __init__(self, clip_limit=40.0, tile_grid_size=(8, 8)) -> None:
-        if len(tile_grid_size) != 2:
-            raise ValueError(f'CLAHE: tile_grid_size={tile_grid_size}, expected two numbers.')
+        if not isinstance(clip_limit, (int, float)) or clip_limit < 0:
+            raise ValueError(f'CLAHE: clip_limit={clip_limit!r}, expected a number >= 0.')
+        tiles = tile_grid_size if isinstance(tile_grid_size, (tuple, list)) else ()
+        if len(tiles) != 2 or not all(isinstance(count, int) and count > 0 for count in tiles):
+            raise ValueError(f'CLAHE: tile_grid_size={tile_grid_size!r}, expected two integers > 0.')
         self.clip_limit = clip_limit
         self.tile_grid_size = tuple(tile_grid_size)
 
@@ -194,8 +197,11 @@ class Rerange(BaseTransform):
     """Scale the image's values linearly to ``[min_value, max_value]``; an image of one value is an error."""
 
     def __init__(self, min_value=0, max_value=255) -> None:
-        if min_value >= max_value:
-            raise ValueError(f'Rerange: min_value={min_value}, max_value={max_value}, expected min < max.')
+        numbers = all(isinstance(value, (int, float)) for value in (min_value, max_value))
+        if not numbers or min_value >= max_value:
+            raise ValueError(
+                f'Rerange: min_value={min_value!r}, max_value={max_value!r}, expected numbers, min < max.'
+            )
         self.min_value = min_value
         self.max_value = max_value
 

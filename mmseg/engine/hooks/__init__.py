@@ -1,9 +1,12 @@
 """Hooks of the runner."""
 
+from .accumulation_hook import GradientAccumulationHook
 from .check_dataset_hook import DatasetCheckHook
 from .checkpoint_hook import CheckpointHook
 from .class_weight_hook import ClassWeightHook
 from .early_stopping_hook import EarlyStoppingHook
+from .ema_hook import EMAHook
+from .freeze_hook import FreezeHook
 from .logger_hook import LoggerHook
 from .operating_point_hook import OperatingPointHook
 from .runtime_info_hook import NonFiniteLossError, RuntimeInfoHook
@@ -14,7 +17,10 @@ __all__ = [
     'CheckpointHook',
     'ClassWeightHook',
     'DatasetCheckHook',
+    'EMAHook',
     'EarlyStoppingHook',
+    'FreezeHook',
+    'GradientAccumulationHook',
     'LoggerHook',
     'NonFiniteLossError',
     'OperatingPointHook',

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.data import DataLoader, Dataset
 
-from mmseg.datasets.check import check_files
+from mmseg.datasets.check import check_files, check_readable
+from mmseg.datasets.normal_images import ALTERNATIVES, NORMAL
 from mmseg.registry import HOOKS
 from mmseg.utils.walk import leaf_datasets
 
@@ -109,7 +110,12 @@ class DatasetCheckHook(Hook):
         if not hasattr(dataset, 'get_data_info') or getattr(dataset, 'backend_args', None):
             return 0
         items = [dataset.get_data_info(index) for index in range(len(dataset))]
-        unlabelled = [item['img_path'] for item in items if 'img_path' in item and 'seg_map_path' not in item]
+        check_readable(path for item in items if item.get(NORMAL) for path in item[ALTERNATIVES])
+        unlabelled = [
+            item['img_path']
+            for item in items
+            if 'img_path' in item and 'seg_map_path' not in item and not item.get(NORMAL)
+        ]
         if unlabelled and needs_labels:
             raise ValueError(
                 f'{unlabelled[0]} has no label map; set data_prefix=dict(seg_map_path=...) in the dataset config'

@@ -112,7 +112,7 @@ def _key(dataset: Dataset) -> str:
     for part in leaf_datasets(dataset):
         digest.update(repr((repr(part.label_loader()), part.ignore_index)).encode())
         for item in (part.get_data_info(index) for index in range(len(part))):
-            path = Path(item.get('seg_map_path', ''))
+            path = Path(item.get('seg_map_path') or item.get('img_path', ''))  # without labels: all normal
             stat = path.stat() if path.is_file() else None
             state = (stat.st_size, stat.st_mtime_ns) if stat else None
             read = (str(path), state, item.get('label_map'), item.get('reduce_zero_label'))

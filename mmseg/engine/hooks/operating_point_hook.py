@@ -1,5 +1,6 @@
 """Carry the operating point from validations into checkpoints, and from checkpoints into tests."""
 
+import json
 from pathlib import Path
 
 import mmengine
@@ -11,12 +12,15 @@ from mmengine.runner import Runner
 
 from mmseg.evaluation import InspectionMetric
 from mmseg.evaluation.inspection.operating_point import KEY, OperatingPoint, read_operating_point
+from mmseg.evaluation.inspection.pooling import COUNTS_FILE
 from mmseg.registry import HOOKS
 from mmseg.utils.checkpoint_reading import read_checkpoint_file
 from mmseg.utils.files import atomic_path, write_atomically
 
 #: File of a test's curves, beside its metrics.
 CURVES_FILE = 'inspection.json'
+#: JSON lines of a training, beside its log: step and operating point, with its curves, of each validation.
+VALIDATIONS_FILE = 'operating_points.jsonl'
 
 
 @HOOKS.register_module()
@@ -24,7 +28,7 @@ class OperatingPointHook(Hook):
     """Stores and applies what ``InspectionMetric`` chooses; without such a metric it does nothing.
 
     After a validation the operating point is written into the checkpoint of the same iteration, which was saved
-    before, and into the one of ``save_best``. A test applies the operating point of the loaded checkpoint, and writes
+    before, and into the one of ``save_best``; and added to ``operating_points.jsonl`` beside the log. A test applies the operating point of the loaded checkpoint, and writes
     its curves to ``inspection.json`` beside its metrics.
     """
 
@@ -48,7 +52,7 @@ class OperatingPointHook(Hook):
         """Apply the operating point of the loaded checkpoint.
 
         Raises:
-            ValueError: it has other classes than the dataset.
+            ValueError: it has other classes than the dataset, or no curves for the false alarms that the metric allows.
         """
         for metric in _metrics(runner.test_loop.evaluator):
             if metric.choose_operating_point:
@@ -66,6 +70,8 @@ class OperatingPointHook(Hook):
             if metric.inspection is not None:
                 content = mmengine.dump(metric.inspection.content, file_format='json')
                 write_atomically(Path(runner.log_dir, CURVES_FILE), content)
+                if metric.counts is not None:
+                    metric.counts.save(Path(runner.log_dir, COUNTS_FILE))
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Write the operating point into the checkpoint of this iteration, if there is one."""
@@ -79,6 +85,7 @@ class OperatingPointHook(Hook):
         self._chosen, self._iter = received[0], runner.iter
         if self._chosen is None or not is_main_process():
             return
+        _append(Path(runner.log_dir, 'vis_data', VALIDATIONS_FILE), runner.iter, self._chosen)
         for hook in runner.hooks:
             if isinstance(hook, CheckpointHook):
                 # of a resumed run the hub knows it alone
@@ -95,6 +102,12 @@ class OperatingPointHook(Hook):
 
 def _metrics(evaluator: Evaluator) -> list[InspectionMetric]:
     return [metric for metric in evaluator.metrics if isinstance(metric, InspectionMetric)]
+
+
+def _append(path: Path, step: int, point: OperatingPoint) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('a', encoding='utf-8') as file:
+        file.write(json.dumps({'step': step, KEY: point.to_dict()}) + '\n')
 
 
 def _store(path: Path, point: OperatingPoint) -> None:

@@ -51,7 +51,7 @@ class LearningRateDecayOptimizerConstructor(DefaultOptimWrapperConstructor):
     """One parameter group per layer, with rate ``lr · decay_rate ** (number of layers after it)``.
 
     ``paramwise_cfg`` has ``num_layers`` (blocks of the backbone), ``decay_rate`` and ``decay_type``:
-    ``layer_wise`` (BEiT, MAE, VisionTransformer, ConvNeXt) or ``stage_wise`` (ConvNeXt). Biases and one-dimensional weights get
+    ``layer_wise`` (BEiT, MAE, VisionTransformer, ConvNeXt), its older name ``layer_wise_vit``, or ``stage_wise`` (ConvNeXt). Biases and one-dimensional weights get
     no weight decay; tokens and position embeddings do, as in mmsegmentation.
     """
 
@@ -93,7 +93,7 @@ class LearningRateDecayOptimizerConstructor(DefaultOptimWrapperConstructor):
         kind = type(module.backbone).__name__
         if decay_type == 'layer_wise' and 'ConvNeXt' in kind:
             return _convnext_layer(name, num_layers)
-        if decay_type == 'layer_wise' and any(known in kind for known in _TRANSFORMERS):
+        if decay_type in ('layer_wise', 'layer_wise_vit') and any(known in kind for known in _TRANSFORMERS):
             return _vit_layer(name, num_layers + 2)
         if decay_type == 'stage_wise' and 'ConvNeXt' in kind:
             return _convnext_stage(name, num_layers + 2)

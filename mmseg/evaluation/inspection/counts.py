@@ -61,7 +61,7 @@ class Maps:
 
     Attributes:
         levels: (C, H, W), uint8: of each foreground class, then of not being normal.
-        predicted, label: (H, W), int16: ids; ``ignored`` pixels are predicted as class 0 and have label -1.
+        predicted, label: (H, W), uint8: ids; 0 also where the label is ``ignore_index`` or of no class.
         marked: (C - 1, H, W), bool: where the operating point marks each class; None: there is none.
         histograms: (2 * C - 1, LEVELS + 1): pixels at each level, of each foreground class and of all others in turn,
             then of the normal ones.
@@ -88,23 +88,25 @@ def read_maps(
         ignore_index: see there.
         marked: (C - 1, H, W), bool: where the operating point marks each class.
     """
+    count = len(probability)
     used = label != ignore_index
-    anomaly = (1 - probability[0]).nan_to_num(0.0).masked_fill(~used, 0)
+    anomaly = (1 - probability[0]).nan_to_num(0.0).masked_fill_(~used, 0)
     levels = to_levels(torch.cat([probability[1:], anomaly[None]])).masked_fill_(~used, 0)
-    histograms = []
-    for index in range(1, len(probability)):
-        histograms += [
-            _histogram(levels[index - 1], used & (label == index)),
-            _histogram(levels[index - 1], used & (label != index)),
-        ]
-    histograms.append(_histogram(levels[-1], used & (label == 0)))
+    # class by class, which bounds the memory
+    histograms = [_histograms(levels[index - 1], label == index, used) for index in range(1, count)]
+    histograms.append(_histograms(levels[-1], label == 0, used)[:1])
+    ids = torch.stack([predicted.masked_fill(~used, 0), label.masked_fill(~used | (label >= count), 0)])
+    planes = [levels, ids.to(torch.uint8), *([] if marked is None else [(marked & used).to(torch.uint8)])]
+    # everything in two transfers
+    planes = torch.cat(planes).cpu().numpy()
+    numbers = torch.cat([*histograms, anomaly.max().view(torch.int32).expand(1, LEVELS + 1)]).cpu().numpy()
     return Maps(
-        levels=levels.cpu().numpy(),
-        predicted=predicted.masked_fill(~used, 0).to(torch.int16).cpu().numpy(),
-        label=label.to(torch.int16).masked_fill(~used, -1).cpu().numpy(),
-        marked=None if marked is None else (marked & used).cpu().numpy(),
-        histograms=torch.stack(histograms).cpu().numpy(),
-        score=float(anomaly.max()),
+        levels=planes[:count],
+        predicted=planes[count],
+        label=planes[count + 1],
+        marked=None if marked is None else planes[count + 2 :].view(bool),
+        histograms=numbers[:-1],
+        score=float(numbers[-1].view(np.float32)[0]),
     )
 
 
@@ -124,18 +126,19 @@ def count_image(maps: Maps, rule: Rule) -> ImageCounts:
                 negatives=maps.histograms[2 * index - 1],
             )
         )
-    foreground = (maps.label > 0) & (maps.label < len(maps.levels))
+    foreground = maps.label > 0
     overlap, regions = _region_overlap(maps.levels[-1], foreground)
     return ImageCounts(
         tuple(classes), bool(foreground.any()), maps.score, maps.histograms[-1], overlap, regions
     )
 
 
-def _histogram(levels: Tensor, mask: Tensor) -> Tensor:
-    """Number of pixels of a mask at each level, int32 (LEVELS + 1,)."""
-    # outside of the mask they are counted in one bin after the last
-    places = levels.to(torch.int32).masked_fill(~mask, LEVELS + 1)
-    return torch.bincount(places.flatten(), minlength=LEVELS + 2)[: LEVELS + 1].to(torch.int32)
+def _histograms(levels: Tensor, of_class: Tensor, used: Tensor) -> Tensor:
+    """Number of pixels at each level, of the class and of others, int32 (2, LEVELS + 1); only where ``used``."""
+    bins = LEVELS + 1
+    # all others are counted in one bin after the last
+    places = (levels.to(torch.int32) + bins * ~of_class).masked_fill_(~used, 2 * bins)
+    return torch.bincount(places.flatten(), minlength=2 * bins + 1)[:-1].to(torch.int32).view(2, bins)
 
 
 def _compact(result: Match) -> Match:

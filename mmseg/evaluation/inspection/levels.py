@@ -16,8 +16,9 @@ _LOWEST, _HIGHEST = -6.0, 10.0
 
 
 @cache
-def _grid() -> Tensor:
-    return torch.linspace(_LOWEST, _HIGHEST, LEVELS, dtype=torch.float64).sigmoid().float()
+def _grid(device: torch.device | str = 'cpu') -> Tensor:
+    """The thresholds on a device, copied there once."""
+    return torch.linspace(_LOWEST, _HIGHEST, LEVELS, dtype=torch.float64).sigmoid().float().to(device)
 
 
 def thresholds() -> np.ndarray:
@@ -42,5 +43,5 @@ def to_levels(probability: Tensor) -> Tensor:
 
     NaN has level 0.
     """
-    grid = _grid().to(probability.device)
+    grid = _grid(probability.device)
     return torch.bucketize(probability.nan_to_num(0.0), grid, right=True, out_int32=True).to(torch.uint8)

@@ -5,8 +5,10 @@ A checkpoint holds it as ``meta['operating_point']``, an ONNX file as JSON under
 """
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +17,21 @@ from torch import Tensor
 
 from mmseg.utils.checkpoint_reading import read_checkpoint_file
 
+from .curve import Curve
+from .levels import LEVELS, thresholds
+
 #: Key in a checkpoint's ``meta`` and in the metadata of an ONNX file.
 KEY = 'operating_point'
+#: Most false alarms per image and class at the operating point, unless another number is given.
+FALSE_ALARMS = 0.1
 
 
 @dataclass(frozen=True)
 class Interval:
     """A 95 % bootstrap interval over images; NaN where it could not be computed."""
 
-    low: float
-    high: float
+    low: float = math.nan
+    high: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -36,15 +43,29 @@ class ClassPoint:
             threshold gives more false alarms than allowed.
         found: defects found on the validation set, in percent; NaN where it has no defect of the class.
         false_alarms: per image of the validation set.
-        found_interval: of ``found``, with the threshold chosen anew in each resample.
+        found_interval: of ``found``, with the threshold chosen again in each resample.
         threshold_interval: of the chosen thresholds.
+        curve: what the other thresholds give on the validation set; None: it was not stored.
     """
 
     threshold: float | None
     found: float
     false_alarms: float
-    found_interval: Interval
-    threshold_interval: Interval
+    found_interval: Interval = Interval()
+    threshold_interval: Interval = Interval()
+    curve: Curve | None = None
+
+    @classmethod
+    def on(cls, curve: Curve, images: int, target: float) -> 'ClassPoint':
+        """The point of a curve that finds most at no more than ``target`` false alarms per image, without intervals."""
+        index = curve.choose(target * images)
+        if index is None:
+            found, alarms, threshold = 0, 0, None
+        else:
+            found, alarms = curve.found[index], curve.false_alarms[index]
+            threshold = float(thresholds()[index])
+        share = 100 * found / curve.defects if curve.defects else math.nan
+        return cls(threshold, share, alarms / images, curve=curve)
 
 
 @dataclass(frozen=True)
@@ -69,8 +90,38 @@ class OperatingPoint:
     def thresholds(self) -> tuple[float, ...]:
         """One for each foreground class; infinite where the class is never marked."""
         return tuple(
-            float('inf') if point.threshold is None else point.threshold for point in self.classes.values()
+            math.inf if point.threshold is None else point.threshold for point in self.classes.values()
         )
+
+    @property
+    def mean_found(self) -> float:
+        """Mean of ``found`` over the classes that have defects; NaN: none has."""
+        known = [point.found for point in self.classes.values() if not math.isnan(point.found)]
+        return sum(known) / len(known) if known else math.nan
+
+    def at(self, target: float) -> 'OperatingPoint':
+        """The operating point for another number of false alarms, from the stored curves of the validation set.
+
+        Its intervals are NaN: they need the counts of each image.
+
+        Args:
+            target: most false alarms per image and class, from 0.
+
+        Raises:
+            ValueError: ``target`` is negative, or the curves were not stored.
+        """
+        if not target >= 0:
+            raise ValueError(f'false alarms: {target:g}; expected a number per image from 0')
+        if target == self.target:
+            return self
+        curves = {name: point.curve for name, point in self.classes.items()}
+        if any(curve is None or len(curve.found) != LEVELS for curve in curves.values()):
+            raise ValueError(
+                f'false alarms: {target:g}; the operating point is for {self.target:g} and has no validation curves '
+                f'to choose another one from; expected {self.target:g}, or a model validated with this version'
+            )
+        classes = {name: ClassPoint.on(curve, self.images, target) for name, curve in curves.items()}
+        return replace(self, classes=classes, target=target)
 
     def masks(self, probabilities: Tensor) -> Tensor:
         """Where each foreground class is marked, (C - 1, H, W), bool; classes may overlap.
@@ -81,23 +132,29 @@ class OperatingPoint:
         Raises:
             ValueError: C does not fit the classes of the operating point.
         """
+        return probabilities[1:].float() >= self._limits(probabilities)
+
+    def segment(self, probabilities: Tensor) -> Tensor:
+        """Class ids (H, W), int64, of probabilities (C, H, W).
+
+        Of several marked classes a pixel gets the one that exceeds its threshold by the largest factor, of equal ones
+        the first.
+
+        Raises:
+            ValueError: as of :meth:`masks`.
+        """
+        # a quotient is at least 1 exactly where the probability reaches the threshold
+        factor, index = (probabilities[1:].float() / self._limits(probabilities)).max(dim=0)
+        return torch.where(factor >= 1, index + 1, 0)
+
+    def _limits(self, probabilities: Tensor) -> Tensor:
+        """The thresholds (C - 1, 1, 1) where the probabilities are."""
         if probabilities.shape[0] != len(self.classes) + 1:
             raise ValueError(
                 f'operating point of classes {", ".join(self.classes)}: {probabilities.shape[0]} probabilities a '
                 f'pixel; expected {len(self.classes) + 1}. Validate the model to choose a new one'
             )
-        limits = torch.tensor(self.thresholds, dtype=torch.float32, device=probabilities.device)
-        return probabilities[1:].float() >= limits[:, None, None]
-
-    def segment(self, probabilities: Tensor) -> Tensor:
-        """Class ids (H, W), int64, of probabilities (C, H, W).
-
-        Of several marked classes a pixel gets the one that exceeds its threshold by the largest factor.
-        """
-        masks = self.masks(probabilities)
-        limits = torch.tensor(self.thresholds, device=probabilities.device)[:, None, None]
-        excess = torch.where(masks, probabilities[1:] / limits, 0.0)
-        return torch.where(masks.any(dim=0), excess.argmax(dim=0) + 1, 0)
+        return _on_device(self.thresholds, probabilities.device)[:, None, None]
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for checkpoints and JSON."""
@@ -117,6 +174,7 @@ class OperatingPoint:
                         **point,
                         'found_interval': Interval(**point['found_interval']),
                         'threshold_interval': Interval(**point['threshold_interval']),
+                        'curve': _curve(point.get('curve')),
                     }
                 )
                 for name, point in values['classes'].items()
@@ -126,6 +184,18 @@ class OperatingPoint:
             raise ValueError(
                 f'operating point of another form ({error}); validate the model to choose a new one'
             ) from None
+
+
+def _curve(values: Mapping[str, Any] | None) -> Curve | None:
+    if values is None:
+        return None
+    return Curve(**{**values, 'found': tuple(values['found']), 'false_alarms': tuple(values['false_alarms'])})
+
+
+@lru_cache(maxsize=32)
+def _on_device(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Thresholds as float32; copied to a device once, not for each image."""
+    return torch.tensor(values, dtype=torch.float32, device=device)
 
 
 def read_operating_point(source: str | Path | Mapping[str, Any]) -> OperatingPoint | None:

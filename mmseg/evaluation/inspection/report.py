@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .choosing import choose_point, share_interval
+from .choosing import share_interval
 from .counts import ImageCounts, size_shares, stack_matches, sum_match
 from .levels import LEVELS, thresholds
 from .matching import SIZE_NAMES, Match, Rule
 from .operating_point import OperatingPoint
+from .pooling import SweepCounts
 from .ranking import average_precision, image_figures, per_region_overlap
 
 
@@ -73,13 +74,7 @@ def choose(images: Sequence[ImageCounts], names: Sequence[str], rule: Rule, targ
         rule: how components were matched.
         target: most false alarms per image that are allowed in each class.
     """
-    points = {
-        one.name: choose_point(
-            one.sweep.found.sum(axis=1), one.sweep.false_alarms, one.defects.sum(axis=1), target
-        )
-        for one in _gather(images, names)
-    }
-    return OperatingPoint(points, target, len(images), rule.min_area, rule.tolerance, rule.min_overlap)
+    return SweepCounts.of(images, names, rule).choose(target)
 
 
 def _match_scalars(

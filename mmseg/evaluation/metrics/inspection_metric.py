@@ -12,7 +12,8 @@ from mmseg.registry import METRICS
 from ..inspection.counts import ImageCounts, count_image, read_maps
 from ..inspection.levels import probabilities
 from ..inspection.matching import Rule
-from ..inspection.operating_point import OperatingPoint
+from ..inspection.operating_point import FALSE_ALARMS, OperatingPoint
+from ..inspection.pooling import SweepCounts
 from ..inspection.report import Inspection, choose, summarise, table
 
 #: Most threads that count components, of images that the model has finished.
@@ -34,14 +35,17 @@ class InspectionMetric(BaseMetric):
         min_area: smallest number of pixels of a defect and of a detection.
         tolerance: largest distance in px between a detection and a defect that it finds, in x and in y.
         min_overlap: smallest share of a detection's pixels near defects; below it is a false alarm.
-        false_alarms: most false alarms per image and class at the operating point.
+        false_alarms: most false alarms per image and class at the operating point. None: where it is chosen, 0.1;
+            where it is applied, those that it was chosen for. Another number is applied by the stored validation curves.
         choose_operating_point: choose it on this dataset, which is to be the validation set.
+        save_counts: in a test, also write the counts of each image beside the curves, see :mod:`..inspection.pooling`.
         collect_device: where results of several processes are gathered, 'cpu' or 'gpu'.
         prefix: put before the names, with a slash.
 
     Attributes:
         operating_point: applied where none is chosen; ``OperatingPointHook`` sets it from the checkpoint.
         inspection: results of the last evaluation, on the first process.
+        counts: with ``save_counts``, those of the last evaluation.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -53,13 +57,14 @@ class InspectionMetric(BaseMetric):
         min_area: int = 1,
         tolerance: int = 3,
         min_overlap: float = 0.25,
-        false_alarms: float = 0.1,
+        false_alarms: float | None = None,
         choose_operating_point: bool = False,
+        save_counts: bool = False,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        if false_alarms < 0:
+        if false_alarms is not None and not false_alarms >= 0:
             raise ValueError(
                 f'InspectionMetric: false_alarms={false_alarms}; expected a number per image from 0'
             )
@@ -69,6 +74,8 @@ class InspectionMetric(BaseMetric):
         self.choose_operating_point = choose_operating_point
         self.operating_point: OperatingPoint | None = None
         self.inspection: Inspection | None = None
+        self.save_counts = save_counts
+        self.counts: SweepCounts | None = None
         # components are counted while the model computes the next images
         self._workers = min(MAX_WORKERS, os.cpu_count() or 1)
         self._pool: ThreadPoolExecutor | None = None
@@ -133,23 +140,28 @@ class InspectionMetric(BaseMetric):
         """Scalars of the whole dataset; prints the table per class."""
         logger: MMLogger = MMLogger.get_current_instance()
         if self.choose_operating_point:
-            point = choose(results, self.foreground, self.rule, self.false_alarms)
+            target = FALSE_ALARMS if self.false_alarms is None else self.false_alarms
+            point = choose(results, self.foreground, self.rule, target)
         else:
             point = self.operating_point
+        if self.save_counts:
+            self.counts = SweepCounts.of(results, self.foreground, self.rule)
         self.inspection = summarise(results, self.foreground, point)
         text = table(self.inspection.scalars, self.foreground, point.target if point else None)
         print_log('defects found (%) and false alarms:\n' + text, logger)
         return dict(self.inspection.scalars)
 
     def apply(self, point: OperatingPoint | None) -> None:
-        """Apply an operating point in the next evaluation; None: none.
+        """Apply an operating point in the next evaluation, at ``false_alarms`` if given; None: none.
 
         Raises:
-            ValueError: it has other classes than the dataset.
+            ValueError: it has other classes than the dataset, or no curves for ``false_alarms``.
         """
         if point is not None and tuple(point.classes) != self.foreground:
             raise ValueError(
                 f'InspectionMetric: the operating point has the classes {", ".join(point.classes)}, the dataset '
                 f'{", ".join(self.foreground)}; validate the model on a dataset with these classes'
             )
+        if point is not None and self.false_alarms is not None:
+            point = point.at(self.false_alarms)
         self.operating_point = point

@@ -7,6 +7,7 @@ from .fast_scnn import FastSCNN
 from .mobilenet_v3 import MobileNetV3
 from .resnet import ResNet, ResNetV1c, ResNetV1d
 from .timm_backbone import TIMMBackbone
+from .unet import UNet
 from .vit import VisionTransformer
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     'ResNetV1c',
     'ResNetV1d',
     'TIMMBackbone',
+    'UNet',
     'VisionTransformer',
 ]

@@ -129,8 +129,8 @@ class BEiTTransformerEncoderLayer(BaseModule):
 class BEiT(PlainTransformer):
     """BEiT as a backbone: feature maps of stride ``patch_size`` from chosen layers.
 
-    The relative positions fix the image size: padded to whole patches, images have the patch grid of
-    ``img_size``. For larger images use slide inference.
+    The relative positions fix the image size: images have the patch grid of ``img_size``; pixels beyond the last
+    whole patch are not used. For larger images use slide inference.
 
     Args:
         img_size: (height, width) of the images.
@@ -183,7 +183,7 @@ class BEiT(PlainTransformer):
             conv_type='Conv2d',
             kernel_size=patch_size,
             stride=patch_size,
-            padding='corner',
+            padding=0,
             norm_cfg=norm_cfg if patch_norm else None,
         )
         self.cls_token = nn.Parameter(torch.zeros(1, 1, embed_dims))

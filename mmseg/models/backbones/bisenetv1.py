@@ -148,7 +148,7 @@ class BiSeNetV1(BaseBackbone):
         context_channels: width of the context path, then channels of its backbone's last two outputs.
         out_indices: which of (fused, context at 1/8, context at 1/16) ``forward`` returns.
         align_corners: kept for configs; every resize in this backbone is nearest-neighbour.
-        out_channels: of the fused features; equals ``spatial_channels[-1] + context_channels[0]``.
+        out_channels: of the fused features.
         conv_cfg, norm_cfg, act_cfg: as everywhere in mmcv, of all but the backbone. (In mmsegmentation 1.2.2
             they have no effect: it always builds BN and ReLU.)
         init_cfg: weight initialisation.
@@ -171,17 +171,12 @@ class BiSeNetV1(BaseBackbone):
         super().__init__(init_cfg)
         if not set(out_indices) <= {0, 1, 2}:
             raise ValueError(f'BiSeNetV1: out_indices are among 0, 1, 2, got {list(out_indices)}')
-        if out_channels != spatial_channels[-1] + context_channels[0]:
-            raise ValueError(
-                'BiSeNetV1: out_channels is spatial_channels[-1] + context_channels[0] = '
-                f'{spatial_channels[-1] + context_channels[0]}, got {out_channels}'
-            )
         self.out_indices = tuple(out_indices)
         self.align_corners = align_corners
         common = dict(conv_cfg=conv_cfg, norm_cfg=norm_cfg, act_cfg=act_cfg)
         self.context_path = ContextPath(backbone_cfg, context_channels, align_corners, **common)
         self.spatial_path = SpatialPath(in_channels, spatial_channels, **common)
-        self.ffm = FeatureFusionModule(out_channels, out_channels, **common)
+        self.ffm = FeatureFusionModule(spatial_channels[-1] + context_channels[0], out_channels, **common)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """The outputs named by ``out_indices`` of an image (N, in_channels, H, W)."""

@@ -18,6 +18,7 @@ class MobileNetV3(BaseBackbone):
 
     Args:
         arch: ``'small'`` or ``'large'``.
+        in_channels: of the images.
         conv_cfg, norm_cfg: of every convolution.
         out_indices: which layers' outputs ``forward`` returns; 0 is the stem.
         frozen_stages: layers 0 to this one neither train nor update statistics; -1 for none.
@@ -76,6 +77,7 @@ class MobileNetV3(BaseBackbone):
         with_cp: bool = False,
         pretrained: str | None = None,
         init_cfg: dict | list[dict] | None = None,
+        in_channels: int = 3,
     ) -> None:
         super().__init__(init_cfg, pretrained)
         if arch not in self.arch_settings:
@@ -92,7 +94,10 @@ class MobileNetV3(BaseBackbone):
             raise ValueError(f'MobileNetV3: out_indices are among 0 to {layers - 1}, got {list(out_indices)}')
         if not -1 <= frozen_stages < layers:
             raise ValueError(f'MobileNetV3: frozen_stages is -1 to {layers - 1}, got {frozen_stages}')
+        if not isinstance(in_channels, int) or in_channels < 1:
+            raise ValueError(f'MobileNetV3: in_channels is a positive integer, got {in_channels!r}')
         self.arch = arch
+        self.in_channels = in_channels
         self.conv_cfg, self.norm_cfg = conv_cfg, norm_cfg
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
@@ -107,7 +112,7 @@ class MobileNetV3(BaseBackbone):
         dilated_2, dilated_4, reduced, last_channels = self._segmentation[self.arch]
         layers = [
             ConvModule(
-                3,
+                self.in_channels,
                 16,
                 3,
                 stride=2,
@@ -167,7 +172,7 @@ class MobileNetV3(BaseBackbone):
             layer.requires_grad_(False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Features of the layers in ``out_indices`` from an image (N, 3, H, W) of any size."""
+        """Features of the layers in ``out_indices`` from an image (N, in_channels, H, W) of any size."""
         outputs = []
         for i, name in enumerate(self.layers):
             x = getattr(self, name)(x)

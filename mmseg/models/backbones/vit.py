@@ -27,11 +27,17 @@ class SelfAttention(nn.Module):
         proj_drop: float,
         drop_path: float,
         bias: bool,
+        batch_first: bool = True,
+        dropout_layer: dict | None = None,
+        **kwargs,
     ) -> None:
+        """``kwargs`` are of ``nn.MultiheadAttention``; ``dropout_layer`` replaces the one of ``drop_path``."""
         super().__init__()
-        self.attn = nn.MultiheadAttention(embed_dims, num_heads, attn_drop, bias=bias, batch_first=True)
+        self.attn = nn.MultiheadAttention(
+            embed_dims, num_heads, attn_drop, bias=bias, batch_first=batch_first, **kwargs
+        )
         self.proj_drop = nn.Dropout(proj_drop)
-        self.dropout_layer = build_dropout(dict(type='DropPath', drop_prob=drop_path))
+        self.dropout_layer = build_dropout(dropout_layer or dict(type='DropPath', drop_prob=drop_path))
 
     def forward(self, x: Tensor, identity: Tensor) -> Tensor:
         out = self.attn(x, x, x, need_weights=False)[0]
@@ -50,6 +56,10 @@ class TransformerEncoderLayer(BaseModule):
         num_fcs: linear layers of the feed-forward network.
         qkv_bias: whether query, key and value have a bias.
         act_cfg, norm_cfg: as everywhere in mmcv.
+        batch_first: tokens are (N, L, C); False: (L, N, C).
+        attn_cfg: further arguments of the attention, those of ``nn.MultiheadAttention`` and ``dropout_layer``; the
+            arguments above win.
+        ffn_cfg: further arguments of mmcv's ``FFN``; the arguments above win.
         with_cp: recompute activations in backward to save memory.
     """
 
@@ -65,16 +75,28 @@ class TransformerEncoderLayer(BaseModule):
         qkv_bias: bool = True,
         act_cfg: dict = dict(type='GELU'),
         norm_cfg: dict = dict(type='LN'),
+        batch_first: bool = True,
+        attn_cfg: dict = dict(),
+        ffn_cfg: dict = dict(),
         with_cp: bool = False,
     ) -> None:
         super().__init__()
         self.with_cp = with_cp
         self.norm1_name, norm1 = build_norm_layer(norm_cfg, embed_dims, postfix=1)
         self.add_module(self.norm1_name, norm1)
-        self.attn = SelfAttention(embed_dims, num_heads, attn_drop_rate, drop_rate, drop_path_rate, qkv_bias)
+        attention = dict(
+            embed_dims=embed_dims,
+            num_heads=num_heads,
+            attn_drop=attn_drop_rate,
+            proj_drop=drop_rate,
+            drop_path=drop_path_rate,
+            bias=qkv_bias,
+            batch_first=batch_first,
+        )
+        self.attn = SelfAttention(**{**attn_cfg, **attention})
         self.norm2_name, norm2 = build_norm_layer(norm_cfg, embed_dims, postfix=2)
         self.add_module(self.norm2_name, norm2)
-        self.ffn = FFN(
+        network = dict(
             embed_dims=embed_dims,
             feedforward_channels=feedforward_channels,
             num_fcs=num_fcs,
@@ -82,6 +104,7 @@ class TransformerEncoderLayer(BaseModule):
             dropout_layer=dict(type='DropPath', drop_prob=drop_path_rate),
             act_cfg=act_cfg,
         )
+        self.ffn = FFN(**{**ffn_cfg, **network})
 
     def _body(self, x: Tensor) -> Tensor:
         x = self.attn(getattr(self, self.norm1_name)(x), identity=x)

@@ -7,6 +7,7 @@ from .cascade_decode_head import BaseCascadeDecodeHead
 from .cc_head import CCHead
 from .da_head import DAHead
 from .decode_head import BaseDecodeHead
+from .enc_head import EncHead
 from .fcn_head import FCNHead
 from .gc_head import GCHead
 from .lraspp_head import LRASPPHead
@@ -27,6 +28,7 @@ __all__ = [
     'DAHead',
     'DepthwiseSeparableASPPHead',
     'DepthwiseSeparableFCNHead',
+    'EncHead',
     'FCNHead',
     'GCHead',
     'LRASPPHead',

@@ -85,11 +85,6 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
     def _init_classes(self, num_classes: int, out_channels: int | None, threshold: float | None) -> None:
         name = type(self).__name__
         if out_channels is None:
-            if num_classes == 2:
-                warnings.warn(
-                    f'{name}: for two classes, out_channels=1 with a use_sigmoid=True loss is the usual choice',
-                    stacklevel=4,
-                )
             out_channels = num_classes
         if out_channels != num_classes and not (out_channels == 1 and num_classes == 2):
             raise ValueError(

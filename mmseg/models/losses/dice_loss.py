@@ -35,9 +35,14 @@ def dice_loss(
         ignore_index: a class left out, if it is one in [0, C).
 
     Raises:
-        ValueError: if no class is left.
+        ValueError: if no class is left, or ``weight`` is of another shape.
     """
     num_classes = pred.shape[1]
+    if weight is not None and tuple(weight.shape) not in ((len(pred),), (len(pred), *pred.shape[2:])):
+        raise ValueError(
+            f'dice_loss: weight has shape {tuple(weight.shape)}, expected {(len(pred),)}, one per sample, or '
+            f'{(len(pred), *pred.shape[2:])}, one per pixel; DiceLoss has no weights of classes'
+        )
     if ignore_index is not None and 0 <= ignore_index < num_classes:
         if num_classes == 1:
             raise ValueError(f'dice_loss: ignore_index={ignore_index} leaves no class of 1; give another one')

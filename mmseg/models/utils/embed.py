@@ -31,7 +31,7 @@ def pad_to_strides(
         return _pad_open_sides(x, kernel, stride, dilation, mode)
     pad = []
     for side, k, s, d in zip(x.shape[-2:], kernel, stride, dilation):
-        total = (k - 1) * d - (side - 1) % s
+        total = max((k - 1) * d - (side - 1) % s, 0)
         before = total // 2 if mode == 'same' else 0
         pad = [before, total - before, *pad]
     return F.pad(x, pad) if any(pad) else x
@@ -78,6 +78,36 @@ class SamePadConv2d(nn.Conv2d):
         return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
+class AdaptivePadding(nn.Module):
+    """Pads a map (N, C, H, W) with zeros so that the kernel reaches every position; see :func:`pad_to_strides`.
+
+    Args:
+        kernel_size, stride, dilation: of the layer that follows; an integer or (height, width).
+        padding: ``'corner'`` or ``'same'``.
+
+    Raises:
+        ValueError: another ``padding``.
+    """
+
+    def __init__(
+        self,
+        kernel_size: int | tuple[int, int] = 1,
+        stride: int | tuple[int, int] = 1,
+        dilation: int | tuple[int, int] = 1,
+        padding: str = 'corner',
+    ) -> None:
+        super().__init__()
+        if padding not in ('same', 'corner'):
+            raise ValueError(f"AdaptivePadding: padding is 'same' or 'corner', got {padding!r}")
+        self.padding = padding
+        self.kernel_size = to_2tuple(kernel_size)
+        self.stride = to_2tuple(stride)
+        self.dilation = to_2tuple(dilation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return pad_to_strides(x, self.kernel_size, self.stride, self.dilation, self.padding)
+
+
 class PatchEmbed(BaseModule):
     """Patch embedding: an image's patches as tokens.
 
@@ -91,6 +121,7 @@ class PatchEmbed(BaseModule):
         dilation: of the projection.
         bias: of the projection.
         norm_cfg: of the tokens.
+        input_size: (height, width) of the images, from which ``init_out_size``, the grid of patches, follows; None: open.
         init_cfg: weight initialisation.
     """
 
@@ -105,6 +136,7 @@ class PatchEmbed(BaseModule):
         dilation: int = 1,
         bias: bool = True,
         norm_cfg: dict | None = None,
+        input_size: int | tuple[int, int] | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -123,6 +155,18 @@ class PatchEmbed(BaseModule):
             bias=bias,
         )
         self.norm = build_norm_layer(norm_cfg, embed_dims)[1] if norm_cfg is not None else None
+        self.init_input_size = self.init_out_size = None
+        if input_size is not None:
+            self.init_input_size = to_2tuple(input_size)
+            self.init_out_size = self._grid(self.init_input_size)
+
+    def _grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of patches of an image of ``size``."""
+        conv = self.projection
+        if self.pad_mode:
+            return tuple(-(-side // step) for side, step in zip(size, conv.stride))
+        geometry = zip(size, conv.kernel_size, conv.stride, conv.padding, conv.dilation)
+        return tuple((side + 2 * pad - d * (k - 1) - 1) // step + 1 for side, k, step, pad, d in geometry)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Tokens (N, h * w, embed_dims) of an image (N, C, H, W), and (h, w)."""
@@ -133,3 +177,61 @@ class PatchEmbed(BaseModule):
         size = (x.shape[2], x.shape[3])
         x = x.flatten(2).transpose(1, 2)
         return (x if self.norm is None else self.norm(x)), size
+
+
+class PatchMerging(BaseModule):
+    """Merge neighbouring tokens: each window of the map becomes one token (Liu et al., Swin Transformer, 2021, 3.1).
+
+    Args:
+        in_channels, out_channels: of the tokens.
+        kernel_size, stride, dilation: of the windows; ``stride`` is ``kernel_size`` if None.
+        padding: ``'corner'``, ``'same'`` or a number, as of :class:`PatchEmbed`.
+        bias: of the projection.
+        norm_cfg: norm of the windows before the projection; None for none.
+        init_cfg: weight initialisation.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int] = 2,
+        stride: int | tuple[int, int] | None = None,
+        padding: int | Sequence[int] | str = 'corner',
+        dilation: int | tuple[int, int] = 1,
+        bias: bool = False,
+        norm_cfg: dict | None = dict(type='LN'),
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        window = to_2tuple(kernel_size)
+        stride = to_2tuple(stride or kernel_size)
+        dilation = to_2tuple(dilation)
+        self.adap_padding = None
+        if isinstance(padding, str):
+            self.adap_padding = AdaptivePadding(window, stride, dilation, padding)
+            padding = 0
+        self.sampler = nn.Unfold(window, dilation=dilation, padding=to_2tuple(padding), stride=stride)
+        width = window[0] * window[1] * in_channels
+        self.norm = build_norm_layer(norm_cfg, width)[1] if norm_cfg is not None else None
+        self.reduction = nn.Linear(width, out_channels, bias=bias)
+
+    def forward(self, x: Tensor, input_size: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
+        """Tokens (N, h * w, out_channels) and (h, w), of tokens (N, H * W, in_channels) and ``input_size`` (H, W).
+
+        Raises:
+            ValueError: the tokens are not H * W.
+        """
+        height, width = input_size
+        if x.shape[1] != height * width:
+            raise ValueError(f'PatchMerging: {x.shape[1]} tokens for a map of {height} x {width}')
+        x = x.transpose(1, 2).unflatten(2, (height, width))
+        if self.adap_padding is not None:
+            x = self.adap_padding(x)
+        unfold = self.sampler
+        geometry = zip(x.shape[2:], unfold.kernel_size, unfold.stride, unfold.padding, unfold.dilation)
+        size = tuple((side + 2 * pad - d * (k - 1) - 1) // step + 1 for side, k, step, pad, d in geometry)
+        x = unfold(x).transpose(1, 2)
+        return self.reduction(x if self.norm is None else self.norm(x)), size

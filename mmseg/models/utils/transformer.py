@@ -55,9 +55,15 @@ class PlainTransformer(BaseBackbone):
         name = type(self).__name__
         if isinstance(out_indices, int):
             out_indices = [num_layers - 1 if out_indices == -1 else out_indices]
-        if not all(0 <= i < num_layers for i in out_indices):
+        beyond = [i for i in out_indices if i >= num_layers]
+        if min(out_indices, default=-1) < 0 or len(beyond) == len(out_indices):
             raise ValueError(
                 f'{name}: out_indices are -1 or among 0 to {num_layers - 1}, got {list(out_indices)}'
+            )
+        if beyond:
+            warnings.warn(
+                f'{name}: out_indices {beyond} are past the last layer, {num_layers - 1}; they have no output',
+                stacklevel=3,
             )
         self.out_indices = tuple(out_indices)
 

@@ -84,9 +84,9 @@ sys.exit(main(sys.argv[2:]))
         assert main(argv) == 0
         assert {p: p.stat().st_mtime_ns for p in cache.rglob('*') if p.is_file()} == files
         # The same word from the cache and from a new inversion: the same bytes.
-        argv = arguments(blades, '--out', str(tmp_path / 'anew'), '--cache', 'none', '--word', 'dent')
+        argv = arguments(blades, '--out', str(tmp_path / 'again'), '--cache', 'none', '--word', 'dent')
         assert main(argv) == 0
-        assert tree(tmp_path / 'out') == tree(tmp_path / 'anew')
+        assert tree(tmp_path / 'out') == tree(tmp_path / 'again')
 
     def test_words_can_be_added(self, reference, blades, arguments, tmp_path):
         out, cache = tmp_path / 'out', reference.parent / 'cache'
@@ -110,7 +110,7 @@ sys.exit(main(sys.argv[2:]))
         assert [file for file, r in again.items() if r['relabelled']] == [row['file']]
         Image.fromarray(drawn[:20]).save(out / row['label'])
         assert main(argv) == 2
-        assert f'drawn anew for {row["file"]}' in capsys.readouterr().err
+        assert f'redrawn for {row["file"]}' in capsys.readouterr().err
 
     def test_a_changed_source_is_edited_again_and_nothing_else(self, reference, data, arguments, tmp_path):
         out = shutil.copytree(reference, tmp_path / 'out')

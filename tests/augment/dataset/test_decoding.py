@@ -91,6 +91,9 @@ def test_the_recorded_range_is_used(tmp_path):
     [sample] = read_dataset(tmp_path, 'train', []).samples
     assert stretched.pixels().max() == 255 and 126 <= sample.pixels().max() <= 128
     assert sample.pixels_id() != stretched.pixels_id() == sample.image_sha256
+    (tmp_path / 'dataset.json').write_text('{"settings": {"all_channels": true}}')
+    with pytest.raises(ValueError, match=r'dataset\.json: .*--all-channels.*three colours'):
+        read_dataset(tmp_path, 'train', [])
     (tmp_path / 'dataset.json').write_text('[1]')
     with pytest.raises(ValueError, match=r'dataset\.json is no record'):
         read_dataset(tmp_path, 'train', [])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from augment.demo_model import stage
 from augment.demo_model.architecture import build_parts, read_parts, save_parts
 from augment.demo_model.latents import VIEWS, load_or_encode, normalise_latents, turned
 from augment.demo_model.losses import autoencoder_loss, min_snr_weights, pixel_weights, similarity
@@ -145,7 +146,8 @@ def test_latents_are_encoded_once_and_again_for_other_crops(tiny, crops, tmp_pat
     assert results[0].standardised().float().std((0, 2, 3)).tolist() == pytest.approx([1] * 4, abs=1e-2)
 
 
-def test_training_lowers_both_losses(tiny, crops, tmp_path):
+def test_training_lowers_both_losses(tiny, crops, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, 'LOG_STEPS', 10)
     losses = {}
 
     def report(line: str) -> None:
@@ -153,7 +155,7 @@ def test_training_lowers_both_losses(tiny, crops, tmp_path):
             name, rest = line.split(': step')
             losses.setdefault(name, []).append(float(rest.split('loss ')[1].split()[0]))
 
-    settings = replace(SETTINGS, vae_steps=200, unet_steps=200, vae_rate=2e-3, unet_rate=2e-3)
+    settings = replace(SETTINGS, vae_steps=60, unet_steps=60, vae_rate=2e-3, unet_rate=2e-3)
     trainer = Trainer(build_parts(tiny), crops, settings, tmp_path, torch.device('cpu'), report)
     assert trainer.run(Limit())
     for name in ('vae', 'unet'):

@@ -83,7 +83,7 @@ def test_no_file_is_left_where_the_logits_differ(tmp_path, monkeypatch):
     shifted = torch.export.export(Shifted(), (torch.zeros(2, 3, 96, 128),))
     monkeypatch.setattr(export_onnx, 'trace', lambda *_: (shifted, None))
     monkeypatch.setattr(export_onnx, '_trial_shapes', lambda *_: [(2, 96, 128)])
-    monkeypatch.setattr(export_onnx, '_describe', lambda *_: {})
+    monkeypatch.setattr(export_onnx, 'describe', lambda *_: {})
     monkeypatch.setattr(export_onnx.Network, 'forward', lambda self, images: images * 2)
     with pytest.raises(export_onnx.ExportError, match='not written'):
         export_onnx.export(torch.nn.Identity(), tmp_path / 'model.onnx', SIZE)
@@ -91,6 +91,28 @@ def test_no_file_is_left_where_the_logits_differ(tmp_path, monkeypatch):
     monkeypatch.setattr(export_onnx, 'TOLERANCE', 0.02)
     export_onnx.export(torch.nn.Identity(), tmp_path / 'model.onnx', SIZE)
     assert [path.name for path in tmp_path.iterdir()] == ['model.onnx']
+
+
+def test_a_size_that_the_architecture_can_not_compute_is_one_line(tmp_path, capsys):
+    architecture = next(one for one in ARCHITECTURES if one.name == 'upernet_beit')
+    config, checkpoint = _write(architecture, tmp_path)
+    assert export_command.main([str(config), str(checkpoint), '--shape', '64', '64']) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert '--shape 64 64: the model can not compute images of this size (' in line
+    assert not list(tmp_path.glob('*.onnx'))
+
+
+def test_another_number_of_false_alarms_needs_curves(tmp_path, capsys):
+    config, checkpoint = _write(ARCHITECTURES[0], tmp_path)
+    for meta, message in (
+        (dict(operating_point=POINT.to_dict()), 'has no validation curves'),
+        ({}, 'has no operating point'),
+    ):
+        torch.save(dict(torch.load(checkpoint, weights_only=True), meta=meta), checkpoint)
+        assert export_command.main([str(config), str(checkpoint), '--false-alarms', '2']) == 1
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert message in line
+    assert not list(tmp_path.glob('*.onnx'))
 
 
 def test_a_shape_of_three_sides_is_refused(capsys):

@@ -95,12 +95,63 @@ def test_inferencer(trained, image, tmp_path):
     expected = inference_model(init_model(cfg, path, device='cpu'), image).pred_sem_seg.data[0].numpy()
     one = inferencer(image, out_dir=str(tmp_path / 'out'))
     assert (one['predictions'] == expected).all()
-    assert one['visualization'] is None
+    assert one['visualization'] == []
     assert (mmcv.imread(str(tmp_path / 'out/pred/00000000_pred.png'), 'unchanged') == expected).all()
     assert (tmp_path / 'out/vis/0.png').is_file()
-    both = inferencer([mmcv.imread(image), image], batch_size=2, return_vis=True, return_datasamples=True)
-    assert [sample.pred_sem_seg.data.shape for sample in both['predictions']] == [(1, 64, 64)] * 2
+    images = [mmcv.imread(image), image]
+    both = inferencer(images, batch_size=2, return_vis=True)
+    assert [ids.shape for ids in both['predictions']] == [(64, 64)] * 2
     assert [drawing.shape for drawing in both['visualization']] == [(64, 64, 3)] * 2
+    # samples come without drawings, as in mmsegmentation 1.2.2
+    samples = inferencer(images, batch_size=2, return_vis=True, return_datasamples=True)
+    assert [sample.pred_sem_seg.data.shape for sample in samples] == [(1, 64, 64)] * 2
+    assert isinstance(inferencer(image, return_datasamples=True), SegDataSample)
+
+
+@pytest.mark.parametrize('dtype', [np.int64, np.float32, np.float64])
+def test_inferencer_draws_arrays_of_other_types(trained, image, tmp_path, dtype):
+    cfg, path, _ = trained
+    inferencer = MMSegInferencer(cfg, path, device='cpu')
+    array = mmcv.imread(image)
+    expected = inferencer(array, return_vis=True)['visualization']
+    drawn = inferencer(array.astype(dtype), return_vis=True, out_dir=str(tmp_path))['visualization']
+    assert (drawn == expected).all()
+    assert len(list((tmp_path / 'vis').iterdir())) == len(list((tmp_path / 'pred').iterdir())) == 1
+
+
+def test_list_models():
+    names = MMSegInferencer.list_models('mmseg')
+    assert 'fast_scnn_4xb4-40k_wta-512x512' in names and len(names) > 20
+    assert MMSegInferencer.list_models(patterns='fast_scnn_4xb4-40k_wta-512') == [
+        'fast_scnn_4xb4-40k_wta-512x512'
+    ]
+
+
+@pytest.mark.parametrize(
+    ('meta', 'classes', 'palette'),
+    [
+        (dict(CLASSES=('a', 'b'), PALETTE=[[1, 2, 3], [4, 5, 6]]), ('a', 'b'), [[1, 2, 3], [4, 5, 6]]),
+        (dict(CLASSES=('a', 'b')), ('a', 'b'), [[0, 0, 0], [128, 0, 0]]),
+        (dict(CLASSES=('a',), dataset_meta=dict(classes=('x',), palette=[[9, 9, 9]])), ('x',), [[9, 9, 9]]),
+        (dict(CLASSES=('defect', 'attached', 'broken')), ('defect', 'attached', 'broken'), None),
+        (dict(CLASSES=None), ['defect', 'attached', 'broken'], None),
+    ],
+)
+@pytest.mark.filterwarnings('ignore:neither checkpoint nor config has palette')
+def test_names_of_checkpoints_of_mmsegmentation_0(trained, tmp_path, meta, classes, palette):
+    cfg, path, model = trained
+    torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
+    loaded = init_model(cfg, path, device='cpu').dataset_meta
+    assert loaded['classes'] == classes
+    assert loaded['palette'] == ([[0, 0, 0], [255, 0, 0], [0, 255, 0]] if palette is None else palette)
+
+
+def test_without_a_checkpoint_nothing_pretrained_is_loaded(trained):
+    cfg, _, _ = trained
+    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint='absent.pth')
+    cfg.model.pretrained = 'open-mmlab://absent'
+    assert not init_model(cfg, device='cpu').training
+    assert cfg.model.pretrained == 'open-mmlab://absent'
 
 
 def test_inferencer_reads_names_and_configs_from_checkpoints(trained, image):

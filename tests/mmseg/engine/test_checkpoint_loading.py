@@ -21,6 +21,7 @@ from mmseg.engine import (
     load_checkpoint,
     read_checkpoint,
 )
+from mmseg.registry import MODELS
 
 
 class _Foreign:
@@ -95,6 +96,12 @@ def test_says_what_is_wrong_with_a_file(tmp_path):
             read_checkpoint(path)
 
 
+def init_weights(cfg):
+    """What training does first."""
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        MODELS.build(cfg.model).init_weights()
+
+
 @pytest.mark.filterwarnings('ignore:the default scope was')
 def test_every_way_to_load_refuses_code(tmp_path, experiment):
     path = _save(tmp_path, dict(state_dict={}, meta={}, extra=_Exploit()))
@@ -105,8 +112,8 @@ def test_every_way_to_load_refuses_code(tmp_path, experiment):
         'init_model': lambda: init_model(experiment(), path, device='cpu'),
         'inferencer': lambda: MMSegInferencer(experiment(), path, device='cpu'),
         'inferencer without config': lambda: MMSegInferencer(None, path, device='cpu'),
-        'backbone': lambda: init_model(experiment(**{'model.backbone.init_cfg': pretrained}), device='cpu'),
-        'head': lambda: init_model(experiment(**{'model.decode_head.init_cfg': pretrained}), device='cpu'),
+        'backbone': lambda: init_weights(experiment(**{'model.backbone.init_cfg': pretrained})),
+        'head': lambda: init_weights(experiment(**{'model.decode_head.init_cfg': pretrained})),
     }
     for way, load in ways.items():
         with (

@@ -8,6 +8,8 @@ import torch
 
 from mmseg.engine import build_runner
 from mmseg.evaluation.inspection import OperatingPoint, read_operating_point
+from mmseg.utils import launch
+from wtaseg.runs.select import find_best
 
 EVALUATORS = dict(
     val_evaluator=[dict(type='IoUMetric'), dict(type='InspectionMetric', choose_operating_point=True)],
@@ -62,6 +64,26 @@ def test_validation_to_checkpoint_to_test(trained, experiment):
     stored = json.loads((file.parent / f'{file.parent.name}.json').read_text())
     assert stored['mOPFound'] == pytest.approx(scores['mOPFound'], nan_ok=True)
 
+    # another number of false alarms: its thresholds are those of the validation curves
+    launch.set_false_alarms(cfg, 'test', 3.0)
+    cfg.experiment_name += '_again'
+    tester = build_runner(cfg)
+    scores = tester.test()
+    (_, metric) = tester.test_evaluator.metrics
+    assert metric.inspection.point.target == 3.0
+    for name, one in point.at(3.0).classes.items():
+        expected = float('nan') if one.threshold is None else one.threshold
+        assert scores[f'OPThreshold.{name}'] == pytest.approx(expected, abs=1e-6, nan_ok=True)
+        assert one.false_alarms <= 3.0
+
+
+def test_no_metric_for_the_false_alarms(experiment):
+    for split in ('val', 'test'):
+        with pytest.raises(ValueError, match=f'{split}_evaluator has no InspectionMetric; expected dict'):
+            launch.set_false_alarms(experiment(), split, 1.0)
+    with pytest.raises(ValueError, match='--false-alarms: -1; expected a number per image from 0'):
+        launch.set_false_alarms(experiment(), 'val', -1.0)
+
 
 @pytest.mark.filterwarnings('ignore::UserWarning')
 def test_a_checkpoint_without_an_operating_point_gives_none(trained, experiment):
@@ -72,8 +94,21 @@ def test_a_checkpoint_without_an_operating_point_gives_none(trained, experiment)
     assert 'Found.broken' in scores and not [key for key in scores if key.startswith(('OP', 'mOP'))]
 
 
-def test_resumed_training_keeps_the_operating_points(trained, experiment):
+def test_curves_are_beside_the_log_and_a_resumed_training_adds_its_own(trained, experiment):
     folder, _, _ = trained
+    (file,) = folder.glob('*/vis_data/operating_points.jsonl')
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line['step'] for line in lines] == [2, 4]
+    for line in lines:
+        stored = read_operating_point(folder / f'iter_{line["step"]}.pth')
+        for rate in (0.1, 2.0, 50.0):
+            assert read_operating_point(line).at(rate).thresholds == stored.at(rate).thresholds
+    log = file.parent / f'{file.parent.parent.name}.json'
+    # of equal ones the latest
+    scores = {line['step']: read_operating_point(line).at(50.0).mean_found for line in lines}
+    best = max(scores, key=lambda step: (scores[step], step))
+    assert find_best([log], false_alarms=50.0) == (best, pytest.approx(scores[best]))
+
     before = read_operating_point(folder / 'iter_4.pth')
     cfg = experiment(
         **{'train_cfg.val_interval': 2, 'train_cfg.max_iters': 5, 'default_hooks.checkpoint.interval': 1},

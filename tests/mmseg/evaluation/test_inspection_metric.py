@@ -13,7 +13,9 @@ from mmengine.structures import PixelData
 from scipy import ndimage
 from skimage.measure import label as label_components
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from torch.overrides import TorchFunctionMode
 
+from mmseg.evaluation.inspection.counts import read_maps
 from mmseg.evaluation.inspection.levels import LEVELS, probabilities, thresholds, to_levels
 from mmseg.evaluation.inspection.matching import Rule, find_defects, match
 from mmseg.registry import METRICS
@@ -244,3 +246,41 @@ def test_errors_name_what_is_wrong(samples):
     _, metric = evaluate(samples, choose_operating_point=True)
     with pytest.raises(ValueError, match='has the classes attached, broken, the dataset crack'):
         evaluate(samples[:1], ('normal', 'crack'), apply=metric.inspection.point)
+
+
+class Transfers(TorchFunctionMode):
+    """Counts what would copy a tensor of a GPU to the host, or wait for it."""
+
+    NAMES = ('cpu', 'item', 'tolist', 'numpy', '__float__', '__bool__', '__int__', 'nonzero', 'masked_select')
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if (name := getattr(function, '__name__', '')) in self.NAMES:
+            self.calls.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+def test_an_image_leaves_its_device_in_two_transfers(samples):
+    _, metric = evaluate(samples, choose_operating_point=True)
+    point = metric.inspection.point
+    for classes in (3, 6):
+        probability = torch.rand(classes, 20, 30).softmax(0)
+        label = torch.randint(0, classes, (20, 30))
+        marked = point.masks(probability) if classes == 3 else None
+        with Transfers() as transfers:
+            read_maps(probability, probability.argmax(0), label, 255, marked)
+        # numpy() is of what is on the host already
+        assert transfers.calls == ['cpu', 'numpy', 'cpu', 'numpy']
+
+
+def test_labels_of_no_class_are_neither_defects_nor_normal():
+    label = torch.zeros(6, 8, dtype=torch.long)
+    label[1:3, 1:3], label[4, 4], label[5, 5] = 1, 7, 255
+    probability = torch.full((2, 6, 8), 0.5)
+    maps = read_maps(probability, probability.argmax(0), label, 255)
+    assert maps.label.tolist() == (label == 1).int().tolist()
+    positives, negatives, normal = maps.histograms.sum(axis=1)
+    assert (positives, negatives, normal) == (4, 6 * 8 - 4 - 1, 6 * 8 - 4 - 2)

@@ -1,5 +1,6 @@
 """The style of all images: outlines, magnified regions, legend, text."""
 
+import unicodedata
 import warnings
 
 import numpy as np
@@ -100,6 +101,8 @@ def test_korean_text_takes_a_font_that_has_it(monkeypatch):
     monkeypatch.setattr(text, 'find_font', lambda needed: '/fonts/Nanum.ttf')
     assert text.font_for('긁힘 a') == ('/fonts/Nanum.ttf', '긁힘 a')
     assert text.font_for('scratch') == (text.default_font(), 'scratch')
+    # as macOS stores names
+    assert text.font_for(unicodedata.normalize('NFD', '긁힘 a')) == ('/fonts/Nanum.ttf', '긁힘 a')
 
 
 def test_a_font_that_only_names_scripts_is_no_font_for_them():

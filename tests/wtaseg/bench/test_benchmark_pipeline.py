@@ -1,5 +1,6 @@
 """The pipeline benchmark on a small dataset, alone and against another interpreter."""
 
+import ast
 import json
 import shlex
 import sys
@@ -58,6 +59,15 @@ def test_compares_two_interpreters(data, capsys):
     with pytest.raises(RuntimeError, match='false failed with status 1'):
         pipeline.compare(pipeline.PipelineOptions(str(CONFIG), data_root=str(data)), 'false', ('mmseg',))
     assert main_data([*arguments, '--against', 'false']) == 1
+
+
+def test_the_file_needs_no_package_of_the_project_where_it_runs_alone():
+    imported = {
+        (getattr(node, 'module', None) or node.names[0].name).partition('.')[0]
+        for node in ast.parse(Path(pipeline.__file__).read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert 'mmengine' in imported and not imported & {'mmseg', 'augment', 'wtaseg'}
 
 
 def test_prints_only_json_to_stdout_on_request(data, capsys):

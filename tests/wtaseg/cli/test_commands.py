@@ -4,19 +4,21 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from mmseg.version import __version__
+from mmseg.version import PROJECT_VERSION
 from wtaseg.cli import COMMANDS, main
+from wtaseg.cli.messages import notes
 
 #: What help must not wait for: seconds each, or not installed.
 HEAVY = ['torch', 'mmengine', 'mmcv', 'cv2', 'numpy', 'pandas', 'matplotlib', 'PIL', 'scipy', 'diffusers']
 #: Subcommands whose own subcommands hold the options.
 GROUPS = {
-    'convert': ['palette', 'binary', 'values', 'labelme', 'coco'],
+    'convert': ['palette', 'binary', 'values', 'labelme', 'coco', 'cvat', 'to-coco', 'to-labelme'],
     'bench': ['data', 'train', 'edit', 'flops'],
 }
 
@@ -77,7 +79,7 @@ def test_completion_is_installed(shell, tmp_path, monkeypatch, capsys):
 
 def test_the_version_is_shown(capsys):
     assert main(['--version']) == 0
-    assert capsys.readouterr().out.strip() == __version__
+    assert capsys.readouterr().out.strip() == PROJECT_VERSION
 
 
 @pytest.mark.parametrize(
@@ -98,3 +100,29 @@ def test_errors_are_one_line_and_a_status(argv, status, message, capsys):
     assert main(argv) == status
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert re.match(message, line)
+
+
+def test_warnings_for_users_are_notes_while_a_command_runs():
+    """Others keep the place in the code."""
+    python, file = warnings.formatwarning, str(ROOT / 'mmseg/visualization/text.py')
+    with notes():
+        assert warnings.formatwarning('no font\nhas it', UserWarning, file, 1) == 'note: no font has it\n'
+        assert f'{file}:1: DeprecationWarning: old' in warnings.formatwarning(
+            'old', DeprecationWarning, file, 1
+        )
+    assert warnings.formatwarning is python
+
+
+@pytest.mark.parametrize(
+    ('words', 'error'),
+    [
+        (['val'], "there is no command 'val'; use wta-seg test"),
+        (['detect', 'photos'], 'use wta-seg predict'),
+        (['new', 'x', '--images', 'a'], '--labels is missing; wta-seg new --help says what it is'),
+        (['predict'], 'MODEL is missing'),
+        (['test', 'best.pth'], 'expected a config first: wta-seg test CONFIG best.pth'),
+    ],
+)
+def test_who_knows_other_programs_is_told_how_it_is_called_here(words, error, capsys):
+    assert main(words) == 2
+    assert error in capsys.readouterr().err

@@ -165,7 +165,9 @@ def test_a_distributed_run_ends_tidily(tmp_path):
     code = f"""
 import atexit
 import torch.distributed as dist
-from mmseg.utils.launch import end_distributed_run
+from wtaseg.cli.lean_imports import without_transformers
+with without_transformers():
+    from mmseg.utils.launch import end_distributed_run
 
 end_distributed_run()
 print('alone, a program goes on')

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from image_samples import encode, encode_deep, encode_tiff
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
@@ -34,7 +35,7 @@ def new(journey, tmp_path):
     root, _ = journey
 
     def run(*options, images=root / 'images', labels=None, classes=CLASSES, name='내 부품'):
-        labels = labels or [root / 'labelme', root / 'cvat/instances_default.json', root / 'masks']
+        labels = labels or [root / 'labelme', root / 'cvat', root / 'masks']
         args = [
             'new',
             tmp_path / 'data' / name,
@@ -69,6 +70,7 @@ def test_from_new_to_a_trained_model(journey, new, tmp_path, capsys, monkeypatch
         '6 images have an EXIF',
         'LabelMe JSON',
         'COCO JSON',
+        'CVAT for images',
         'colour masks',
         'turned with it',
         'windows of 512 x 480',
@@ -102,7 +104,7 @@ def test_from_new_to_a_trained_model(journey, new, tmp_path, capsys, monkeypatch
     work_dir = tmp_path / 'work'
     assert main(['train', str(configs[0]), '--smoke', '--work-dir', str(work_dir)]) == 0
     checkpoint = next(work_dir.rglob('iter_4.pth'))
-    assert main(['test', str(configs[0]), str(checkpoint), '--work-dir', str(work_dir), '--cfg-options',
+    assert main(['test', str(configs[0]), '--work-dir', str(work_dir), '--cfg-options',
                  'test_dataloader.dataset.indices=2', 'test_dataloader.num_workers=0',
                  'test_dataloader.persistent_workers=False']) == 0  # fmt: skip
     assert main(['check', str(data)]) == 0
@@ -261,11 +263,14 @@ def test_all_channels_give_models_that_take_them(new, tmp_path, capsys):
     assert '5 channels' in (error := capsys.readouterr().err) and '--all-channels' in error
     assert new('--all-channels', images=images, labels=masks, classes=('normal', 'scratch')) == 0
     configs = sorted((tmp_path / 'configs').glob('[!_]*/*.py'))
-    assert {path.parent.name for path in configs} == {'bisenetv2', 'fastscnn', 'pspnet'}
+    assert {path.parent.name for path in configs} == {'mobilenet_v3', 'fastscnn', 'pspnet'}
     for path in configs:
         cfg = Config.fromfile(path)
         assert cfg.model.backbone.in_channels == 5 and cfg.model.pretrained is None
         np.testing.assert_allclose(cfg.model.data_preprocessor.mean, means, atol=1)
+        assert 'pretrained weights' not in path.read_text(encoding='utf-8')
+        if path.parent.name == 'mobilenet_v3':
+            assert MODELS.build(cfg.model.backbone)(torch.zeros(1, 5, 32, 32))[-1].shape == (1, 960, 4, 4)
     cfg = Config.fromfile(next(path for path in configs if path.parent.name == 'fastscnn'))
     item = DATASETS.build(cfg.train_dataloader.dataset)[0]
     batch = dict(inputs=[item['inputs']] * 2, data_samples=[item['data_samples']] * 2)

@@ -92,8 +92,9 @@ def test_folders_of_json_may_mix_programs_and_hold_images(tmp_path):
 @pytest.mark.parametrize(
     ('name', 'content', 'message'),
     [
-        ('a.xml', '<annotations/>', 'COCO 1.0'),
-        ('a.zip', 'PK', 'unpack it'),
+        ('a.xml', '<annotation/>', 'nor CVAT'),
+        ('a.zip', 'PK', 'can not be read as a ZIP.*unpack it'),
+        ('a.csv', 'x', 'folder of the masks'),
         ('a.json', '{"version": 1}', 'neither LabelMe'),
         ('a.json', 'oops', 'no valid JSON'),
     ],
@@ -104,3 +105,9 @@ def test_other_files_are_refused_with_the_remedy(tmp_path, name, content, messag
         detect(tmp_path / name, LabelOptions(CLASSES))
     with pytest.raises(FileNotFoundError, match='no such file'):
         detect(tmp_path / 'nothing', LabelOptions(CLASSES))
+
+
+def test_photographs_are_no_masks(tmp_path):
+    save(tmp_path / 'a.png', np.random.default_rng(0).integers(0, 255, (*SIZE, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'2[0-9]* colours in 1 files.*photographs'):
+        only(tmp_path)

@@ -108,7 +108,7 @@ def dataset(tmp_path):
     return root
 
 
-def test_the_command_splits_a_dataset_anew(dataset, tmp_path, capsys):
+def test_the_command_splits_a_dataset_again(dataset, tmp_path, capsys):
     before = {path: path.read_bytes() for path in dataset.rglob('*.png')}
     out = tmp_path / 'again'
     assert main(['split', str(dataset), '--out', str(out), '--split', '50/25/25']) == 0

@@ -1,6 +1,7 @@
 """Defects found at the operating point: columns of the tables and curves."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from wtaseg.report.command import ProjectReport
 from wtaseg.report.found import AXIS, best_found, draw_found
 from wtaseg.report.project import tabulate
 from wtaseg.report.summary import Marking
-from wtaseg.runs.inspection import ClassInspection, Inspection
+from wtaseg.runs.inspection import MOST_FALSE_ALARMS, ClassInspection, Inspection, best_steps
 from wtaseg.runs.records import read_project
 from wtaseg.studies import report as study_report
 from wtaseg.studies.results import StudyResults
@@ -80,7 +81,9 @@ def test_report_writes_curves_and_a_page(project):
 
 def test_best_found_is_the_highest_within_the_allowed_false_alarms():
     # numbers found need not fall with the threshold
-    result = ClassInspection({'all': (10.0, 90.0, 60.0, 70.0)}, (4.0, 2.0, 0.5, 0.02))
+    steps = best_steps((10.0, 90.0, 60.0, 70.0, 95.0), (4.0, 2.0, 0.5, 0.02, MOST_FALSE_ALARMS + 1))
+    assert steps == ((0.02, 70.0), (2.0, 90.0))
+    result = ClassInspection({'all': steps})
     values = best_found(result, 'all')
     for allowed, expected in ((0.011, 0.0), (0.03, 70.0), (1.0, 70.0), (2.5, 90.0), (9.0, 90.0)):
         assert values[np.searchsorted(AXIS, allowed)] == expected
@@ -89,13 +92,13 @@ def test_best_found_is_the_highest_within_the_allowed_false_alarms():
 
 def test_no_curve_without_results():
     assert draw_found([('a', [])], ['broken']) == []
-    one = Inspection({'broken': ClassInspection({'all': (1.0,)}, (0.5,))})
+    one = Inspection({'broken': ClassInspection({'all': ((0.5, 1.0),)})})
     assert [image.name for image in draw_found([('a', [one]), ('b', [])], ['attached', 'broken'])] == [
         'broken_found.png'
     ]
 
 
-def test_columns_of_a_study_are_means_over_the_seeds(project):
+def test_columns_and_curves_of_a_study_are_means_over_the_seeds(project, tmp_path):
     rows = {('', 'A'): [(1, 2, 3, 4)] * 2, ('', 'B'): [(1, 2, 3, 4)]}
     results = made_up_results(rows, Marking.BEST)
     study = results.studies['losses']
@@ -108,3 +111,25 @@ def test_columns_of_a_study_are_means_over_the_seeds(project):
         '50.12 ± 14.32',
         '–',
     ]
+
+    # from results.json alone, as with --report-only
+    folder = tmp_path / 'report'
+    files = study_report.write_report(StudyResults.from_json(results.to_json()), 'losses', folder)
+    assert {path.name for path in files} >= {'losses_attached_found.png', 'losses_broken_found.png'}
+    page = (folder / 'losses.html').read_text()
+    (explanation,) = re.findall(r'How to choose the operating point</h2>\n<p>(.*?)</p>', page)
+    assert explanation.count('. ') == 2 and page.count('_found.png') == 2
+    curves = results.runs[next(iter(results.runs))].inspection.classes['broken'].curves
+    assert curves == {
+        'all': ((0.05, 20.0), (0.5, 60.0), (3.0, 90.0)),
+        'to5': ((0.05, 0.0), (0.5, 40.0), (3.0, 80.0)),
+    }
+
+
+def test_what_earlier_versions_found_is_read_without_curves():
+    content = StudyRun(0).to_json() | dict(found=dict(broken=70.5, attached=None), found_target=0.1)
+    del content['inspection']
+    run = StudyRun.from_json(content)
+    assert run.found_target == 0.1 and run.metrics(['broken'], 0.1)[-1] == 70.5
+    assert draw_found([('a', [run.inspection])], ['attached', 'broken']) == []
+    assert StudyRun.from_json(StudyRun(0).to_json()).inspection is None

@@ -1,12 +1,11 @@
 import csv
 import io
-import subprocess
-import sys
 
 import pytest
-from recorded_project import ROOT, metrics_of, write_run
+from recorded_project import metrics_of, write_run
 
 from wtaseg.cli import main
+from wtaseg.cli.report import main_table
 from wtaseg.report import tables
 from wtaseg.report.labels import row_labels
 from wtaseg.report.project import tabulate
@@ -60,12 +59,10 @@ def test_markdown_is_the_published_table(project):
     ]
 
 
-def test_command_writes_three_files_that_agree(project):
+def test_command_writes_three_files_that_agree(project, capsys):
     openpyxl = pytest.importorskip('openpyxl')
-    command = [sys.executable, ROOT / 'tools/analysis_tools/results_table.py', project]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert (project / 'results.md').read_text() in result.stdout
+    assert main_table([str(project)]) == 0
+    assert (project / 'results.md').read_text() in capsys.readouterr().out
     rows = list(csv.reader(io.StringIO((project / 'results.csv').read_text())))
     assert rows[2] == ['CCNet', 'Original', '37.56', '70.22', '25.73', '71.14', '31.645', '70.68']
     sheet = openpyxl.load_workbook(project / 'results.xlsx').active
@@ -158,13 +155,12 @@ def test_absent_class_and_unfinished_run_are_said(tmp_path):
     assert tables.csv(table).splitlines()[1] == 'Fast-SCNN,Original,40.00,50.00,,,40.00,50.00'
 
 
-def test_nothing_to_tabulate_is_an_error(tmp_path):
-    command = [sys.executable, ROOT / 'tools/analysis_tools/results_table.py']
-    result = subprocess.run([*command, tmp_path / 'no'], capture_output=True, text=True)
-    assert result.returncode == 1 and 'no run found' in result.stderr
+def test_nothing_to_tabulate_is_an_error(tmp_path, capsys):
+    assert main_table([str(tmp_path / 'no')]) == 1
+    assert 'no run found' in capsys.readouterr().err
     write_run(tmp_path, 'a/waiting')
-    result = subprocess.run([*command, tmp_path], capture_output=True, text=True)
-    assert result.returncode == 1 and 'no run has been tested yet' in result.stderr
+    assert main_table([str(tmp_path)]) == 1
+    assert 'no run has been tested yet' in capsys.readouterr().err
 
 
 def test_report_writes_what_the_project_has(project, capsys):

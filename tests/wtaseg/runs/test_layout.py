@@ -34,6 +34,14 @@ def test_a_config_of_the_users_own_is_found_by_its_path(tmp_path, monkeypatch):
     (tmp_path / 'net').mkdir()
     (tmp_path / 'net/a.py').touch()
     assert find_config('net/a', tmp_path) == tmp_path / 'net/a.py'
+    (tmp_path / 'net').rename(tmp_path / 'configs')
+    (tmp_path / 'configs/net').mkdir()
+    (tmp_path / 'configs/a.py').rename(tmp_path / 'configs/net/a_my_parts-512x512.py')
+    assert find_config('net/a_my_parts-512x512') == tmp_path / 'configs/net/a_my_parts-512x512.py'
+    for part in ('my_parts', 'a_my_parts-512x512', 'data/my_parts'):
+        with pytest.raises(FileNotFoundError, match='near: net/a_my_parts-512x512'):
+            find_config(part)
+    assert find_config(NAME) == ROOT / f'configs/{NAME}.py'
 
 
 @pytest.mark.parametrize(

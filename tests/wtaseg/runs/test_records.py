@@ -10,7 +10,7 @@ from wtaseg.report.project import tabulate
 from wtaseg.report.tables import markdown
 from wtaseg.runs.describe import describe_run
 from wtaseg.runs.layout import RunLayout, find_config
-from wtaseg.runs.recorded import NotLiteral, read_config
+from wtaseg.runs.recorded import UnreadConfigError, read_config
 from wtaseg.runs.records import read_project, read_run
 from wtaseg.runs.settings import load_config
 from wtaseg.runs.spec import RunSpec, read_spec, write_spec
@@ -171,7 +171,7 @@ def test_reading_results_executes_nothing(tmp_path, code):
     assert (run.spec.model, run.spec.loss, run.foreground_miou) == ('dir', '', 30)
     assert 'config.py:' in run.unread and '--trust' in run.unread
     assert '| **dir** | ? | 40.00 |' in markdown(tabulate([run]))
-    with pytest.raises(NotLiteral):
+    with pytest.raises(UnreadConfigError):
         _ = run.test_config
     assert not trap.exists()
 

@@ -12,6 +12,7 @@ from functools import partial
 import pytest
 from recorded_project import ROOT
 
+from wtaseg.cli import batch
 from wtaseg.runs.checkpoints import user_find_best
 from wtaseg.runs.execute import ExperimentRun, run_experiment, tool_command
 from wtaseg.runs.job import Experiment, Job, parse_experiment
@@ -225,17 +226,20 @@ def test_with_flags_there_are_no_prompts_and_a_failure_does_not_stop_the_others(
 @pytest.mark.parametrize(
     'flags, message',
     [
-        (['--project', 'a/b'], "'a/b' cannot be the name of a folder"),
-        (['--project', '..'], "'..' cannot be the name of a folder"),
+        (['--project', 'a/b', '--candidates', 'net/a'], "'a/b' cannot be the name of a folder"),
+        (['--project', '..', '--candidates', 'net/a'], "'..' cannot be the name of a folder"),
         (['--project', 'p', '--candidates', '../x'], "'../x' is not a candidate"),
         (['--project', 'p', '--candidates-file', 'none'], 'none does not exist'),
-        (['--project', 'p', '--cfg-options', 'gamma'], "'gamma' is not KEY=VALUE"),
-        (['--project', 'p', '--cfg-options', 'data_root=my data'], "'data_root=my data' has a blank"),
+        (['--project', 'p', '--cfg-options', 'gamma', '--candidates', 'net/a'], "'gamma' is not KEY=VALUE"),
+        (
+            ['--project', 'p', '--cfg-options', 'data_root=my data', '--candidates', 'net/a'],
+            "'data_root=my data' has a blank",
+        ),
     ],
 )
-def test_wrong_flags_are_refused(root, flags, message):
-    result = main(root, '--gpus', '1', *flags)
-    assert result.returncode == 1 and message in result.stderr
+def test_wrong_flags_are_refused(root, flags, message, capsys):
+    assert batch.main(['--gpus', '1', *flags], base=root) == 1
+    assert message in capsys.readouterr().err
     assert not (root / 'work_dirs').exists()
 
 
@@ -340,14 +344,15 @@ def test_sigterm_ends_the_training_and_the_next_job_continues_it(root):
     ]
     environment = os.environ | {'PYTHON': sys.executable, 'CUDA_VISIBLE_DEVICES': ''}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    deadline = time.monotonic() + 30
-    while not (root / 'waiting').exists() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 120
+    while not (root / 'waiting').exists():
+        assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     job = make_job(root, 'p')
     with pytest.raises(ExperimentError, match='another job is at work on it'):
         ExperimentRun(job, A).run()
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 130 and '2 not begun or broken off' in out
     (root / 'break').unlink()
     calls(root)
@@ -463,7 +468,7 @@ def test_a_run_takes_the_time_of_all_its_parts(root):
     assert read_run(root / 'work_dirs/my project/exp/net/a').seconds == seconds
 
 
-def test_a_find_best_of_the_users_own_selects_the_checkpoint(root):
+def test_a_find_best_of_the_users_own_selects_the_checkpoint(root, capsys):
     folder = root / 'my rule'
     folder.mkdir()
     (folder / 'find_best.py').write_text('import sys\nprint("first" if len(sys.argv) < 3 else 2)\n')
@@ -472,12 +477,10 @@ def test_a_find_best_of_the_users_own_selects_the_checkpoint(root):
     assert result.returncode == 0, result.stdout + result.stderr
     assert 'testing train/ckpt/iter_2.pth' in result.stdout
     (folder / 'find_best.py').write_text('raise ValueError("no rule today")\n')
-    result = main(root, *flags, 'my rule', '--candidates', 'net/b')
-    assert result.returncode == 1 and 'find_best.py: ValueError: no rule today' in result.stdout
-    result = main(root, *flags, 'bash/none')
-    assert (
-        result.returncode == 1 and 'bash/none/find_best.py does not exist; set FIND_BEST_DIR' in result.stderr
-    )
+    assert run_all(make_job(root, find_best=user_find_best(folder)), [B]) == 1
+    assert 'find_best.py: ValueError: no rule today' in capsys.readouterr().out
+    assert batch.main([*flags, 'bash/none'], base=root) == 1
+    assert 'bash/none/find_best.py does not exist; set FIND_BEST_DIR' in capsys.readouterr().err
 
 
 def test_the_projects_find_best_is_known():

@@ -11,6 +11,9 @@ import cv2
 import numpy as np
 import pytest
 from recorded_project import ROOT
+from study_helpers import run_in_process
+
+from wtaseg.cli import batch, report
 
 CONFIG = """
 _base_ = {base!r}
@@ -57,26 +60,21 @@ def wait_for(path, process, seconds=60):
         time.sleep(0.02)
 
 
-def analyse(tool, project):
-    command = [sys.executable, ROOT / f'tools/analysis_tools/{tool}.py', project]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
 @pytest.mark.slow
-def test_a_killed_job_continues(tmp_path, blades):
+def test_a_killed_job_continues(tmp_path, blades, monkeypatch, capfd):
+    """The first job is a program of its own with a training of its own; what follows runs in this process."""
     base = ROOT / 'configs/fastscnn/fast_scnn_4xb4-40k_wta-512x512.py'
     config = tmp_path / 'configs/net/tiny.py'
     config.parent.mkdir(parents=True)
     config.write_text(CONFIG.format(base=str(base), data=str(blades)))
-    command = ['bash', ROOT / 'bash/run_main.sh', '--project', 'p', '--gpus', '1', '--candidates', 'net/tiny']
-    command += ['--config-root', tmp_path / 'configs', '--work-dir', tmp_path / 'work dirs']
+    flags = ['--project', 'p', '--gpus', '1', '--candidates', 'net/tiny']
+    flags += ['--config-root', str(tmp_path / 'configs'), '--work-dir', str(tmp_path / 'work dirs')]
     environment = os.environ | {'PYTHON': sys.executable, 'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': '1'}
     project = tmp_path / 'work dirs/p'
     train, test = (project / 'exp/net/tiny' / stage for stage in ('train', 'test'))
 
     with (tmp_path / 'first').open('w') as log:
+        command = ['bash', ROOT / 'bash/run_main.sh', *flags]
         job = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
         )
@@ -84,10 +82,11 @@ def test_a_killed_job_continues(tmp_path, blades):
         os.killpg(job.pid, signal.SIGKILL)
         job.wait()
     assert not (train / 'ckpt/iter_24.pth').exists()
+    assert 'No CUDA device' in (tmp_path / 'first').read_text()
 
-    result = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr
-    assert 'resuming the training' in result.stdout and 'No CUDA device' in result.stdout
+    run_in_process(monkeypatch)
+    assert batch.main(flags, base=ROOT) == 0, capfd.readouterr()
+    assert 'resuming the training' in capfd.readouterr().out
     first, second = sorted(train.glob('*/vis_data/*[0-9].json'))
     steps = [json.loads(line)['step'] for line in second.read_text().splitlines()]
     assert json.loads(first.read_text().splitlines()[0])['step'] == 1 and min(steps) >= 8 and max(steps) == 24
@@ -103,9 +102,13 @@ def test_a_killed_job_continues(tmp_path, blades):
     # two panels of the image enlarged, with titles and a legend around them
     assert pair.shape[1] > 2 * 400 and pair.shape[0] > 400
 
-    again = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert again.returncode == 0 and '0 done, 1 skipped, 0 failed' in again.stdout
+    assert batch.main(flags, base=ROOT) == 0
+    assert '0 done, 1 skipped, 0 failed' in capfd.readouterr().out
 
-    assert '| **Fast-SCNN** | Original |' in analyse('results_table', project)
-    assert (project / 'curves/broken_iou.png').as_posix() in analyse('plot_curves', project)
-    assert 'overlays/test' in analyse('plot_overlays', project)
+    for draw, expected in (
+        (report.main_table, '| **Fast-SCNN** | Original |'),
+        (report.main_curves, (project / 'curves/broken_iou.png').as_posix()),
+        (report.main_overlays, 'overlays/test'),
+    ):
+        assert draw([str(project)]) == 0
+        assert expected in capfd.readouterr().out

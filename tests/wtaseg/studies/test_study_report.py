@@ -3,11 +3,10 @@
 import io
 import json
 import re
-import shutil
-import subprocess
 
 import openpyxl
 import pytest
+from browser import browse, needs_browser
 from study_helpers import PUBLISHED, ROOT, made_up_results
 
 from wtaseg.cli.study import main
@@ -27,7 +26,6 @@ VALIDATIONS = {
     step: {'IoU.attached': step / 4, 'Acc.attached': 40.0, 'IoU.broken': 9.0, 'Acc.broken': 1.0}
     for step in (40, 80)
 }
-BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 
 
 def table_of(results, name='losses'):
@@ -176,7 +174,7 @@ def test_page_holds_everything_and_asks_for_nothing(report):
         assert text in page
 
 
-@pytest.mark.skipif(BROWSER is None, reason='no chromium: apt-get install chromium (Debian, Ubuntu)')
+@needs_browser
 @pytest.mark.parametrize('width', [1200, 500])
 def test_page_in_a_browser(report, tmp_path, width):
     """Chromium without network renders every image, and nothing but tables and code is wider than the window."""
@@ -201,14 +199,6 @@ def test_page_in_a_browser(report, tmp_path, width):
         assert page['rows'] == 4
         assert page['page'] <= page['window'] and all(150 < w <= page['window'] for w in page['widths'])
     assert seen['light']['paper'] == 'rgb(255, 255, 255)' and seen['dark']['paper'] == 'rgb(21, 24, 28)'
-
-
-def browse(tmp_path, arguments):
-    flags = ['--headless', '--no-sandbox', '--disable-gpu', '--host-resolver-rules=MAP * ~NOTFOUND']
-    command = [BROWSER, *flags, f'--user-data-dir={tmp_path / "profile"}', *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert result.returncode == 0, result.stderr[-2000:]
-    return result.stdout
 
 
 def test_published_tables_are_those_of_the_published_runs():

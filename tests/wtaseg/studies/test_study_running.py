@@ -6,10 +6,12 @@ import os
 import subprocess
 
 import pytest
+import torch
 from mmengine.config import Config
 from recorded_project import metrics_of, write_run
 from study_helpers import ROOT, brighten_defects, write_blades
 
+from mmseg.registry import MODELS
 from wtaseg.cli import make_app
 from wtaseg.cli.study import command as study_command
 from wtaseg.cli.study import main
@@ -90,6 +92,9 @@ def test_configs_stand_alone_and_differ_in_what_the_row_says(data, tmp_path):
         weights = [head.loss_decode for head in (cfg.model.decode_head, *cfg.model.auxiliary_head)]
         weights = [part[0] if isinstance(part, list) else part for part in weights]
         assert [loss.loss_weight for loss in weights] == [1.0, 0.4, 0.4], name
+        parts = cfg.model.decode_head.loss_decode
+        for part in parts if isinstance(parts, list) else [parts]:
+            assert isinstance(MODELS.build(part), torch.nn.Module), name
         assert cfg.test_dataloader.dataset.data_root == str(data)
     gamma = configs[f'{FAST_SCNN}-gamma0.5'].model.decode_head.loss_decode
     assert gamma.gamma == 0.5 and gamma.alpha == [0.1, 0.3, 0.6]

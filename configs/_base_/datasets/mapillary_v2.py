@@ -1,0 +1,16 @@
+# Mapillary Vistas 2.0, crops of 512 x 1024.
+_base_ = []
+
+from mmseg.utils.public_config import dataset_variables
+
+globals().update(
+    dataset_variables(
+        'MapillaryDataset_v2',
+        'data/mapillary/',
+        train=('training/images', 'training/v2.0/labels'),
+        val=('validation/images', 'validation/v2.0/labels'),
+        scale=(2048, 1024),
+        crop_size=(512, 1024),
+        batch_size=2,
+    )
+)
