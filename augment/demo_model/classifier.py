@@ -19,12 +19,13 @@ BRIGHTNESS = 0.06  # by which their brightness and colour are changed at most
 class WordClassifier(nn.Module):
     """Scores ``(N, 6)`` of crops ``(N, 3, H, W)`` in [-1, 1] whose defects are marked by ``(N, 1, H, W)``.
 
-    Features are averaged over the defect and its ring, so that the rest of a crop decides nothing.
+    Features are averaged over the defect and its ring, so that the rest of a crop decides nothing. The network does not
+    see the mask itself: an edit keeps the label of its source, and the shape of a rendered label tells the word.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        layers, width = [], 4
+        layers, width = [], 3
         for index, out in enumerate(WIDTHS):
             layers += [
                 nn.Conv2d(width, out, 3, stride=1 if index == 0 else 2, padding=1, bias=False),
@@ -40,7 +41,7 @@ class WordClassifier(nn.Module):
 
     def forward(self, images: Tensor, defects: Tensor) -> Tensor:
         """Scores ``(N, 6)``."""
-        features = self.features(torch.cat([images, defects.to(images)], dim=1))
+        features = self.features(images)
         near = F.adaptive_max_pool2d(defects.float(), features.shape[-2:])
         near = F.max_pool2d(near, 3, stride=1, padding=1)
         mean = (features * near).sum((2, 3)) / near.sum((2, 3)).clamp(min=1)
