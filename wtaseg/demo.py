@@ -95,13 +95,16 @@ def edit_images(data: Path, scale: Scale) -> Path | None:
     """
     try:
         shipped.model_directory()
+        import diffusers  # noqa: F401
         import torch
+        import transformers  # noqa: F401
 
         from augment.config import AugmentConfig
         from augment.pipeline import run
         from augment.progress import Bars
     except (FileNotFoundError, ImportError) as error:
-        print(f'Without edited images: {error}', flush=True)
+        remedy = '; pip install "wta-seg[augment]"' if isinstance(error, ImportError) else ''
+        print(f'Without edited images: {error}{remedy}', flush=True)
         return None
     out = data.with_name(f'{data.name}_aug_{"_".join(WORDS)}')
     settings = {

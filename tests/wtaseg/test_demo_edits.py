@@ -1,5 +1,6 @@
 """The demo's edited images: what is done without the model, and what with one."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -36,6 +37,15 @@ def test_without_the_model_the_demo_says_so_in_a_line_and_trains_both_losses(
     assert [e.name for e in runs.experiments] == list(demo.EXPERIMENTS)
     (line,) = [line for line in capsys.readouterr().out.splitlines() if 'edited images' in line]
     assert line.startswith("Without edited images: model 'demo'") and 'README.md' in line
+
+
+def test_a_missing_package_is_named_with_its_remedy(runs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(shipped, 'WEIGHTS', tmp_path)
+    (tmp_path / 'model_index.json').write_text('{}')
+    monkeypatch.setitem(sys.modules, 'diffusers', None)
+    assert demo.edit_images(tmp_path / 'data', demo.SMOKE) is None
+    line = capsys.readouterr().out
+    assert 'diffusers' in line and line.endswith('pip install "wta-seg[augment]"\n')
 
 
 @pytest.mark.parametrize('accepted', [3, 0])
