@@ -38,6 +38,9 @@ def one_line_errors(config: str, setup: bool = False) -> Iterator[None]:
     except NonFiniteLossError as error:
         raise ValueError(' '.join(str(error).split())) from error
     except Exception as error:
+        if isinstance(error, SyntaxError) and isinstance(error.__context__, KeyboardInterrupt):
+            # mmengine takes Ctrl-C for a mistake in the config while it formats one
+            raise KeyboardInterrupt from error
         if _OF_WORKER in str(error):
             raise ValueError(f'{config}: {_last_line(error)}') from error
         if setup and isinstance(error, _OF_CONFIGS):

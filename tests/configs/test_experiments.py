@@ -38,7 +38,13 @@ PUBLISHED = {
 
 
 def _parts(model: dict) -> tuple[str, ...]:
-    return tuple(model[key]['type'] for key in ('backbone', 'neck', 'decode_head') if key in model)
+    """Types of backbone, neck and decode heads."""
+    parts = [model[key] for key in ('backbone', 'neck', 'decode_head') if key in model]
+    return tuple(part['type'] for part in (*parts[:-1], *_listed(parts[-1])))
+
+
+def _listed(part: dict | list) -> list:
+    return part if isinstance(part, list) else [part]
 
 
 #: Options that make the layers of an architecture narrow, from the contract test of the models.
@@ -46,8 +52,8 @@ NARROW_OPTIONS = {_parts(architecture.config()): architecture.options for archit
 
 
 def _heads(model: dict) -> list[dict]:
-    auxiliary = model.get('auxiliary_head', [])
-    return [model.decode_head, *(auxiliary if isinstance(auxiliary, list) else [auxiliary])]
+    # the head that predicts comes first
+    return [*reversed(_listed(model.decode_head)), *_listed(model.get('auxiliary_head', []))]
 
 
 @pytest.fixture(params=CONFIGS, ids=lambda path: path.stem)

@@ -129,6 +129,26 @@ _VIT = {
     'auxiliary_head.channels': 8,
 }
 
+_HRNET_WIDTHS = (8, 8, 16, 16)
+_HRNET = {
+    f'backbone.extra.stage{number}': dict(
+        num_modules=1,
+        num_branches=number,
+        block='BOTTLENECK' if number == 1 else 'BASIC',
+        num_blocks=(1,) * number,
+        num_channels=(8,) if number == 1 else _HRNET_WIDTHS[:number],
+    )
+    for number in range(1, 5)
+}
+_HRNET_HEAD = {'in_channels': list(_HRNET_WIDTHS), 'channels': 16}
+_MIT = {
+    'backbone.embed_dims': 8,
+    'backbone.num_layers': [1, 1, 1, 1],
+    'backbone.num_heads': [1, 2, 2, 4],
+    'decode_head.in_channels': [8, 16, 16, 32],
+    'decode_head.channels': 16,
+}
+
 ARCHITECTURES = [
     Architecture('fast_scnn'),
     Architecture('pspnet_r50-d8', RESNET_D8),
@@ -153,6 +173,17 @@ ARCHITECTURES = [
         {**_VIT, 'neck.in_channels': [32] * 4, 'neck.out_channels': 32},
         sides=(49, 4096),
     ),
+    Architecture('fcn_r50-d8', RESNET_D8),
+    Architecture('isanet_r50-d8', {**RESNET_D8, 'decode_head.isa_channels': 8}),
+    Architecture('dmnet_r50-d8', RESNET_D8),
+    Architecture('fcn_hr18', _HRNET | {f'decode_head.{key}': value for key, value in _HRNET_HEAD.items()}),
+    Architecture(
+        'ocrnet_hr18',
+        _HRNET
+        | {f'decode_head.*.{key}': value for key, value in _HRNET_HEAD.items()}
+        | {'decode_head.1.ocr_channels': 8},
+    ),
+    Architecture('segformer_mit-b0', _MIT),
     # relative positions fix the number of patches
     Architecture('upernet_beit', {**_VIT, 'neck.embed_dim': 32}, other_sizes=()),
 ]

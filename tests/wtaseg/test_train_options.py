@@ -4,10 +4,12 @@ import re
 
 import cv2
 import pytest
+from mmengine.config import Config
 
 from mmseg.utils import launch
 from wtaseg import training
 from wtaseg.cli import main as wta_seg
+from wtaseg.errors import one_line_errors
 from wtaseg.start_screen import as_text, label_shares
 
 
@@ -148,5 +150,21 @@ def test_ctrl_c_before_the_training_is_one_line(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(training, 'train', interrupt)
+    assert wta_seg(['train', 'x.py']) == 130
+    assert capsys.readouterr().err == 'wta-seg train: interrupted\n'
+
+
+def test_ctrl_c_while_mmengine_formats_a_config_is_one_line(monkeypatch, capsys):
+    """mmengine turns it into a SyntaxError with the whole config as its message."""
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    def train(*_):
+        with one_line_errors('x.py', setup=True):
+            monkeypatch.setattr('mmengine.config.config.FormatCode', interrupt)
+            return Config(dict(a=1)).pretty_text
+
+    monkeypatch.setattr(training, 'train', train)
     assert wta_seg(['train', 'x.py']) == 130
     assert capsys.readouterr().err == 'wta-seg train: interrupted\n'

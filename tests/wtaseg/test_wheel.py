@@ -63,8 +63,13 @@ def test_the_wheel_has_all_configs_and_templates(wheel):
     expected = {
         f'wtaseg/configs/{path.relative_to(ROOT / "configs")}' for path in ROOT.glob('configs/**/*.py')
     }
-    report = ROOT / 'wtaseg/report'
-    data = [path for path in report.rglob('*') if path.is_file() and '.py' not in path.suffix]
+    folders = [ROOT / 'wtaseg/report', ROOT / 'wtaseg/review']
+    data = [
+        path
+        for folder in folders
+        for path in folder.rglob('*')
+        if path.is_file() and '.py' not in path.suffix
+    ]
     expected |= {path.relative_to(ROOT).as_posix() for path in data}
     weights = (ROOT / 'augment/demo_model/weights').rglob('*')
     expected |= {path.relative_to(ROOT).as_posix() for path in weights if path.is_file()}

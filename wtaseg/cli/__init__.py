@@ -43,6 +43,7 @@ COMMANDS = {
     'report': 'Write the table, curves, overlays and page of a project.',
     'export': 'Export a trained model to ONNX.',
     'augment': 'Edit the training images of a dataset with Stable Diffusion XL.',
+    'tools': 'Print a config, browse a dataset, plot logs or a confusion matrix, publish a checkpoint.',
     'bench': 'Measure the data pipeline, a training step, image editing or model sizes.',
 }
 

@@ -93,14 +93,9 @@ def find_items(root: Path, splits: Sequence[str] = ()) -> list[Item]:
     if not items:
         raise FileNotFoundError(f'{missing}; there is nothing to review')
     for item in items:
-        _check_paths(root, item)
+        for name in filter(None, (item.image, item.label, item.source)):
+            inside(root, name, root / IMAGES)
     return items
-
-
-def _check_paths(root: Path, item: Item) -> None:
-    paths = (item.image, item.label, item.rejected_image, item.rejected_label, item.earlier_label)
-    for name in (*paths, *((item.source, item.source_label) if item.source else ())):
-        inside(root, name, root / IMAGES)
 
 
 def _edits(root: Path, splits: Sequence[str]) -> list[Item]:

@@ -1,13 +1,13 @@
 """The page's server: HTTP on the loopback interface, for one user.
 
-``http.server`` of the standard library: there are ten addresses and one user, so a framework would add packages and no
+``http.server`` of the standard library: there are a dozen addresses and one user, so a framework would add packages and no
 function. A request is answered only if
 
 - its address begins with the random token that is printed at the start,
 - its ``Host`` is this computer's loopback name, so that no other site's name can be pointed here (DNS rebinding),
 - and, if it changes something, its ``Origin`` is this page.
 
-Files are addressed by the number of their item, never by a path. Each path is checked to be inside the dataset.
+Files are addressed by the number of their item, never by a path; the store checks that each is inside the dataset.
 """
 
 import json
@@ -20,9 +20,6 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from augment.dataset.reading import IMAGES
-from wtaseg.io import inside
-
 from .classes import Classes
 from .images import image_size, shown_image
 from .items import Item
@@ -30,6 +27,8 @@ from .page import ASSETS, asset, overview, render_page
 from .store import ConflictError, ItemState, Store
 
 LOOPBACK = '127.0.0.1'
+#: Header with the version of an item that is sent, or that a change is based on.
+VERSION = 'X-Version'
 _HOSTS = {LOOPBACK, 'localhost'}
 _TEXT_LIMIT = 1 << 16  # bytes of a decision
 _SECONDS_PER_REQUEST = 60
@@ -154,6 +153,8 @@ class Handler(BaseHTTPRequestHandler):
                 self._send_image(self.server.store.source_path(item))
             elif kind == 'label':
                 self._send_label(*self.server.store.label(item))
+            elif kind == 'state':
+                self._send_state(self.server.store.state(item))
             elif kind == 'source-label' and item.source:
                 self._send_label(self.server.store.source_label(item))
             else:
@@ -170,7 +171,7 @@ class Handler(BaseHTTPRequestHandler):
                 HTTPStatus.BAD_REQUEST, f'{len(content)} class ids, expected {width} x {height}'
             )
         ids = np.frombuffer(content, np.uint8).reshape(height, width)
-        self._send_state(self.server.store.save(item, ids, self.headers.get('If-Match', '')))
+        self._send_state(self.server.store.save(item, ids, self.headers.get(VERSION, '')))
 
     def _post(self, path: str) -> None:
         kind, item = self._item(path)
@@ -184,7 +185,7 @@ class Handler(BaseHTTPRequestHandler):
         if not isinstance(decision, str) or not isinstance(reason, str):
             raise RequestError(HTTPStatus.BAD_REQUEST, 'expected JSON with decision and reason, both text')
         reason = ' '.join(reason.split())
-        version = self.headers.get('If-Match', '')
+        version = self.headers.get(VERSION, '')
         self._send_state(self.server.store.decide(item, decision, reason, version))
 
     def _item(self, path: str) -> tuple[str, Item]:
@@ -207,15 +208,13 @@ class Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(length))
 
     def _send_image(self, path: Path) -> None:
-        root = self.server.store.root
-        name = path.relative_to(root).as_posix()
-        self._send(*shown_image(inside(root, name, root / IMAGES), self.server.value_range))
+        self._send(*shown_image(path, self.server.value_range))
 
     def _send_label(self, ids: np.ndarray, state: ItemState | None = None) -> None:
         height, width = ids.shape
         headers = {'X-Width': str(width), 'X-Height': str(height)}
         if state is not None:
-            headers['ETag'] = state.version
+            headers[VERSION] = state.version
         self._send(np.ascontiguousarray(ids).tobytes(), 'application/octet-stream', headers)
 
     def _send_state(self, state: ItemState) -> None:

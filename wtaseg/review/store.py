@@ -15,7 +15,7 @@ from augment.dataset.manifest import MANIFEST, Manifest, update_rows
 from augment.dataset.reading import encode_label
 from augment.dataset.rows import DRAWN, REVIEWED, EditRow
 from augment.files import sha256
-from wtaseg.io import write
+from wtaseg.io import inside, write
 
 from .images import check_ids, image_size, read_label
 from .items import Item, is_augmented
@@ -76,17 +76,20 @@ class Store:
             return ItemState(row.decision, row.reason, row.relabelled, digest)
 
     def image_path(self, item: Item) -> Path:
-        """The image of an item, wherever it is now."""
-        path = self.root / item.image
-        return path if path.is_file() else self.root / item.rejected_image
+        """The image of an item, wherever it is now.
+
+        Raises:
+            ValueError: it is a link to the outside of the dataset; so in :meth:`label_path` and :meth:`source_path`.
+        """
+        return self._inside(item.image if self._is_in_dataset(item) else item.rejected_image)
 
     def label_path(self, item: Item) -> Path:
         """The label of an item, wherever it is now; there may be no file."""
-        return self.root / (item.label if (self.root / item.image).is_file() else item.rejected_label)
+        return self._inside(item.label if self._is_in_dataset(item) else item.rejected_label)
 
     def source_path(self, item: Item) -> Path:
         """The image that an edit was made of."""
-        return self.root / item.source
+        return self._inside(item.source)
 
     def label(self, item: Item) -> tuple[np.ndarray, ItemState]:
         """Class ids ``(H, W)`` uint8 and state. An edit that was refused, and so has no label, has its source's.
@@ -99,7 +102,7 @@ class Store:
 
     def source_label(self, item: Item) -> np.ndarray:
         """Class ids ``(H, W)`` uint8 of the image that an edit was made of; raises as :meth:`label`."""
-        return read_label(self.root / item.source_label, self.image_path(item), self.num_classes)
+        return read_label(self._inside(item.source_label), self.image_path(item), self.num_classes)
 
     def save(self, item: Item, ids: np.ndarray, version: str) -> ItemState:
         """Write a label; the first time, a copy of the one before is put into ``review/labels_before``.
@@ -122,7 +125,7 @@ class Store:
             path, row = self.label_path(item), self.row(item)
             if path.is_file() and np.array_equal(self._ids(item), ids):
                 return self.state(item)
-            earlier = self.root / item.earlier_label
+            earlier = self._inside(item.earlier_label)
             if earlier.is_file() and np.array_equal(self._read(item, earlier), ids):
                 write(path, earlier.read_bytes())
                 earlier.unlink()
@@ -185,6 +188,12 @@ class Store:
         text = f'{accepted + rejected} of {len(self.items) - refused} decided: {accepted} accepted, {rejected} rejected'
         return f'{text}; {refused} refused by a gate' if refused else text
 
+    def _is_in_dataset(self, item: Item) -> bool:
+        return (self.root / item.image).is_file()
+
+    def _inside(self, name: str) -> Path:
+        return inside(self.root, name, self.root)
+
     def _expect(self, item: Item, version: str) -> None:
         state = self.state(item)
         if state.version != version:
@@ -201,10 +210,9 @@ class Store:
 
     def _move(self, item: Item, decision: str) -> None:
         pairs = ((item.label, item.rejected_label), (item.image, item.rejected_image))
-        for inside, outside in pairs if decision == REJECTED else ():
-            _rename(self.root / inside, self.root / outside)
-        for inside, outside in pairs if decision == ACCEPTED else ():
-            _rename(self.root / outside, self.root / inside)
+        for member, rejected in pairs:
+            source, target = (member, rejected) if decision == REJECTED else (rejected, member)
+            _rename(self._inside(source), self._inside(target))
 
     def _finish_moves(self) -> None:
         """Finish the last decisions of a process that was killed."""
@@ -213,7 +221,7 @@ class Store:
             if row is None or not row.decision:
                 continue
             edit, rejected = self._edit(item), row.decision == REJECTED
-            misplaced = (self.root / item.image).is_file() == rejected
+            misplaced = self._is_in_dataset(item) == rejected
             misplaced |= edit is not None and edit.accepted == rejected
             if misplaced and sha256(self.image_path(item)) == row.image_sha256:
                 self._move(item, row.decision)

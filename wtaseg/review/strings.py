@@ -38,15 +38,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     'classes': ('Class', '클래스'),
     'ignored': ('ignored', '무시'),
     'defects': ('Defects', '결함'),
-    'no_defects': ('No defect in the label', '라벨에 결함이 없음'),
+    'no_defects': ('No defect in the label', '레이블에 결함이 없음'),
     'more_defects': ('{count} defects, {pixels} px', '결함 {count}개, {pixels} px'),
     'state_accepted': ('accepted', '승인됨'),
     'state_rejected': ('rejected', '거부됨'),
     'state_undecided': ('undecided', '미결정'),
     'state_refused': ('refused by a gate', '자동 검사 탈락'),
-    'label_proposed': ('label proposed', '라벨 제안됨'),
-    'label_reviewed': ('label reviewed', '라벨 검토됨'),
-    'label_drawn': ('label drawn', '라벨 그려짐'),
+    'label_proposed': ('label proposed', '레이블 제안됨'),
+    'label_reviewed': ('label reviewed', '레이블 검토됨'),
+    'label_drawn': ('label drawn', '레이블 그려짐'),
     'reason_title': ('Why is it rejected?', '거부 이유는?'),
     'reason_other': ('another reason, then Enter', '다른 이유 입력 후 Enter'),
     'reason_1': ('defect vanished', '결함이 사라짐'),
@@ -63,6 +63,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     'load_other': ('Load the other version', '다른 버전 불러오기'),
     'keep_mine': ('Keep mine', '내 것 유지'),
+    'size_fault': ('The label has another size than the image.', '레이블과 이미지의 크기가 다릅니다.'),
     'offline': (
         'The program does not answer, and the last change is not saved. Is wta-seg review still running?',
         '프로그램이 응답하지 않아 마지막 변경이 저장되지 않았습니다. wta-seg review가 실행 중인지 확인하세요.',
@@ -73,7 +74,13 @@ TEXTS: dict[str, tuple[str, str]] = {
 #: Keys and what they do, for the help.
 KEYS: tuple[tuple[str, tuple[str, str]], ...] = (
     ('A', ('accept, and go to the next undecided image', '승인하고 다음 미결정 이미지로')),
-    ('X', ('reject with a reason: 1 to 6, or type it', '이유와 함께 거부: 1~6 또는 직접 입력')),
+    (
+        'X',
+        (
+            'reject with a reason: press its number, or type another',
+            '이유와 함께 거부: 번호를 누르거나 직접 입력',
+        ),
+    ),
     ('N P', ('next, previous image (also → ←)', '다음, 이전 이미지 (→ ←도 가능)')),
     ('C', ('next defect (Shift: previous)', '다음 결함 (Shift: 이전)')),
     ('F', ('whole image, and back', '전체 이미지 보기와 되돌리기')),
@@ -90,8 +97,9 @@ KEYS: tuple[tuple[str, tuple[str, str]], ...] = (
     ('1 … 9', ('class; 0: normal; I: ignored', '클래스; 0: 정상; I: 무시')),
     ('[ ]', ('smaller, larger brush', '브러시 작게, 크게')),
     ('Ctrl Z', ('undo (Ctrl Y: redo)', '실행 취소 (Ctrl Y: 다시 실행)')),
-    ('O', ('outline of the label on, off', '라벨 윤곽선 켜기, 끄기')),
-    (', .', ('fill of the label less, more', '라벨 채우기 옅게, 짙게')),
+    ('R', ('the label of the source in place of this one', '원본의 레이블로 되돌리기')),
+    ('O', ('outline of the label on, off', '레이블 윤곽선 켜기, 끄기')),
+    (', .', ('fill of the label less, more', '레이블 채우기 옅게, 짙게')),
     (
         '+ −',
         (

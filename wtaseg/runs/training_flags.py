@@ -43,6 +43,13 @@ class TrainingFlags:
         float | None, _help('largest share of the images of --normal-images in the training [default: 0.5]')
     ] = None
 
+    false_alarms: Annotated[
+        float | None,
+        _help(
+            'per image and class: validations choose the thresholds that find most defects at these [default: 0.1]'
+        ),
+    ] = None
+
     def words(self, base: Path | None = None) -> tuple[str, ...]:
         """The flags as ``wta-seg train`` takes them, one word each.
 
@@ -56,6 +63,7 @@ class TrainingFlags:
             ('init-from', self.init_from and _absolute(self.init_from, base)),
             ('normal-images', self.normal_images and _absolute(self.normal_images, base)),
             ('normal-share', self.normal_share),
+            ('false-alarms', self.false_alarms),
         ):
             words += [f'--{flag}={value}'] if value is not None else []
         return (*words, *(f'--freeze={pattern}' for pattern in self.freeze))
@@ -68,6 +76,8 @@ class TrainingFlags:
         """
         from mmseg.utils import launch, training_config
 
+        if self.false_alarms is not None:
+            launch.set_false_alarms(cfg, 'val', self.false_alarms)
         if self.early_stop is not None:
             launch.stop_early(cfg, self.early_stop)
         if self.ema:

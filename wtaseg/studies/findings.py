@@ -3,7 +3,7 @@
 import math
 
 from wtaseg.report.summary import Marking, Row, Summary, Table, metric_titles
-from wtaseg.studies.folds import fold_findings
+from wtaseg.studies.folds import MEAN, fold_findings
 from wtaseg.studies.results import StudyRecord, StudyResults
 from wtaseg.studies.selection import Selection, select_word
 
@@ -13,8 +13,10 @@ CLEAR_RATIO = 4.3
 
 def findings(name: str, results: StudyResults, study: StudyRecord, table: Table) -> list[str]:
     """What a study's table shows; for the study words, the selection with its reasons."""
-    expected = sum(len(row.runs) for row in study.rows)
-    missing = expected - sum(len(results.done_runs(row)) for row in study.rows)
+    # the mean over the folds counts runs again
+    rows = [row for row in table.rows if table.marking is not Marking.MEAN or row.label != MEAN]
+    expected = sum(row.expected_runs for row in rows)
+    missing = expected - sum(row.runs for row in rows)
     sentences = []
     if missing:
         sentences.append(

@@ -4,6 +4,8 @@ from .beit import BEiT
 from .bisenetv1 import BiSeNetV1
 from .bisenetv2 import BiSeNetV2
 from .fast_scnn import FastSCNN
+from .hrnet import HRNet
+from .mit import MixVisionTransformer
 from .mobilenet_v3 import MobileNetV3
 from .resnet import ResNet, ResNetV1c, ResNetV1d
 from .timm_backbone import TIMMBackbone
@@ -15,6 +17,8 @@ __all__ = [
     'BiSeNetV1',
     'BiSeNetV2',
     'FastSCNN',
+    'HRNet',
+    'MixVisionTransformer',
     'MobileNetV3',
     'ResNet',
     'ResNetV1c',

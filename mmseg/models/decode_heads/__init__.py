@@ -7,13 +7,16 @@ from .cascade_decode_head import BaseCascadeDecodeHead
 from .cc_head import CCHead
 from .da_head import DAHead
 from .decode_head import BaseDecodeHead
+from .dm_head import DMHead
 from .enc_head import EncHead
 from .fcn_head import FCNHead
 from .gc_head import GCHead
+from .isa_head import ISAHead
 from .lraspp_head import LRASPPHead
 from .nl_head import NLHead
 from .ocr_head import OCRHead
 from .psp_head import PSPHead
+from .segformer_head import SegformerHead
 from .sep_aspp_head import DepthwiseSeparableASPPHead
 from .sep_fcn_head import DepthwiseSeparableFCNHead
 from .uper_head import UPerHead
@@ -26,14 +29,17 @@ __all__ = [
     'BaseDecodeHead',
     'CCHead',
     'DAHead',
+    'DMHead',
     'DepthwiseSeparableASPPHead',
     'DepthwiseSeparableFCNHead',
     'EncHead',
     'FCNHead',
     'GCHead',
+    'ISAHead',
     'LRASPPHead',
     'NLHead',
     'OCRHead',
     'PSPHead',
+    'SegformerHead',
     'UPerHead',
 ]

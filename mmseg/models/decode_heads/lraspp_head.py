@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
@@ -88,6 +89,19 @@ class LRASPPHead(BaseDecodeHead):
         gate = resize(self.image_pool(x), x.shape[2:], mode='bilinear', align_corners=self.align_corners)
         x = self.conv_up_input(self.aspp_conv(x) * gate)
         for i in reversed(range(len(shallow))):
-            x = resize(x, shallow[i].shape[2:], mode='bilinear', align_corners=self.align_corners)
-            x = self.conv_ups[i](torch.cat([x, self.convs[i](shallow[i])], dim=1))
+            x = self._join(i, x, shallow[i])
         return self.cls_seg(x)
+
+    def _join(self, i: int, x: Tensor, shallow: Tensor) -> Tensor:
+        """``conv_ups[i]`` of the enlarged ``x`` and the projected ``shallow``, at the size of ``shallow``.
+
+        A convolution of 1 x 1 without bias commutes with the bilinear resize and is the sum of those of its groups of
+        input channels. So ``x`` is convolved before it is enlarged, and ``shallow`` by one matrix instead of two.
+        """
+        conv_up = self.conv_ups[i]
+        of_x, of_shallow = conv_up.conv.weight.split([self.channels, self.branch_channels[i]], dim=1)
+        matrix = of_shallow.flatten(1) @ self.convs[i].weight.flatten(1)
+        x = resize(F.conv2d(x, of_x), shallow.shape[2:], mode='bilinear', align_corners=self.align_corners)
+        x = x + F.conv2d(shallow, matrix[:, :, None, None], conv_up.conv.bias)
+        x = conv_up.norm(x) if conv_up.with_norm else x
+        return conv_up.activate(x) if conv_up.with_activation else x

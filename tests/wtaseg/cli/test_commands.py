@@ -19,6 +19,7 @@ HEAVY = ['torch', 'mmengine', 'mmcv', 'cv2', 'numpy', 'pandas', 'matplotlib', 'P
 #: Subcommands whose own subcommands hold the options.
 GROUPS = {
     'convert': ['palette', 'binary', 'values', 'labelme', 'coco', 'cvat', 'to-coco', 'to-labelme'],
+    'tools': ['print-config', 'browse-dataset', 'analyze-logs', 'confusion-matrix', 'publish-model'],
     'bench': ['data', 'train', 'edit', 'flops'],
 }
 

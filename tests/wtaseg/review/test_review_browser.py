@@ -66,7 +66,7 @@ def window(browser, edited, serve) -> Review:
 def test_draw_undo_save_reload(window):
     """A brush of one pixel is exact; what is saved is what is on disk and what a reload shows."""
     before = label_with_square(SIDE)
-    window.keys('2', '[', '[', '[', '[', '[')
+    window.keys('2', '[', '[', '[')
     window.drag((20.5, 30.5), (26.2, 30.4))
     window.drag((40.5, 5.5), (40.5, 5.5))
     drawn = before.copy()
@@ -99,7 +99,7 @@ def test_polygon_eraser_and_ignored_pixels(window):
     window.keys('Enter')
     expected[20:24, 30:36] = 255
     np.testing.assert_array_equal(window.saved('a0__rust'), expected)
-    window.keys('e', '[', '[')  # three pixels
+    window.keys('e')  # three pixels
     window.drag((11.5, 11.5))
     expected[10:13, 10:13] = 0
     np.testing.assert_array_equal(window.saved('a0__rust'), expected)
@@ -108,6 +108,10 @@ def test_polygon_eraser_and_ignored_pixels(window):
     expected[20:23, 30:33] = 0
     np.testing.assert_array_equal(window.saved('a0__rust'), expected)
     assert window.page.evaluate('document.querySelectorAll("#places li").length') == 1
+    window.keys('r')  # the label of the source
+    np.testing.assert_array_equal(window.saved('a0__rust'), label_with_square(SIDE))
+    window.page.key('z', 'ctrl')
+    np.testing.assert_array_equal(window.saved('a0__rust'), expected)
 
 
 def test_accept_and_reject_by_keys_and_go_on(window, browser, serve):
@@ -133,6 +137,21 @@ def test_accept_and_reject_by_keys_and_go_on(window, browser, serve):
     other.keys('Enter')
     other.wait_for('banner-text', 'Everything is decided')
     assert edits_of(window.root)[2]['reasons'] == ['rejected in review: 결함이 없음']
+
+
+def test_what_can_not_be_used_can_be_rejected(browser, edited, serve):
+    (edited / 'img_dir/train/a0__rust.png').write_bytes(b'no image')
+    write_image(edited / 'ann_dir/train/a1__rust.png', np.zeros((SIDE, SIDE, 3)))
+    window = Review(browser.open(serve(edited).url), edited)
+    for name, message in (('a0', 'can not be read as an image'), ('a1', 'has mode RGB')):
+        window.shows(f'train/{name}')
+        window.wait_for('banner-text', message)
+        window.drag((20.5, 20.5))
+        window.keys('a', 'x')
+        window.page.wait('document.getElementById("reasons").open')
+        window.keys('5')
+    window.shows('train/a2')
+    assert [row['accepted'] for row in edits_of(edited)] == [False, False, True, False]
 
 
 @pytest.mark.parametrize('button', ['Load the other version', 'Keep mine'])
@@ -186,10 +205,9 @@ def test_views_by_keys(browser, serve, tmp_path):
 def test_a_large_image(browser, serve, tmp_path):
     """2048 x 2048: it opens at its largest defect, and a stroke across it is saved to the pixel."""
     root, side = make_edited_dataset(tmp_path / 'large', accepted=1, refused=0), 2048
-    rng = np.random.default_rng(0)
-    image = np.kron(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8), np.ones((32, 32, 1), np.uint8))
     label = label_with_square(side, at=1500)
     label[100:130, 300:340] = 2
+    image = np.repeat(90 + 50 * label[..., None], 3, axis=2)
     for name in ('a0', 'a0__rust'):
         write_image(root / f'img_dir/train/{name}.png', image)
         write_bytes(root / f'ann_dir/train/{name}.png', encode_label(label))
@@ -199,7 +217,7 @@ def test_a_large_image(browser, serve, tmp_path):
     window.keys('c')
     view = window.page.evaluate('review.view')
     assert abs(view['x'] - 1502) < 100 and view['scale'] > 4
-    window.keys('f', '2')
+    window.keys('f', '2', ']', ']')
     window.drag((100, 100), (1900, 1700))
     after = window.saved('a0__rust')
     # one line of five pixels from corner to corner

@@ -62,7 +62,9 @@ def test_the_list_of_items(server):
 
 def test_images_and_labels(server):
     status, headers, content = ask(server, 'label/0')
-    assert status == 200 and (headers['X-Width'], headers['X-Height']) == ('48', '48') and headers['ETag']
+    assert (
+        status == 200 and (headers['X-Width'], headers['X-Height']) == ('48', '48') and headers['X-Version']
+    )
     assert content == label_with_square(48).tobytes() == ask(server, 'source-label/0')[2]
     edit = (server.store.root / 'img_dir/train/a0__rust.png').read_bytes()
     assert ask(server, 'image/0')[2] == edit != ask(server, 'source/0')[2]
@@ -93,7 +95,7 @@ def test_forwarded_ports_are_answered(server):
 def test_changes_from_other_origins_are_refused(server, origin, method, path):
     version = server.store.state(server.store.items[0]).version
     body = b'{"decision": "accepted", "reason": ""}' if method == 'POST' else bytes(48 * 48)
-    status, _, _ = ask(server, path, method, body, Origin=origin, If_Match=version)
+    status, _, _ = ask(server, path, method, body, Origin=origin, X_Version=version)
     assert status == 403 and server.store.state(server.store.items[0]).version == version
 
 
@@ -129,25 +131,25 @@ def test_a_link_made_later_is_not_followed(server, tmp_path):
 
 
 def test_a_label_is_saved_and_a_second_window_is_told(server):
-    version = ask(server, 'label/0')[1]['ETag']
+    version = ask(server, 'label/0')[1]['X-Version']
     mine, other = label_with_square(48, at=20), label_with_square(48, at=30)
-    status, _, content = ask(server, 'label/0', 'PUT', mine.tobytes(), If_Match=version)
+    status, _, content = ask(server, 'label/0', 'PUT', mine.tobytes(), X_Version=version)
     assert status == 200 and json.loads(content)['relabelled'] == 'drawn'
-    status, _, content = ask(server, 'label/0', 'PUT', other.tobytes(), If_Match=version)
+    status, _, content = ask(server, 'label/0', 'PUT', other.tobytes(), X_Version=version)
     answer = json.loads(content)
     assert status == 409 and 'another window' in answer['message']
     np.testing.assert_array_equal(pixels(server.store.root / 'ann_dir/train/a0__rust.png'), mine)
-    status, _, _ = ask(server, 'label/0', 'PUT', other.tobytes(), If_Match=answer['state']['version'])
+    status, _, _ = ask(server, 'label/0', 'PUT', other.tobytes(), X_Version=answer['state']['version'])
     assert status == 200
 
 
 def test_of_windows_that_save_at_once_one_wins(server):
-    version = ask(server, 'label/0')[1]['ETag']
+    version = ask(server, 'label/0')[1]['X-Version']
     labels = [label_with_square(48, at=place) for place in range(20, 30)]
     statuses = [0] * len(labels)
 
     def save(n):
-        statuses[n] = ask(server, 'label/0', 'PUT', labels[n].tobytes(), If_Match=version)[0]
+        statuses[n] = ask(server, 'label/0', 'PUT', labels[n].tobytes(), X_Version=version)[0]
 
     threads = [threading.Thread(target=save, args=(n,)) for n in range(len(labels))]
     for thread in threads:
@@ -160,12 +162,12 @@ def test_of_windows_that_save_at_once_one_wins(server):
 
 
 def test_decisions(server):
-    version = ask(server, 'label/1')[1]['ETag']
+    version = ask(server, 'label/1')[1]['X-Version']
     body = json.dumps(dict(decision='rejected', reason='two\n lines')).encode()
-    status, _, content = ask(server, 'decision/1', 'POST', body, If_Match=version)
+    status, _, content = ask(server, 'decision/1', 'POST', body, X_Version=version)
     assert status == 200 and json.loads(content)['reason'] == 'two lines'
     assert json.loads(ask(server, 'items')[2])['items'][1]['decision'] == 'rejected'
-    assert ask(server, 'decision/1', 'POST', body, If_Match=version)[0] == 409
+    assert ask(server, 'decision/1', 'POST', body, X_Version=version)[0] == 409
     assert ask(server, 'image/1')[0] == 200  # still shown
 
 
@@ -187,7 +189,7 @@ def test_decisions(server):
 )
 def test_requests_that_make_no_sense(server, method, path, body, status):
     version = server.store.state(server.store.items[0]).version
-    assert ask(server, path, method, body, If_Match=version)[0] == status
+    assert ask(server, path, method, body, X_Version=version)[0] == status
     assert server.store.state(server.store.items[0]).version == version
 
 
@@ -215,6 +217,10 @@ def test_images_that_browsers_do_not_show_as_training_reads_them(tmp_path, serve
 def test_a_label_that_can_not_be_used_is_named(server):
     write_image(server.store.root / 'ann_dir/train/a0__rust.png', np.zeros((48, 48, 3)))
     status, _, content = ask(server, 'label/0')
+    state = json.loads(ask(server, 'state/0')[2])
+    assert state == dict(
+        decision='', reason='', relabelled='', version=server.store.state(server.store.items[0]).version
+    )
     assert status == 422 and 'a0__rust.png: has mode RGB' in json.loads(content)['message']
 
 

@@ -23,6 +23,7 @@ FLAGS = TrainingFlags(
     init_from='best.pth',
     normal_images=Path('good parts'),
     normal_share=0.25,
+    false_alarms=0.5,
 )
 
 
@@ -102,6 +103,7 @@ def test_a_training_shows_and_follows_them(experiment, tmp_path, capfd):
         (['--init-from', 'absent.pth'], r'--init-from: absent\.pth does not exist'),
         (['--init-from', str(path), '--from-scratch'], '--from-scratch: --init-from .* leave one out'),
         (['--normal-share', '0.3'], '--normal-share: 0.3; it goes with --normal-images'),
+        (['--false-alarms', '1'], 'val_evaluator has no InspectionMetric'),
     ):
         assert wta_seg(['train', str(path), *words]) == 1
         (line,) = [row for row in capfd.readouterr().err.splitlines() if row.startswith('wta-seg train: ')]

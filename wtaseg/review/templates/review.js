@@ -10,7 +10,7 @@ const NORMAL = 0, IGNORED = 255;
 const TILE = 128;                  // side of the tiles whose outlines are kept
 const SAVE_AFTER = 250;            // milliseconds without a change
 const UNDO_BYTES = 64 << 20;
-const WINDOW_MIN = 96, WINDOW_CONTEXT = 1;   // a place is shown with its extent around it, at least so many pixels
+const WINDOW_MIN = 96, WINDOW_CONTEXT = 0.6;   // a place is shown with its extent around it, at least so many pixels
 const SCALE_MAX = 40;
 const DIFFERENCE_GAIN = 4;         // a power of two
 const THUMBNAIL = 640;             // long side of the whole image beside the main pane
@@ -56,11 +56,11 @@ async function loadLabel(path) {
   const response = await request(path);
   const ids = new Uint8Array(await response.arrayBuffer());
   const header = name => response.headers.get(name);
-  return {ids, width: Number(header('X-Width')), height: Number(header('X-Height')), version: header('ETag')};
+  return {ids, width: Number(header('X-Width')), height: Number(header('X-Height')), version: header('X-Version')};
 }
 
 const change = (method, path, version, body) =>
-  request(path, {method, body, headers: {'If-Match': version, 'Content-Type': 'application/octet-stream'}})
+  request(path, {method, body, headers: {'X-Version': version, 'Content-Type': 'application/octet-stream'}})
     .then(response => response.json());
 
 /** Bitmaps of an item and its source by item, the last few. */
@@ -82,22 +82,36 @@ function bitmapsOf(n) {
 class Label {
   constructor(ids, width, height) {
     Object.assign(this, {ids, width, height});
-    this.colored = element('canvas', {width, height});
+    this.canvas = null;
     this.columns = Math.ceil(width / TILE);
     this.tiles = new Array(this.columns * Math.ceil(height / TILE));
-    this.refresh({left: 0, top: 0, right: width, bottom: height});
   }
 
-  /** Colour the pixels of a box again and drop its outlines. */
-  refresh({left, top, right, bottom}) {
+  /** The label in the colours of its classes, made when it is first shown. */
+  get colored() {
+    if (!this.canvas) {
+      const {width, height} = this;
+      this.canvas = element('canvas', {width, height});
+      this.color({left: 0, top: 0, right: width, bottom: height});
+    }
+    return this.canvas;
+  }
+
+  color({left, top, right, bottom}) {
     const width = right - left, height = bottom - top;
-    if (width <= 0 || height <= 0) return;
     const pixels = new ImageData(width, height), words = new Uint32Array(pixels.data.buffer);
     for (let y = 0, i = 0; y < height; y++) {
       const start = (y + top) * this.width + left;
       for (let x = 0; x < width; x++, i++) words[i] = colorWords[this.ids[start + x]];
     }
-    this.colored.getContext('2d').putImageData(pixels, left, top);
+    this.canvas.getContext('2d').putImageData(pixels, left, top);
+  }
+
+  /** Show the pixels of a box anew: their colours and outlines. */
+  refresh(box) {
+    const {left, top, right, bottom} = box;
+    if (right <= left || bottom <= top) return;
+    if (this.canvas) this.color(box);
     // the outline of a neighbour may change, too
     for (let row = Math.max(0, top - 1) / TILE | 0; row * TILE <= bottom && row * TILE < this.height; row++)
       for (let column = Math.max(0, left - 1) / TILE | 0; column * TILE <= right && column < this.columns; column++)
@@ -231,17 +245,16 @@ function placesOf(components) {
 let items = [], classes = [], colors = [], current = null, busy = false;
 const colorWords = new Uint32Array(256);   // RGBA as canvases store it
 const view = {x: 0, y: 0, scale: 1};       // centre of the main pane, and its screen pixels per image pixel
-const tool = {name: 'brush', id: 1, size: 5, opacity: 0.2, outline: true};
+const tool = {name: 'brush', id: 1, size: 3, opacity: 0.1, outline: true};
 const pointer = {x: 0, y: 0, inside: false};
 let heldView = '', spaceHeld = false, polygon = [], stroke = null, beforeWhole = null;
 const decidedAt = [];
 
 /** One opened item. `fault` says why its label can't be changed. */
 class Doc {
-  constructor(n, [image, source], label, sourceLabel, fault) {
-    Object.assign(this, {n, image, source, fault, sourceLabel, conflict: null, unsaved: false});
+  constructor(n, [image, source], label, version, sourceLabel, fault) {
+    Object.assign(this, {n, image, source, version, fault, sourceLabel, conflict: null, unsaved: false});
     this.width = image.width; this.height = image.height;
-    this.version = label ? label.version : '';
     this.label = new Label(label ? label.ids : new Uint8Array(this.width * this.height), this.width, this.height);
     this.undo = []; this.redo = []; this.places = []; this.place = -1;
     this.thumbnail = this.reduce();
@@ -454,6 +467,16 @@ function closePolygon() {
   recordChange(before, box);
 }
 
+/** Take the label of the source in place of this one; can be undone. */
+function takeSourceLabel() {
+  const {label, sourceLabel} = current;
+  if (!sourceLabel || stroke || current.fault || current.conflict) return;
+  const before = label.ids.slice(), box = label.clip(0, 0, label.width, label.height);
+  label.ids.set(sourceLabel.ids);
+  label.refresh(box);
+  recordChange(before, box);
+}
+
 function recordChange(before, box) {
   const label = current.label, entry = {box, old: label.cut(box, before), new: label.cut(box)};
   if (entry.old.every((id, i) => id === entry.new[i])) return;
@@ -560,20 +583,23 @@ const go = step => alone(async () => {
   if (next !== current.n && await save()) { hideBanner(); await open(next); }
 });
 
+/** Load an item and show it. One whose image or label can't be used can only be rejected. */
 async function open(n, reload = false) {
   const item = items[n];
-  let label = null, fault = '', sourceLabel = null;
   if (reload) bitmaps.delete(n);
+  const wanted = [bitmapsOf(n), loadLabel(`label/${n}`), item.edit ? loadLabel(`source-label/${n}`) : null];
+  const [pair, label, source] = await Promise.allSettled(wanted);
+  const errors = [pair, label].filter(result => result.status === 'rejected').map(result => result.reason);
   try {
-    const wanted = bitmapsOf(n);
-    const labels = [loadLabel(`label/${n}`), item.edit ? loadLabel(`source-label/${n}`) : null];
-    const [mine, source] = await Promise.allSettled(labels);
-    if (mine.status === 'fulfilled') label = mine.value; else fault = mine.reason.message;
-    const pair = await wanted;
-    if (source.value) sourceLabel = new Label(source.value.ids, source.value.width, source.value.height);
-    current = new Doc(n, pair, label, sourceLabel, fault);
+    for (const error of errors) if (error.status === 0 || error.status === 404) throw error;
+    const state = label.value || await (await request(`state/${n}`)).json();
+    const usable = pair.value && label.value && pair.value[0].width === label.value.width
+      && pair.value[0].height === label.value.height;
+    const sourceLabel = source.value && usable && new Label(source.value.ids, source.value.width, source.value.height);
+    const blank = [element('canvas', {width: 64, height: 64}), null];
+    const fault = usable ? '' : errors.map(error => error.message).join(' ') || T.size_fault;
+    current = new Doc(n, pair.value || blank, usable ? label.value : null, state.version, sourceLabel, fault);
   } catch (error) {
-    if (current) return report(error, current, () => open(n));
     return showBanner(error.message, [[T.retry, () => open(n)]]);
   }
   history.replaceState(null, '', `#${encodeURIComponent(item.name)}`);
@@ -582,7 +608,7 @@ async function open(n, reload = false) {
   $('difference-pane').hidden = !current.source;
   showItem(); showProgress(); showSaved();
   showPlace(0);
-  if (fault) showBanner(fault);
+  if (current.fault) showBanner(current.fault);
   document.body.dataset.item = item.name;
   for (let i = 0, next = n; i < AHEAD; i++) {
     next = find(next, 1, FILTERS[$('filter').value]);
@@ -777,6 +803,7 @@ const KEYS = {
   f: toggleWhole,
   b: () => setTool({name: 'brush'}), e: () => setTool({name: 'eraser'}), g: () => setTool({name: 'polygon'}),
   i: () => setClass(IGNORED),
+  r: takeSourceLabel,
   o: () => setTool({outline: !tool.outline}),
   '[': () => setTool({size: tool.size - 1}), ']': () => setTool({size: tool.size + 1}),
   ',': () => setTool({opacity: tool.opacity - 0.1}), '.': () => setTool({opacity: tool.opacity + 0.1}),
@@ -829,6 +856,8 @@ addEventListener('blur', () => { spaceHeld = false; heldView = ''; main.classLis
 function chooseReason() {
   if (!current || busy) return;
   $('reason-other').value = '';
+  $('reason-list').replaceChildren(...presetReasons().map((text, index) => element('li', {}, element(
+    'button', {onclick: () => rejectFor(text)}, element('kbd', {textContent: index + 1}), ` ${text}`))));
   $('reasons').showModal();
   $('reason-list').querySelector('button').focus();
 }
@@ -839,23 +868,23 @@ function rejectFor(reason) {
   decide('rejected', reason);
 }
 
-const presetReasons = [1, 2, 3, 4, 5, 6].map(number => T[`reason_${number}`]);
+/** Reasons by their keys; the first three are for edits. */
+const presetReasons = () =>
+  (items[current.n].edit ? [1, 2, 3, 4, 5, 6] : [4, 5, 6]).map(number => T[`reason_${number}`]);
 
 function reasonKey(event, key) {
   const typing = event.target === $('reason-other');
   if (typing && key === 'Enter' && !event.isComposing) {
     event.preventDefault();
     rejectFor($('reason-other').value.trim());
-  } else if (!typing && presetReasons[key - 1]) {
+  } else if (!typing && presetReasons()[key - 1]) {
     event.preventDefault();
-    rejectFor(presetReasons[key - 1]);
+    rejectFor(presetReasons()[key - 1]);
   } else if (!typing && /^[\p{L}]$/u.test(event.key) && !event.ctrlKey && !event.metaKey) {
     $('reason-other').focus();   // the letter is typed there
   }
 }
 
-presetReasons.forEach((text, index) => $('reason-list').append(element('li', {}, element(
-  'button', {onclick: () => rejectFor(text)}, element('kbd', {textContent: index + 1}), ` ${text}`))));
 $('reason-cancel').onclick = () => $('reasons').close();
 $('accept').onclick = () => decide('accepted');
 $('reject').onclick = chooseReason;

@@ -1,0 +1,10 @@
+"""HRNet for the three WTA classes, FocalLoss on every head."""
+
+_base_ = ['./fcn_hr18.py', '../losses/focal.py']
+
+model_name = 'HRNet'
+
+model = dict(
+    data_preprocessor=dict(size=(512, 512)),
+    decode_head=dict(num_classes=3, loss_decode=_base_.focal_loss),
+)

@@ -1,0 +1,11 @@
+"""Plot logs: `wta-seg tools analyze-logs`."""
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from wtaseg.cli.tools import main_analyze_logs as main
+
+if __name__ == '__main__':
+    sys.exit(main())

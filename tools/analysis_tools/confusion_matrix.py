@@ -1,0 +1,11 @@
+"""Confusion matrix: `wta-seg tools confusion-matrix`."""
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from wtaseg.cli.tools import main_confusion_matrix as main
+
+if __name__ == '__main__':
+    sys.exit(main())

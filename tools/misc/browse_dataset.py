@@ -1,0 +1,11 @@
+"""Draw a dataset: `wta-seg tools browse-dataset`."""
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from wtaseg.cli.tools import main_browse_dataset as main
+
+if __name__ == '__main__':
+    sys.exit(main())

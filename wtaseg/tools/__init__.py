@@ -1,0 +1,1 @@
+"""Small tools around configs, datasets, logs, predictions and checkpoints, as mmsegmentation has them."""
