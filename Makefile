@@ -1,4 +1,4 @@
-# make demo    render a dataset, train Fast-SCNN with two losses, test, tabulate and draw
+# make demo    render a dataset, edit images, train Fast-SCNN with two losses and on the edits, test, tabulate and draw
 # make test    all tests
 # make torture kill every program at random, fill its disk, feed it broken files; docs/reliability.md
 # make lint    ruff, format and lint
@@ -9,6 +9,10 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH_INDEX ?=
 DEMO ?= demo
+
+COMMA := ,
+# The demo edits images where the weights of the demo model are.
+DEMO_EXTRAS := $(if $(wildcard augment/demo_model/weights/model_index.json),augment$(COMMA))table
 
 BIN := $(VENV)/bin
 TORCH_PIN := $(shell grep '^torch==' constraints.txt)
@@ -26,7 +30,7 @@ $(VENV)/.torch: constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.run: constraints.txt pyproject.toml $(VENV)/.torch
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[table]'
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[$(DEMO_EXTRAS)]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run

@@ -17,6 +17,7 @@ from cyclopts.config import Dict
 
 from augment.config import AugmentConfig
 from augment.options import flag_of
+from augment.shipped import with_defaults
 
 HELP = """Edit the training images of a dataset with SDXL: null-text inversion with RLI, then prompt-to-prompt with a
 defect word. Started again after a stop, it continues where it was.
@@ -70,7 +71,7 @@ def build_app(
     """
 
     def call(**values: Any) -> Any:
-        config = AugmentConfig(**values)
+        config = AugmentConfig(**with_defaults(values))
         config.source_dir()
         return config if action is None else action(config)
 

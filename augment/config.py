@@ -61,7 +61,8 @@ class AugmentConfig:
     )
     model: str = option(
         'stabilityai/stable-diffusion-xl-base-1.0',
-        'hub id, local directory, or a single .safetensors file',
+        'hub id, local directory, a single .safetensors file, or demo: the small model of this project, which sets '
+        'other defaults (augment/demo_model/README.md)',
         'published method, title',
     )
     lora: str = option('', 'LoRA weights (.safetensors file or directory) loaded on top of the model')

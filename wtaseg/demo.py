@@ -1,24 +1,29 @@
-"""From nothing to results: render a dataset, check it, train and test two experiments, tabulate and draw.
+"""From nothing to results: render a dataset, check it, edit some of its images, train and test, tabulate and draw.
 
-Every stage skips what is done: run again, the demo continues where it stopped.
+Two losses on the rendered images, and the first of them on the rendered and the edited images. Every stage skips what
+is done: run again, the demo continues where it stopped.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from augment import shipped
 from wtaseg.blades.render import render
 from wtaseg.labels.check import check, describe
 from wtaseg.report.command import PARTS, ProjectReport
 from wtaseg.report.overlays import write_pairs
 from wtaseg.runs.execute import run_experiment
-from wtaseg.runs.job import Job, named_experiments
+from wtaseg.runs.job import Experiment, Job, named_experiments
 from wtaseg.runs.layout import ProjectLayout, config_root
 from wtaseg.runs.pool import print_summary, run_pool, usable_gpus
 
 EXPERIMENTS = ('fastscnn/fast_scnn_1xb8-1k_wta_demo-96x96', 'fastscnn/fast_scnn_1xb8-1k_wta_demo-ce-96x96')
 SPLITS = ('train', 'val', 'test')
+WORDS = ('peeling', 'rust')
+SIDE_BY_SIDE = 2  # trainings; each uses one core
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,9 @@ class Scale:
         size: side of the images in pixels.
         train_flags: flags of the training.
         overlays: test images to draw.
+        edited: images to edit with each of WORDS.
+        crops: defects to edit in each, at most, the largest first.
+        steps: DDIM steps of the edits.
     """
 
     data: str
@@ -38,12 +46,17 @@ class Scale:
     size: int
     train_flags: tuple[str, ...]
     overlays: int
+    edited: int
+    crops: int
+    steps: int
 
 
 #: Minutes on two cores.
-FULL = Scale('data/wta_demo', {'train': 160, 'val': 16, 'test': 40}, 512, (), 6)
+FULL = Scale('data/wta_demo', {'train': 160, 'val': 16, 'test': 40}, 512, (), 6, edited=10, crops=3, steps=10)
 #: Less than a minute; the results mean nothing.
-SMOKE = Scale('data/wta_demo_smoke', {'train': 8, 'val': 4, 'test': 4}, 128, ('--smoke',), 2)
+SMOKE = Scale(
+    'data/wta_demo_smoke', {'train': 8, 'val': 4, 'test': 4}, 128, ('--smoke',), 2, edited=1, crops=1, steps=4
+)
 
 
 def run_demo(project: str = 'demo', smoke: bool = False) -> int:
@@ -65,13 +78,64 @@ def run_demo(project: str = 'demo', smoke: bool = False) -> int:
     print(describe(report), flush=True)
     if not report.ok:
         return 1
+    experiments = named_experiments(EXPERIMENTS)
+    if edited := edit_images(data, scale):
+        override = f'train_dataloader.dataset.data_root={edited}'
+        experiments.append(Experiment(EXPERIMENTS[0], f'{EXPERIMENTS[0]}-edited', (override,)))
     layout = ProjectLayout.named(project)
-    status = train_and_test(layout, scale)
+    status = train_and_test(layout, scale, experiments)
     return status or write_results(layout.path, scale.overlays)
 
 
-def train_and_test(layout: ProjectLayout, scale: Scale) -> int:
-    """Train and test both experiments; returns the exit status."""
+def edit_images(data: Path, scale: Scale) -> Path | None:
+    """Write a dataset with edited images beside ``data``; returns its folder.
+
+    Direct inversion and few steps, so that a CPU needs a minute. None, and a line that says why, where the demo model or
+    a package is missing or no edit was accepted.
+    """
+    try:
+        shipped.model_directory()
+        import diffusers  # noqa: F401
+        import torch
+        import transformers  # noqa: F401
+
+        from augment.config import AugmentConfig
+        from augment.pipeline import run
+        from augment.progress import Bars
+    except (FileNotFoundError, ImportError) as error:
+        remedy = '; pip install "wta-seg[augment]"' if isinstance(error, ImportError) else ''
+        print(f'Without edited images: {error}{remedy}', flush=True)
+        return None
+    out = data.with_name(f'{data.name}_aug_{"_".join(WORDS)}')
+    settings = {
+        'data': str(data),
+        'out': str(out),
+        'model': shipped.DEMO,
+        'word': list(WORDS),
+        'limit': scale.edited,
+        'crop_limit': scale.crops,
+        'steps': scale.steps,
+        'inversion': 'direct',
+        'cache': 'none',
+        'summary': True,
+    }
+    print(
+        f'Editing {scale.edited} image{"s" * (scale.edited > 1)} with {" and ".join(WORDS)}: {scale.steps} DDIM steps and direct inversion in place '
+        'of 50 and null-text inversion, for speed',
+        flush=True,
+    )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    try:
+        report = run(AugmentConfig(**shipped.with_defaults(settings)), Bars())
+    finally:
+        torch.set_num_threads(threads)
+    print(f'{report.text()}\nContact sheet: {out / "summary.png"}', flush=True)
+    return out if report.accepted else None
+
+
+def train_and_test(layout: ProjectLayout, scale: Scale, experiments: Sequence[Experiment]) -> int:
+    """Train and test the experiments; returns the exit status."""
     job = Job(
         layout,
         config_root(),
@@ -80,7 +144,12 @@ def train_and_test(layout: ProjectLayout, scale: Scale) -> int:
         train_flags=scale.train_flags,
         draw=write_pairs,
     )
-    result = run_pool(named_experiments(EXPERIMENTS), partial(run_experiment, job), layout)
+    jobs = min(SIDE_BY_SIDE, os.cpu_count() or 1)
+    if jobs > 1:
+        print(
+            f'{jobs} trainings side by side; their progress: {layout.summary.parent}/*/*/job.log', flush=True
+        )
+    result = run_pool(experiments, partial(run_experiment, job), layout, jobs)
     print_summary(result, layout)
     return result.exit_status
 

@@ -15,11 +15,12 @@ import cv2
 import numpy as np
 import torch
 
+from augment import shipped
 from augment.dataset.components import Component
 from augment.dataset.reading import NORMAL
 
-NONE, DEMO = 'none', 'demo'
-DEMO_SEGMENTER = Path(__file__).parents[1] / 'demo_model' / 'weights' / 'segmenter.onnx'
+NONE = 'none'
+REMEDY = 'give an ONNX file made by `wta-seg export CONFIG CHECKPOINT`, or --judge none'
 METADATA = ('channel_order', 'mean', 'std', 'classes', 'sides', 'size')
 
 FOUND_SHARE = 0.5
@@ -77,7 +78,7 @@ class Judge:
         """
         self.path = path
         if not path.is_file():
-            raise FileNotFoundError(f'judge: {path} does not exist; {remedy(path)}')
+            raise FileNotFoundError(f'judge: {path} does not exist; {REMEDY}')
         self.session = open_session(path)
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         facts = read_metadata(path, self.session.get_modelmeta().custom_metadata_map)
@@ -85,7 +86,7 @@ class Judge:
         self.reversed_channels = facts['channel_order'] == 'BGR'
         self.mean = np.array(facts['mean'] or [0.0], np.float32)
         self.std = np.array(facts['std'] or [1.0], np.float32)
-        self.sides, self.size = facts['sides'], tuple(facts['size'])
+        self.sides, self.size, self.resize = facts['sides'], tuple(facts['size']), facts['resize']
 
     def compare(self, source: np.ndarray, edited: np.ndarray) -> Verdict:
         """The verdict on an edit of ``source``, both ``(H, W, 3)`` uint8 RGB."""
@@ -106,9 +107,12 @@ class Judge:
         return scores.argmax(-1).astype(np.uint8)
 
     def accepted_size(self, height: int, width: int) -> tuple[int, int]:
-        """The size nearest to ``height`` and ``width`` that the file takes."""
+        """The size to which the test of the segmenter resizes such an image, or the nearest that the file takes."""
         if self.sides is None:
             return self.size
+        if self.resize is not None:
+            scale = min(max(self.resize) / max(height, width), min(self.resize) / min(height, width))
+            height, width = (int(side * scale + 0.5) for side in (height, width))
         low, high = self.sides
         return min(max(height, low), high), min(max(width, low), high)
 
@@ -117,15 +121,7 @@ def load_judge(name: str) -> Judge | None:
     """The judge of ``--judge``: a path, ``demo``, or None for ``none``; raises as ``Judge`` does."""
     if name == NONE:
         return None
-    return Judge(DEMO_SEGMENTER if name == DEMO else Path(name))
-
-
-def remedy(path: Path) -> str:
-    """What to do about a missing segmenter."""
-    other = 'give an ONNX file made by `wta-seg export CONFIG CHECKPOINT`, or --judge none'
-    if path == DEMO_SEGMENTER:
-        return f'the shipped segmenter is missing from this installation: {other}'
-    return other
+    return Judge(shipped.segmenter() if name == shipped.DEMO else Path(name))
 
 
 def open_session(path: Path) -> Any:
@@ -142,21 +138,23 @@ def open_session(path: Path) -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
     except Exception as error:  # onnxruntime's errors have no common base but Exception
         text = ' '.join(str(error).split())[:200]
-        raise ValueError(f'judge: {path} cannot be read as ONNX ({text}); {remedy(path)}') from error
+        raise ValueError(f'judge: {path} cannot be read as ONNX ({text}); {REMEDY}') from error
 
 
 def read_metadata(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     """The facts that ``wta-seg export`` writes; ``ValueError`` naming what is missing or unusable."""
     missing = [name for name in METADATA if name not in metadata]
     if missing:
-        raise ValueError(f'judge: {path} has no {", ".join(missing)} in its metadata; {remedy(path)}')
-    facts: dict[str, Any] = {name: metadata[name] for name in METADATA}
-    for name in METADATA[1:]:
+        raise ValueError(f'judge: {path} has no {", ".join(missing)} in its metadata; {REMEDY}')
+    facts: dict[str, Any] = {name: metadata[name] for name in METADATA} | {
+        'resize': metadata.get('resize', 'null')
+    }
+    for name in (*METADATA[1:], 'resize'):
         try:
             facts[name] = json.loads(facts[name])
         except json.JSONDecodeError as error:
             raise ValueError(
-                f'judge: {path}: {name} in its metadata is no JSON ({error}); {remedy(path)}'
+                f'judge: {path}: {name} in its metadata is no JSON ({error}); {REMEDY}'
             ) from error
     if not isinstance(facts['classes'], list) or len(facts['classes']) < 2:
         raise ValueError(

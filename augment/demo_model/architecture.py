@@ -13,6 +13,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from augment.bench.random_model import SDXL_SCHEDULER
 from augment.demo_model.tokens import END, MAX_TOKENS, PAD_TOKENS, START, write_tokenizer
+from augment.diffusion.loading import INDEX_FILE
 
 WORDS = ('scratch', 'rust', 'peeling', 'corrosion', 'blistering', 'dent')
 """The defect words of the published method, in its order."""
@@ -65,6 +66,11 @@ class Parts:
     tokenizers: tuple[Any, Any]
     scheduler: DDIMScheduler
 
+    @property
+    def native_size(self) -> int:
+        """Side in pixels of the images that the model is made for."""
+        return self.unet.config.sample_size * 2 ** (len(self.vae.config.block_out_channels) - 1)
+
     def modules(self) -> dict[str, nn.Module]:
         """The modules that have weights, by their folder's name in the diffusers layout."""
         first, second = self.text_encoders
@@ -88,6 +94,28 @@ def build_parts(architecture: Architecture | None = None, seed: int = 0) -> Part
         config = text_config(a, tokenizers[0].get_vocab())
         encoders = CLIPTextModel(config), CLIPTextModelWithProjection(config)
         return Parts(build_unet(a), build_vae(a), encoders, tokenizers, DDIMScheduler(**SDXL_SCHEDULER))
+
+
+def read_parts(directory: Path) -> Parts:
+    """The parts of a saved model in float32.
+
+    Raises:
+        FileNotFoundError: ``directory`` holds no model in the diffusers layout.
+    """
+    if not (directory / INDEX_FILE).is_file():
+        raise FileNotFoundError(
+            f'{directory} has no {INDEX_FILE}; expected a model in the diffusers layout, as training writes to weights/'
+        )
+    pipeline = StableDiffusionXLPipeline.from_pretrained(
+        directory, torch_dtype=torch.float32, use_safetensors=True, local_files_only=True
+    )
+    return Parts(
+        pipeline.unet,
+        pipeline.vae,
+        (pipeline.text_encoder, pipeline.text_encoder_2),
+        (pipeline.tokenizer, pipeline.tokenizer_2),
+        DDIMScheduler.from_config(pipeline.scheduler.config),
+    )
 
 
 def text_config(a: Architecture, vocabulary: dict[str, int]) -> CLIPTextConfig:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from augment.demo_model.architecture import WORDS
 from augment.demo_model.data import Crops
+from augment.demo_model.latents import to_unit
 from augment.demo_model.stage import Limit, Stage, Task
 
 WIDTHS = (32, 64, 96, 128)
@@ -18,12 +19,13 @@ BRIGHTNESS = 0.06  # by which their brightness and colour are changed at most
 class WordClassifier(nn.Module):
     """Scores ``(N, 6)`` of crops ``(N, 3, H, W)`` in [-1, 1] whose defects are marked by ``(N, 1, H, W)``.
 
-    Features are averaged over the defect and its ring, so that the rest of a crop decides nothing.
+    Features are averaged over the defect and its ring, so that the rest of a crop decides nothing. The network does not
+    see the mask itself: an edit keeps the label of its source, and the shape of a rendered label tells the word.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        layers, width = [], 4
+        layers, width = [], 3
         for index, out in enumerate(WIDTHS):
             layers += [
                 nn.Conv2d(width, out, 3, stride=1 if index == 0 else 2, padding=1, bias=False),
@@ -39,7 +41,7 @@ class WordClassifier(nn.Module):
 
     def forward(self, images: Tensor, defects: Tensor) -> Tensor:
         """Scores ``(N, 6)``."""
-        features = self.features(torch.cat([images, defects.to(images)], dim=1))
+        features = self.features(images)
         near = F.adaptive_max_pool2d(defects.float(), features.shape[-2:])
         near = F.max_pool2d(near, 3, stride=1, padding=1)
         mean = (features * near).sum((2, 3)) / near.sum((2, 3)).clamp(min=1)
@@ -61,7 +63,7 @@ def train_classifier(
 
     def sample(generator: torch.Generator) -> dict[str, Tensor]:
         index = torch.randint(len(images), (batch,), generator=generator, device=device)
-        x, mask = images[index].float() / 127.5 - 1, defects[index]
+        x, mask = to_unit(images[index]), defects[index]
         drawn = torch.rand(4, batch, 3, 1, 1, generator=generator, device=device)
         x = x + BRIGHTNESS * (2 * drawn[0] - 1) + BRIGHTNESS * (2 * drawn[1, :, :1] - 1)
         across, down = (int(n) % (2 * SHIFT + 1) - SHIFT for n in (stage.step, stage.step // 7))

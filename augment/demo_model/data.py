@@ -19,8 +19,8 @@ from augment.dataset.regions import cut, plan_regions, to_working
 from augment.demo_model.architecture import WORDS
 from augment.demo_model.styles import read_styles
 
-CROP_SIDES = (64, 64, 96, 128)
-"""Least sides of crops in native pixels; the images of a dataset take turns."""
+CROP_SCALES = (2, 2, 4 / 3, 1)
+"""Most by which crops are enlarged; the images of a dataset take turns."""
 CROPS_PER_IMAGE = 8  # an image with hundreds of specks must not outweigh the others
 
 
@@ -63,14 +63,14 @@ def read_crops(root: Path, split: str, size: int, workers: int = 1, side: int | 
 
     Args:
         size: Side in pixels of the returned crops.
-        side: Least side of a crop in native pixels; None: CROP_SIDES in turn.
+        side: Least side of a crop in native pixels; None: those of CROP_SCALES in turn.
 
     Raises:
         FileNotFoundError: A folder or the list of styles is missing.
         ValueError: The list does not fit the images, or no image has a defect.
     """
     styles = read_styles(root, split)
-    sides = CROP_SIDES if side is None else (side,)
+    sides = [round(size / scale) for scale in CROP_SCALES] if side is None else [side]
     tasks = [
         (root, split, name, word, sides[number % len(sides)])
         for number, (name, word) in enumerate(styles.items())

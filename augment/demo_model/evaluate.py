@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from augment.config import AugmentConfig
+from augment.config import INVERSION_METHODS, AugmentConfig
 from augment.dataset.pieces import to_tensor, to_uint8
 from augment.dataset.quality import psnr
 from augment.dataset.reading import decode_image, decode_label, defect_mask
@@ -216,6 +216,7 @@ def sheet_of(edited: Edited, rows: int) -> np.ndarray:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
+    default = AugmentConfig()
     parser = argparse.ArgumentParser(prog='python -m augment.demo_model.evaluate', description=__doc__)
     parser.add_argument('--data', type=Path, required=True, help='dataset with styles, splits train and val')
     parser.add_argument('--out', type=Path, required=True, help='folder that the model was trained in')
@@ -225,7 +226,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--steps', type=int, default=50, help='DDIM steps')
     parser.add_argument('--crop-min', type=int, default=64, help='least side of a crop in pixels')
     parser.add_argument('--batch-size', type=int, default=64)
+    parser.add_argument('--inversion', default=default.inversion, choices=INVERSION_METHODS)
+    parser.add_argument('--inner-steps', type=int, default=default.inner_steps)
     parser.add_argument('--classifier-steps', type=int, default=2000)
+    parser.add_argument('--classifier-batch', type=int, default=256)
     parser.add_argument('--sheet-rows', type=int, default=12)
     parser.add_argument('--dtype', default='fp32', choices=('fp16', 'bf16', 'fp32'))
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -241,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         model = load_model(args.model or str(args.out / 'weights'), device=args.device, dtype=args.dtype)
         size = model.unet.config.sample_size * model.vae_scale
         train = Crops.load(args.out / 'crops.npz')
-        classifier = train_classifier(train, args.out, device, args.classifier_steps)
+        classifier = train_classifier(train, args.out, device, args.classifier_steps, args.classifier_batch)
         held_out = read_crops(args.data, SPLIT, size, args.workers)
         result: dict = {'classifier_on_rendered': classifier_accuracy(classifier, held_out, device)}
         for guidance in args.guidance:
@@ -251,6 +255,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 resolution=size,
                 guidance=guidance,
                 steps=args.steps,
+                inversion=args.inversion,
+                inner_steps=args.inner_steps,
                 batch_size=args.batch_size,
             )
             sources = read_sources(args.data, config, args.count)

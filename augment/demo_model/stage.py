@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 WARMUP_STEPS = 200
-AVERAGE_DECAY = 0.999  # of the moving average of the weights
+AVERAGE_DECAY = 0.999  # of the moving average of the weights, at most
+AVERAGED_SHARE = 0.1  # of all steps, that it covers at most: a short training leaves its first weights behind
 GRADIENT_LIMIT = 1.0  # norm
 SAVE_SECONDS = 120
 LOG_STEPS = 100
@@ -55,7 +56,7 @@ class Stage:
 
     Attributes:
         name: Of the state file, ``<name>.state.pt`` in ``folder``.
-        modules: By name; their parameters move.
+        modules: By name; their parameters that require gradients move.
         steps: In all; the learning rate has a warm-up and falls to 0 along a cosine.
         rate: The highest learning rate.
         graph: Capture the steps as a CUDA graph.
@@ -79,6 +80,7 @@ class Stage:
             f'{name}.{key}': value
             for name, module in self.modules.items()
             for key, value in module.named_parameters()
+            if value.requires_grad
         }
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(),
@@ -156,7 +158,8 @@ class Stage:
         else:
             loss = self.graph_update(task, batch)
         # A short average at the start, or it would remember the initial weights.
-        decay = min(AVERAGE_DECAY, (1 + self.step) / (10 + self.step))
+        longest = max(0.0, 1 - 1 / (AVERAGED_SHARE * self.steps))
+        decay = min(AVERAGE_DECAY, longest, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(
                 list(self.average.values()), [p.detach() for p in self.parameters.values()], 1 - decay

@@ -8,13 +8,15 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
 
-from augment.demo_model.architecture import Architecture, build_parts, count_parameters
+from augment.demo_model.architecture import Architecture, Parts, build_parts, count_parameters, read_parts
 from augment.demo_model.data import Crops, read_crops
+from augment.demo_model.latents import VIEWS
 from augment.demo_model.stage import Limit
 from augment.demo_model.trainer import Settings, Trainer
 
@@ -27,6 +29,16 @@ def load_crops(data: Path, folder: Path, size: int, workers: int) -> Crops:
     if not path.is_file():
         read_crops(data, 'train', size, workers).save(path)
     return Crops.load(path)
+
+
+def first_parts(args: argparse.Namespace) -> Parts:
+    """The model before training: untrained, with the autoencoder of ``--vae``, or that of ``--init``."""
+    if args.init:
+        return read_parts(args.init)
+    parts = build_parts(Architecture(), args.seed)
+    if args.vae:
+        parts.vae = AutoencoderKL.from_pretrained(args.vae, subfolder='vae', torch_dtype=torch.float32)
+    return parts
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -42,11 +54,32 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--unet-steps', type=int, default=default.unet_steps)
     parser.add_argument('--vae-batch', type=int, default=default.vae_batch)
     parser.add_argument('--unet-batch', type=int, default=default.unet_batch)
+    parser.add_argument('--unet-rate', type=float, default=default.unet_rate, help='highest learning rate')
     parser.add_argument(
         '--caption-noise', type=float, default=default.caption_noise, help='share of captions drawn at random'
     )
     parser.add_argument('--seed', type=int, default=default.seed)
-    parser.add_argument('--vae', default='', help='model whose autoencoder is taken instead of training one')
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
+        '--init', type=Path, help='model to start from; its autoencoder is kept, the rest is trained further'
+    )
+    start.add_argument('--vae', default='', help='model whose autoencoder is taken instead of training one')
+    parser.add_argument(
+        '--views',
+        type=int,
+        default=default.views,
+        choices=range(1, VIEWS + 1),
+        help='orientations of each crop',
+    )
+    parser.add_argument(
+        '--size', type=int, default=0, help='side of the crops; 0: the native size of the model'
+    )
+    parser.add_argument(
+        '--freeze-convolutions',
+        action='store_true',
+        help='train attention, embeddings and text encoders alone',
+    )
+    parser.add_argument('--dtype', default=default.dtype, choices=('auto', 'fp32', 'bf16'))
     parser.add_argument('--compile', action='store_true', help='compile both networks (GPU)')
     parser.add_argument('--graph', action='store_true', help='capture the steps as a CUDA graph')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -60,26 +93,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns 0 when all is trained, 3 when ``--minutes`` ended it, 2 for bad input."""
     args = parse_args(argv)
     limit = Limit.minutes(args.minutes)
-    settings = Settings(
-        vae_steps=args.vae_steps,
-        unet_steps=args.unet_steps,
-        vae_batch=args.vae_batch,
-        unet_batch=args.unet_batch,
-        caption_noise=args.caption_noise,
-        seed=args.seed,
-        compile=args.compile,
-        graph=args.graph,
-    )
+    settings = Settings(**{f.name: getattr(args, f.name) for f in fields(Settings) if hasattr(args, f.name)})
     args.out.mkdir(parents=True, exist_ok=True)
-    architecture = Architecture()
     try:
-        crops = load_crops(args.data, args.out, architecture.size, args.workers)
-        parts = build_parts(architecture, args.seed)
+        parts = first_parts(args)
+        crops = load_crops(args.data, args.out, args.size or parts.native_size, args.workers)
         print(f'{len(crops)} crops; parameters: {count_parameters(parts)}', flush=True)
-        if args.vae:
-            parts.vae = AutoencoderKL.from_pretrained(args.vae, subfolder='vae', torch_dtype=torch.float32)
-        device = torch.device(args.device)
-        trainer = Trainer(parts, crops, settings, args.out, device, keeps_vae=bool(args.vae))
+        trainer = Trainer(
+            parts,
+            crops,
+            settings,
+            args.out,
+            torch.device(args.device),
+            keeps_vae=bool(args.vae or args.init),
+            keeps_latents=bool(args.init),
+        )
         done = trainer.run(limit)
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)

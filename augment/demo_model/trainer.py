@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor
 
 from augment.demo_model.architecture import (
@@ -18,18 +18,19 @@ from augment.demo_model.architecture import (
     time_ids,
 )
 from augment.demo_model.data import Crops
-from augment.demo_model.losses import (
-    autoencoder_loss,
-    cell_weights,
-    min_snr_weights,
-    noise_loss,
-    pixel_weights,
+from augment.demo_model.latents import (
+    VIEWS,
+    Latents,
+    load_or_encode,
+    normalise_latents,
+    to_unit,
+    turned,
 )
+from augment.demo_model.losses import autoencoder_loss, min_snr_weights, noise_loss, pixel_weights
 from augment.demo_model.stage import Limit, Stage, Task
 
 CAPTIONS = ('', target_prompt(None), *map(target_prompt, WORDS))
 LOOKS = len(CAPTIONS) - 1  # the source's look and the words
-VIEWS = 4  # of each crop: as it is, transposed, mirrored, both
 
 
 @dataclass
@@ -41,6 +42,10 @@ class Settings:
         caption_noise: Share of the others whose look is drawn at random. Guidance multiplies what captions tell
             apart. With captions that are always right it overshoots; with 0.75 of them drawn at random, guidance 15
             confused the words (README.md).
+        views: Of each crop, that the UNet sees: as it is, transposed, mirrored, both.
+        freeze_convolutions: Train the attention, embeddings and text encoders alone, which takes two thirds of the
+            time; for a model that is trained further.
+        dtype: Of the computations; auto: bf16 on a GPU, fp32 on the CPU.
     """
 
     vae_steps: int = 6500
@@ -51,7 +56,10 @@ class Settings:
     unet_rate: float = 4e-4
     caption_dropout: float = 0.1
     caption_noise: float = 0.15
+    views: int = VIEWS
+    freeze_convolutions: bool = False
     seed: int = 0
+    dtype: Literal['auto', 'fp32', 'bf16'] = 'auto'
     compile: bool = False
     graph: bool = False
 
@@ -62,6 +70,7 @@ class Trainer:
     Args:
         folder: Gets the states of both trainings and, in the end, the folder ``weights``.
         keeps_vae: The autoencoder is trained already.
+        keeps_latents: So is the UNet, on latents as that autoencoder gives them; they are not normalised again.
     """
 
     def __init__(
@@ -73,14 +82,17 @@ class Trainer:
         device: torch.device,
         report: Callable[[str], None] = print,
         keeps_vae: bool = False,
+        keeps_latents: bool = False,
     ):
-        self.keeps_vae = keeps_vae
+        self.keeps_vae, self.keeps_latents = keeps_vae, keeps_latents
         self.parts, self.settings, self.folder, self.device = parts, settings, folder, device
         self.report = report
+        # On a CPU the other layout is slower, and torch 2.13 crashes in it where convolutions are frozen.
+        self.layout = torch.channels_last if device.type == 'cuda' else torch.contiguous_format
         for module in parts.modules().values():
             module.to(device)
         for module in (parts.unet, parts.vae):
-            module.to(memory_format=torch.channels_last)
+            module.to(memory_format=self.layout)
         self.cell = 2 ** (len(parts.vae.config.block_out_channels) - 1)
         self.images = torch.from_numpy(crops.images).permute(0, 3, 1, 2).contiguous().to(device)
         self.defects = torch.from_numpy(crops.defects)[:, None].to(device)
@@ -88,10 +100,11 @@ class Trainer:
         self.size = self.images.shape[-1]
 
     def autocast(self) -> torch.autocast:
-        """bfloat16 on a GPU, float32 on the CPU."""
-        cuda = self.device.type == 'cuda'
+        """Computations in bfloat16 or in float32, see ``Settings.dtype``."""
+        dtype, kind = self.settings.dtype, self.device.type
+        half = dtype == 'bf16' or (dtype == 'auto' and kind == 'cuda')
         # Weights are used once a step, and a cache of their casts cannot be captured.
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=cuda, cache_enabled=False)
+        return torch.autocast(kind, torch.bfloat16, enabled=half, cache_enabled=False)
 
     def run(self, limit: Limit) -> bool:
         """Train what is left until ``limit``; returns whether all is done and ``weights`` written."""
@@ -102,10 +115,14 @@ class Trainer:
                 return False
             stage.use_average()
         self.parts.vae.requires_grad_(False)
-        latents, cells = self.encode_all()
+        latents = self.encode_all()
+        if s.freeze_convolutions:
+            for module in self.parts.unet.modules():
+                if isinstance(module, torch.nn.Conv2d):
+                    module.requires_grad_(False)
         modules = {name: m for name, m in self.parts.modules().items() if name != 'vae'}
         stage = self.stage('unet', modules, s.unet_steps, s.unet_rate, s.seed + 1)
-        done = stage.run(self.unet_task(latents, cells), limit)
+        done = stage.run(self.unet_task(latents), limit)
         stage.use_average()
         save_parts(self.parts, self.folder / 'weights')
         return done
@@ -134,7 +151,7 @@ class Trainer:
             view = generator.initial_seed() % VIEWS  # steps take turns
             images = to_unit(turned(self.images[index], view))
             return {
-                'images': images.contiguous(memory_format=torch.channels_last),
+                'images': images.contiguous(memory_format=self.layout),
                 'weights': pixel_weights(turned(self.defects[index], view), self.cell).contiguous(),
                 'noise': torch.randn(s.vae_batch, 4, cells, cells, generator=generator, device=self.device),
             }
@@ -149,45 +166,38 @@ class Trainer:
 
         return Task(sample, torch.compile(loss) if s.compile else loss)
 
-    @torch.no_grad()
-    def encode_all(self) -> tuple[Tensor, Tensor]:
-        """Latents of all views, ``(VIEWS * N, 4, h, w)`` float16, and the weights of their cells.
+    def encode_all(self) -> Latents:
+        """Latents of all views; afterwards those of the autoencoder have mean 0 and standard deviation 1 per channel."""
+        vae, views = self.parts.vae, self.settings.views
+        latents = load_or_encode(vae, self.images, self.defects, views, self.folder, self.autocast)
+        self.report(
+            f'{len(latents.values)} latents: means {numbers(latents.mean)}, '
+            f'standard deviations {numbers(latents.std)}'
+        )
+        if not self.keeps_latents:
+            latents.values = latents.standardised()
+            normalise_latents(vae, latents.mean, latents.std)
+        return latents
 
-        Afterwards the autoencoder's latents have mean 0 and standard deviation 1 per channel.
-        """
-        vae = self.parts.vae
-        latents, cells = [], []
-        for view in range(VIEWS):
-            for images, defects in zip(self.images.split(256), self.defects.split(256)):
-                batch = to_unit(turned(images, view)).contiguous(memory_format=torch.channels_last)
-                with self.autocast():
-                    mean = vae.encode(batch).latent_dist.mode()
-                latents.append(mean.float().contiguous())
-                cells.append(cell_weights(turned(defects, view), self.cell))
-        values = torch.cat(latents)
-        mean, std = values.double().mean(dim=(0, 2, 3)).float(), values.double().std(dim=(0, 2, 3)).float()
-        normalise_latents(vae, mean, std)
-        self.report(f'{len(values)} latents: means {numbers(mean)}, standard deviations {numbers(std)}')
-        return ((values - mean.view(1, -1, 1, 1)) / std.view(1, -1, 1, 1)).half(), torch.cat(cells)
-
-    def unet_task(self, latents: Tensor, cells: Tensor) -> Task:
+    def unet_task(self, latents: Latents) -> Task:
         """Noisy latents and captions to the noise."""
         parts, s = self.parts, self.settings
         alphas = parts.scheduler.alphas_cumprod.to(self.device)
         step_weights = min_snr_weights(alphas)
         unet = torch.compile(parts.unet) if s.compile else parts.unet
-        sizes = time_ids(self.size, s.unet_batch, self.device)
+        # As in editing: the native size, whatever that of the crops.
+        sizes = time_ids(parts.native_size, s.unet_batch, self.device)
         ids = caption_ids(parts, CAPTIONS, self.device)
 
         def sample(generator: torch.Generator) -> dict[str, Tensor]:
-            index = draw(len(latents), s.unet_batch, generator)
-            clean = latents[index].float()
+            index = draw(len(latents.values), s.unet_batch, generator)
+            clean, cells = latents.values[index].float(), latents.cells[index].float()
             return {
                 'clean': clean,
                 'noise': torch.randn(clean.shape, generator=generator, device=self.device),
                 'times': draw(len(alphas), s.unet_batch, generator),
                 'captions': self.captions(self.words[index % len(self.words)], generator),
-                'cells': cells[index],
+                'cells': cells,
             }
 
         def loss(clean: Tensor, noise: Tensor, times: Tensor, captions: Tensor, cells: Tensor) -> Tensor:
@@ -196,7 +206,7 @@ class Trainer:
             with self.autocast():
                 tokens, pooled = encode_captions(parts, ids)
                 prediction = unet(
-                    noisy.contiguous(memory_format=torch.channels_last),
+                    noisy.contiguous(memory_format=self.layout),
                     times,
                     encoder_hidden_states=tokens[captions],
                     added_cond_kwargs={'text_embeds': pooled[captions], 'time_ids': sizes},
@@ -214,23 +224,6 @@ class Trainer:
         return torch.where(drawn[1] < s.caption_dropout, 0, looks + 1)
 
 
-@torch.no_grad()
-def normalise_latents(vae: AutoencoderKL, mean: Tensor, std: Tensor) -> None:
-    """Shift and scale the latents of ``vae`` by ``mean (C,)`` and ``std (C,)``; its round trip stays the same.
-
-    Both are folded into the 1x1 convolutions beside the latents, so the scaling factor is 1.
-    """
-    channels = len(mean)
-    weight, bias = vae.quant_conv.weight, vae.quant_conv.bias
-    weight[:channels] /= std.view(-1, 1, 1, 1)  # the other half are log variances
-    bias[:channels] = (bias[:channels] - mean) / std
-    bias[channels:] -= 2 * std.log()
-    weight, bias = vae.post_quant_conv.weight, vae.post_quant_conv.bias
-    bias += weight[:, :, 0, 0] @ mean
-    weight *= std.view(1, -1, 1, 1)
-    vae.register_to_config(scaling_factor=1.0)
-
-
 def numbers(values: Tensor) -> str:
     """For a report."""
     return ' '.join(f'{value:.2f}' for value in values.tolist())
@@ -239,14 +232,3 @@ def numbers(values: Tensor) -> str:
 def draw(high: int, count: int, generator: torch.Generator) -> Tensor:
     """``count`` whole numbers from 0 to ``high - 1``."""
     return torch.randint(high, (count,), generator=generator, device=generator.device)
-
-
-def turned(images: Tensor, view: int) -> Tensor:
-    """View number ``view`` of square images ``(N, C, H, W)``."""
-    images = images.transpose(-1, -2) if view & 1 else images
-    return images.flip(-1) if view & 2 else images
-
-
-def to_unit(images: Tensor) -> Tensor:
-    """Bytes to float32 in [-1, 1]."""
-    return images.float() / 127.5 - 1

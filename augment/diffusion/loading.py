@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from augment import shipped
 from augment.config import AugmentConfig
 from augment.diffusion.model import EditModel
 
@@ -37,7 +38,7 @@ def load_model(
     Args:
         model: A directory in the diffusers layout, one ``.safetensors`` file, or a hub id. With a directory the
             network is never used. Configurations and tokenizers of a single file are read from the directory of the
-            same name beside it, where there is one, else from the hub.
+            same name beside it, where there is one, else from the hub. ``demo`` is the model of this project.
         device: ``cuda``, ``cuda:N`` or ``cpu``.
         dtype: Of the UNet and the text encoders: fp16, bf16, fp32, or auto, see ``choose_dtype``. The autoencoder always
             runs in float32.
@@ -88,7 +89,7 @@ def choose_dtype(dtype: str, device: str) -> str:
 
 def _load_pipeline(model: str, dtype: torch.dtype) -> tuple[Any, str | None, str]:
     """The diffusers pipeline, its hub revision and its identity."""
-    path = Path(model).expanduser()
+    path = shipped.model_directory() if model == shipped.DEMO else Path(model).expanduser()
     if path.is_dir():
         if not (path / INDEX_FILE).is_file():
             raise FileNotFoundError(_how_to_get(model, f'the directory has no {INDEX_FILE}'))
@@ -196,7 +197,8 @@ def _how_to_get(model: str, reason: str) -> str:
     return (
         f'model {model!r} cannot be loaded: {reason}. Expected a hub id, a directory in the diffusers layout '
         f'(with {INDEX_FILE}), or one .safetensors file. To get SDXL, run on a machine with network: '
-        f'{DOWNLOAD} (about 7 GB), copy the directory here and pass --model sdxl'
+        f'{DOWNLOAD} (about 7 GB), copy the directory here and pass --model sdxl. Without it: --model {shipped.DEMO}, the '
+        'small model of rendered defects that comes with this project'
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from augment.command_line import parse_config
 from augment.config import AugmentConfig
+from augment.shipped import DEFAULTS
 
 
 @pytest.fixture
@@ -53,6 +54,19 @@ def test_command_line_over_file_over_default(data, tmp_path):
         ['--config', str(file), '--word', 'peeling', '--word', 'scratch', '--no-low-resource']
     )
     assert (config.word, config.low_resource) == (['peeling', 'scratch'], False)
+
+
+def test_the_demo_model_has_defaults_of_its_own_that_flags_and_files_replace(data, tmp_path):
+    common = ['--data', str(data), '--model', 'demo']
+    config = parse_config(common)
+    assert {name: getattr(config, name) for name in DEFAULTS} == DEFAULTS
+    assert config.resolution != AugmentConfig.resolution and config.steps == AugmentConfig.steps
+    assert parse_config([*common, '--guidance', '33']).guidance == 33
+    file = tmp_path / 'c.yaml'
+    file.write_text(f'data: {data}\nmodel: demo\nresolution: 256\n')
+    config = parse_config(['--config', str(file)])
+    assert (config.resolution, config.crop_min) == (256, DEFAULTS['crop_min'])
+    assert parse_config(['--data', str(data)]).resolution == AugmentConfig.resolution
 
 
 def test_python_config_may_compute(data, tmp_path):

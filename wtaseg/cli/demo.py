@@ -4,7 +4,7 @@ import time
 
 
 def command(project: str = 'demo', /, *, smoke: bool = False) -> int:
-    """Render a small dataset, train Fast-SCNN with two losses, test, tabulate and draw.
+    """Render a small dataset, edit images, train Fast-SCNN with two losses and on the edits, test, tabulate and draw.
 
     Example: ``wta-seg demo``
 

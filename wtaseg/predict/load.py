@@ -1,14 +1,11 @@
 """From what a user calls a model to a predictor."""
 
-import importlib.resources
 from pathlib import Path
 
+from augment import shipped
 from wtaseg.predict.predictor import Predictor
 from wtaseg.predict.rule import DecisionRule
 from wtaseg.predict.windows import Windows
-
-#: Stands for the small segmenter that is part of the project.
-DEMO = 'demo'
 
 
 def load_predictor(
@@ -56,8 +53,8 @@ def load_predictor(
 
 
 def _find(model: str | Path) -> Path:
-    if str(model) == DEMO:
-        model = demo_model()
+    if str(model) == shipped.DEMO:
+        model = shipped.segmenter()
     path = Path(model)
     if path.is_dir():
         from wtaseg.runs.checkpoints import trained_checkpoint
@@ -65,7 +62,7 @@ def _find(model: str | Path) -> Path:
         return trained_checkpoint(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f'{path}: no such model; expected a checkpoint (.pth), an exported model (.onnx) or the word {DEMO}'
+            f'{path}: no such model; expected a checkpoint (.pth), an exported model (.onnx) or the word {shipped.DEMO}'
         )
     return path
 
@@ -87,17 +84,3 @@ def _load_checkpoint(
         cfg = stored_config(read_checkpoint(str(path), map_location='cpu'), str(path))
     with one_line_errors(f'{path}{"" if config else " (its config)"}', always):
         return SegmentorPredictor(cfg, str(path), device, windows)
-
-
-def demo_model() -> Path:
-    """The file of the segmenter that is part of the project.
-
-    Raises:
-        FileNotFoundError: this installation has none.
-    """
-    path = Path(str(importlib.resources.files('augment'))) / 'demo_model/weights/segmenter.onnx'
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'{path} does not exist: this installation has no demo model; give a checkpoint'
-        )
-    return path

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tiny_judge import export_judge
 
-from augment.dataset import judge as judge_module
+from augment import shipped
 from augment.dataset.components import Stages, find_components, measure_components
 from augment.dataset.judge import Judge, Verdict, found, load_judge
 
@@ -72,6 +72,12 @@ class TestPrediction:
         assert not wrong[~edges].any()
         assert Judge(exported).accepted_size(40, 5000) == (64, 4096)
 
+    def test_an_image_is_resized_as_in_the_test_of_the_segmenter(self, exported, image, tmp_path):
+        judge = Judge(with_metadata(exported, tmp_path / 'resize.onnx', resize='[390, 390]'))
+        assert judge.accepted_size(100, 130) == (300, 390)
+        assert judge.accepted_size(5000, 5000) == (390, 390)
+        assert (judge.predict(image) != squares()).mean() < 0.01
+
 
 class TestVerdict:
     def test_shares_and_whether_it_is_found(self):
@@ -116,9 +122,9 @@ class TestFiles:
             FileNotFoundError, match=r'absent\.onnx does not exist; give an ONNX file made by `wta-seg'
         ):
             load_judge(str(tmp_path / 'absent.onnx'))
-        monkeypatch.setattr(judge_module, 'DEMO_SEGMENTER', tmp_path / 'segmenter.onnx')
+        monkeypatch.setattr(shipped, 'SEGMENTER', tmp_path / 'segmenter.onnx')
         with pytest.raises(
-            FileNotFoundError, match=r'segmenter\.onnx does not exist; the shipped segmenter is missing'
+            FileNotFoundError, match=r'segmenter\.onnx does not exist: this installation has no demo model'
         ):
             load_judge('demo')
 

@@ -1,5 +1,6 @@
 """The training: what its losses measure, and that a stopped one goes on to the same weights."""
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -7,11 +8,12 @@ import pytest
 import torch
 
 from augment.demo_model import stage
-from augment.demo_model.architecture import build_parts
+from augment.demo_model.architecture import build_parts, read_parts, save_parts
+from augment.demo_model.latents import VIEWS, load_or_encode, normalise_latents, turned
 from augment.demo_model.losses import autoencoder_loss, min_snr_weights, pixel_weights, similarity
 from augment.demo_model.stage import Limit, Stage, Task
 from augment.demo_model.train import UNFINISHED, main
-from augment.demo_model.trainer import CAPTIONS, LOOKS, VIEWS, Settings, Trainer, normalise_latents, turned
+from augment.demo_model.trainer import CAPTIONS, LOOKS, Settings, Trainer
 from augment.diffusion.loading import load_model
 
 SETTINGS = Settings(vae_steps=6, unet_steps=6, vae_batch=2, unet_batch=4)
@@ -80,6 +82,68 @@ def test_a_trained_autoencoder_can_be_kept(tiny, crops, tmp_path):
     assert not (tmp_path / 'vae.state.pt').exists()
     with torch.no_grad():
         torch.testing.assert_close(parts.vae(images).sample, before, atol=1e-4, rtol=1e-4)
+
+
+def test_a_model_is_trained_further_on_the_latents_that_it_knows(tiny, crops, tmp_path):
+    save_parts(build_parts(tiny, seed=3), tmp_path / 'first')
+    parts = read_parts(tmp_path / 'first')
+    assert parts.native_size == 64 and parts.unet.dtype == torch.float32
+    before = {
+        f'{name}.{key}': value.clone()
+        for name, module in parts.modules().items()
+        for key, value in module.state_dict().items()
+    }
+    trainer = Trainer(
+        parts, crops, SETTINGS, tmp_path, torch.device('cpu'), keeps_vae=True, keeps_latents=True
+    )
+    assert trainer.run(Limit())
+    again = read_parts(tmp_path / 'weights')
+    changed = {
+        name.split('.')[0]
+        for name, module in again.modules().items()
+        for key, value in module.state_dict().items()
+        if not torch.equal(value, before[f'{name}.{key}'])
+    }
+    assert changed == {'unet', 'text_encoder', 'text_encoder_2'}
+    ids = again.tokenizers[0]('photo of a crack with rust').input_ids
+    assert ids == parts.tokenizers[0]('photo of a crack with rust').input_ids and len(ids) == 8
+
+
+def test_frozen_convolutions_keep_their_weights(tiny, crops, tmp_path):
+    parts = build_parts(tiny)
+    before = {name: value.clone() for name, value in parts.unet.state_dict().items()}
+    settings = replace(SETTINGS, freeze_convolutions=True)
+    trainer = Trainer(
+        parts, crops, settings, tmp_path, torch.device('cpu'), keeps_vae=True, keeps_latents=True
+    )
+    assert trainer.run(Limit())
+    changed = {
+        name for name, value in parts.unet.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert any('attn2.to_k' in name for name in changed) and any('time_emb_proj' in name for name in changed)
+    assert not any('conv' in name and 'norm' not in name for name in changed)
+
+
+def test_a_start_that_is_no_model_is_one_line_and_status_2(tmp_path, capsys):
+    arguments = ['--data', str(tmp_path), '--out', str(tmp_path / 'out'), '--init', str(tmp_path / 'none')]
+    assert main([*arguments, '--device', 'cpu']) == 2
+    assert 'none has no model_index.json; expected a model' in capsys.readouterr().err
+
+
+def test_latents_are_encoded_once_and_again_for_other_crops(tiny, crops, tmp_path, monkeypatch):
+    vae, calls = build_parts(tiny).vae, []
+    encode = vae.encode
+    monkeypatch.setattr(vae, 'encode', lambda batch: calls.append(len(batch)) or encode(batch))
+    images = torch.from_numpy(crops.images).permute(0, 3, 1, 2)
+    defects = torch.from_numpy(crops.defects)[:, None]
+    results = [
+        load_or_encode(vae, x, defects, views, tmp_path, contextlib.nullcontext)
+        for x, views in ((images, 2), (images, 2), (images.flip(-1), 2), (images.flip(-1), 3))
+    ]
+    assert calls == [14] * 7
+    assert torch.equal(results[0].values, results[1].values)
+    assert len(results[1].cells) == 28 and len(results[3].values) == 42
+    assert results[0].standardised().float().std((0, 2, 3)).tolist() == pytest.approx([1] * 4, abs=1e-2)
 
 
 def test_training_lowers_both_losses(tiny, crops, tmp_path, monkeypatch):

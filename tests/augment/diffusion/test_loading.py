@@ -8,6 +8,7 @@ from diffusers import StableDiffusionXLPipeline
 from huggingface_hub.utils import filter_repo_objects
 from safetensors.torch import load_file, save_file
 
+from augment import shipped
 from augment.diffusion import loading
 from augment.diffusion.loading import choose_dtype, content_hash, load_model, weight_variant
 
@@ -31,8 +32,22 @@ def pipeline(tiny_sdxl_dir):
 )
 def test_a_missing_path_says_how_to_get_the_model(name, no_network, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r'no such file or directory.*hf download stabilityai'):
+    with pytest.raises(
+        FileNotFoundError, match=r'no such file or directory.*hf download stabilityai.*--model demo'
+    ):
         load_model(name, device='cpu')
+
+
+def test_demo_is_the_model_in_the_package(tiny_sdxl_dir, no_network, tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, 'WEIGHTS', tiny_sdxl_dir)
+    model = load_model('demo', device='cpu')
+    assert (
+        model.id == 'demo'
+        and model.fingerprint() == load_model(str(tiny_sdxl_dir), device='cpu').fingerprint()
+    )
+    monkeypatch.setattr(shipped, 'WEIGHTS', tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"model 'demo': .* holds no model.*demo_model/README\.md"):
+        load_model('demo', device='cpu')
 
 
 def test_a_hub_model_that_cannot_be_loaded_is_the_same_error(monkeypatch):

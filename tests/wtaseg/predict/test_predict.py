@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from augment import shipped
 from mmseg.apis import inference_model, init_model
 from mmseg.engine import build_runner
 from wtaseg.cli import main as wta_seg
 from wtaseg.labels.shapes import decode_rle
-from wtaseg.predict import load as loading
 from wtaseg.predict import load_predictor
 from wtaseg.predict.command import predict_images
 from wtaseg.predict.inputs import find_images
@@ -203,7 +203,7 @@ def test_errors_name_the_remedy(checkpoint, photos, tmp_path, capsys, monkeypatc
     bare = tmp_path / 'bare.pth'
     torch.save({'state_dict': torch.load(checkpoint, weights_only=True)['state_dict']}, bare)
     (tmp_path / 'other.onnx').write_bytes(b'nothing')
-    monkeypatch.setattr(loading.importlib.resources, 'files', lambda package: tmp_path)
+    monkeypatch.setattr(shipped, 'SEGMENTER', tmp_path / 'segmenter.onnx')
     for argv, message in (
         (['absent.pth', image], 'absent.pth: no such model; expected a checkpoint'),
         ([str(bare), image], 'no config in this checkpoint'),
