@@ -272,13 +272,5 @@ def export_checkpoint(
                 'training with InspectionMetric in val_evaluator'
             )
         point = point.at(false_alarms)
-    try:
-        with torch.no_grad():
-            Network(model).eval()(torch.zeros(2, 3, *size))
-    except RuntimeError as error:
-        reason = ' '.join(str(error).split())
-        raise ExportError(
-            f'{config}: the model takes no images of {size[0]} x {size[1]} ({reason}); give a larger size, as --shape 512'
-        ) from error
     sides, differences = export(model, path, tuple(size), dynamic, point)
     return Export(path, tuple(size), sides, differences)

@@ -35,7 +35,7 @@ def bounds():
 @pytest.fixture(scope='session')
 def material(tmp_path_factory) -> dict[str, Path]:
     """Paths that commands of the corpus name: a dataset, a small experiment and its checkpoint."""
-    made = Material(tmp_path_factory.mktemp('material'))
+    made = Material(tmp_path_factory.mktemp('material'), workers=0)
     made.make_blades()
     with pytest.MonkeyPatch.context() as patch:
         # yapf lays out the config of a run, which takes longer than its iterations

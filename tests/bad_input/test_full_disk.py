@@ -59,11 +59,12 @@ def run(paths, tmp_path, monkeypatch, capsys):
     )
     monkeypatch.setattr(export_onnx, 'compare', lambda *_: {})
 
-    def command(name: str) -> tuple[int, list[str]]:
+    def command(name: str, *options: str) -> tuple[int, list[str]]:
         words = [
             word.replace('_', ' ') if word == 'Gamma_2' else word
             for word in COMMANDS[name].format(**paths).split()
         ]
+        words += options
         capsys.readouterr()
         status = main(words)
         output = capsys.readouterr()
@@ -101,7 +102,7 @@ def test_a_read_only_folder(run, name, tmp_path):
 def test_shared_memory_without_room_for_workers(run, monkeypatch):
     usage = shutil.disk_usage('/')
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage._replace(free=4096))
-    status, lines = run('train')
+    status, lines = run('train', '--cfg-options', 'train_dataloader.num_workers=1')
     assert status == 1 and str(shared_memory.FOLDER) in lines[-1] and '--shm-size' in lines[-1]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from torture.processes import run, wta_seg
 
 ROOT = Path(__file__).resolve().parents[2]
-#: A published experiment with a narrow backbone and a short schedule; one worker loads the training images.
+#: A published experiment with a narrow backbone and a short schedule.
 CONFIG = """
 _base_ = {base!r}
 data_root = {data!r}
@@ -22,7 +22,7 @@ train_pipeline = [
 ]
 test_pipeline = [*load, dict(type='PackSegInputs')]
 train_dataloader = dict(
-    batch_size=2, num_workers=1, persistent_workers=True,
+    batch_size=2, num_workers={workers}, persistent_workers={workers} > 0,
     dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(
     num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root, pipeline=test_pipeline))
@@ -55,9 +55,11 @@ class Material:
 
     Attributes:
         folder: of everything.
+        workers: processes that load training images. A training that can not be built waits five seconds for them.
     """
 
     folder: Path
+    workers: int = 1
 
     @property
     def blades(self) -> Path:
@@ -101,7 +103,7 @@ class Material:
             write_blades(self.blades)
         self.config.parent.mkdir(parents=True, exist_ok=True)
         base = ROOT / 'configs/fastscnn/fast_scnn_4xb4-40k_wta-512x512.py'
-        self.config.write_text(CONFIG.format(base=str(base), data=str(self.blades)))
+        self.config.write_text(CONFIG.format(base=str(base), data=str(self.blades), workers=self.workers))
 
     def make_own(self) -> None:
         """Write the files of a new user."""

@@ -152,7 +152,7 @@ def test_another_number_of_false_alarms_needs_curves(tmp_path, capsys):
 
 def test_a_shape_of_three_sides_is_refused(capsys):
     assert export_command.main(['config.py', 'a.pth', '--shape', '1', '2', '3']) == 2
-    assert '--shape takes height and width' in capsys.readouterr().err
+    assert '--shape: 1 2 3; expected height and width' in capsys.readouterr().err
 
 
 def test_a_missing_package_is_named(monkeypatch, capsys):

@@ -141,7 +141,7 @@ def test_iterations_need_a_config_that_counts_them(tmp_path, data):
         (['lossen', '--project', 'p'], "'lossen' is no study"),
         (['losses', '--project', 'p', '--jobs', '0'], '--jobs: 0; expected at least 1'),
         (['losses', '--project', 'p', '--smoke', '--iters', '5'], 'not with --smoke'),
-        (['losses', '--project', 'p', '--from', 'x.json'], '--from goes with --report-only'),
+        (['losses', '--project', 'p', '--from', 'x.json'], '--from needs --report-only'),
         (['losses', '--project', 'p', '--data', '/nowhere'], '/nowhere/img_dir/train does not exist'),
         (['--report-only', '--from', '/nowhere.json', '--out', 'x'], '/nowhere.json does not exist'),
     ],
