@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 
 # a program in the background may ignore these, and every program that it starts inherits that
@@ -16,10 +17,21 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
 
+# seconds that each worker of an abandoned data loader is waited for, 5 by default
+torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 0.5
+
+#: Begin first, so that no process is left alone with one of them at the end.
+_LONGEST = ('test_wheel.py', 'test_torture.py', 'test_study_smoke.py', 'test_export_onnx.py')
+
 _SIDE = 64
 # mmengine keeps hubs and loggers by name, down to the second
 _RUN_NUMBERS = count()
 _NORM = dict(type='GN', num_groups=2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move the longest tests to the front."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
 
 
 @pytest.fixture(scope='session', autouse=True)
