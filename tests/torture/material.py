@@ -118,7 +118,7 @@ class Material:
         build_tiny_sdxl(self.sdxl)
 
     def make_checkpoint(self) -> None:
-        """Train the experiment, and draw the weights of its last layer anew."""
+        """Train the experiment, and replace the weights of its last layer by random ones."""
         import torch
 
         self.make_blades()

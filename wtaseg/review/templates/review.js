@@ -107,7 +107,7 @@ class Label {
     this.canvas.getContext('2d').putImageData(pixels, left, top);
   }
 
-  /** Show the pixels of a box anew: their colours and outlines. */
+  /** Redraw the pixels of a box: their colours and outlines. */
   refresh(box) {
     const {left, top, right, bottom} = box;
     if (right <= left || bottom <= top) return;
