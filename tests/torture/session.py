@@ -15,6 +15,7 @@ from torture.kills import KINDS, Killer, Trial
 from torture.material import ROOT, Material
 from torture.processes import adopt_orphans
 from torture.programs import PROGRAMS
+from wtaseg.markdown import table_lines
 
 UNCLEAR = 'unclear message'
 
@@ -151,13 +152,13 @@ class Session:
     def report(self, seconds: float, argv: list[str]) -> str:
         """The table as Markdown."""
         kinds = (*KINDS, UNCLEAR)
-        lines = [f'| what | tried | {" | ".join(kinds)} |', '|---|---:|' + '---:|' * len(kinds)]
+        rows = []
         total = dict.fromkeys(('tried', *kinds), 0)
 
         def row(name: str, tried: int, counts: dict[str, int]) -> None:
             for kind, value in {'tried': tried, **counts}.items():
                 total[kind] += value
-            lines.append(f'| {name} | {tried} | {" | ".join(str(counts[kind]) for kind in kinds)} |')
+            rows.append([name, str(tried), *(str(counts[kind]) for kind in kinds)])
 
         for text, trials in (('killed', self.killed), ('on a full disk', self.filled)):
             for name in self.names:
@@ -168,6 +169,7 @@ class Session:
         if self.corpus is not None:
             row('bad input', *self.corpus)
         row('**all**', total['tried'], {kind: total[kind] for kind in kinds})
+        lines = table_lines(['what', 'tried', *kinds], rows)
         return '\n'.join([*lines, '', *self._circumstances(seconds, argv), ''])
 
     def _circumstances(self, seconds: float, argv: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ from mmseg.utils.from_scratch import drop_pretrained
 from wtaseg.bench.flops import fit_image_size
 from wtaseg.deploy import comparison
 from wtaseg.deploy.precision import Precision, to_fp16, to_int8
+from wtaseg.markdown import table_lines
 
 #: Images of noise that the ranges of int8 are measured on; they do not change the latency.
 CALIBRATION_IMAGES = 2
@@ -64,9 +65,9 @@ def table(costs: Iterable[ExportedCost]) -> str:
     """Markdown table, a row a model, the fastest first."""
     rows: Sequence[ExportedCost] = sorted(costs, key=lambda cost: cost.files[Precision.FLOAT32].milliseconds)
     titles = [f'{precision} ({unit})' for unit in ('ms', 'MB') for precision in Precision]
-    lines = [f'| model | {" | ".join(titles)} |', '|---|' + '---:|' * len(titles)]
+    cells = []
     for cost in rows:
-        cells = [f'{cost.files[precision].milliseconds:.1f}' for precision in Precision]
-        cells += [f'{cost.files[precision].megabytes:.1f}' for precision in Precision]
-        lines.append(f'| {cost.name} | {" | ".join(cells)} |')
-    return '\n'.join(lines)
+        files = [cost.files[precision] for precision in Precision]
+        numbers = [*(one.milliseconds for one in files), *(one.megabytes for one in files)]
+        cells.append([cost.name, *(f'{number:.1f}' for number in numbers)])
+    return '\n'.join(table_lines(['model', *titles], cells))

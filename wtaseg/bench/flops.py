@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import mmseg.models  # noqa: F401
 from mmseg.registry import MODELS
 from mmseg.utils.from_scratch import drop_pretrained
+from wtaseg.markdown import table_lines
 
 WARM_UP = 2
 
@@ -106,11 +107,14 @@ def measure(
 def table(rows: list[ModelCost], shape: tuple[int, int], device: str) -> str:
     """A Markdown table, one row per model."""
     header = ['model', 'parameters (M)', 'with auxiliary heads (M)', 'GFLOPs', f'latency on {device} (ms)']
-    lines = [f'| {" | ".join(header)} |', f'|{"---|" + "---:|" * 4}']
-    for row in rows:
-        latency = '' if row.seconds is None else f'{1e3 * row.seconds:.0f}'
-        lines.append(
-            f'| {row.name} | {row.parameters / 1e6:.2f} | {row.training_parameters / 1e6:.2f} '
-            f'| {row.flops / 1e9:.1f} | {latency} |'
-        )
-    return '\n'.join([*lines, '', f'One image of {shape[0]} x {shape[1]}.'])
+    cells = [
+        [
+            row.name,
+            f'{row.parameters / 1e6:.2f}',
+            f'{row.training_parameters / 1e6:.2f}',
+            f'{row.flops / 1e9:.1f}',
+            '' if row.seconds is None else f'{1e3 * row.seconds:.0f}',
+        ]
+        for row in rows
+    ]
+    return '\n'.join([*table_lines(header, cells), '', f'One image of {shape[0]} x {shape[1]}.'])

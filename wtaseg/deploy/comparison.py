@@ -14,6 +14,7 @@ from mmseg.evaluation import IoUMetric
 from mmseg.evaluation.inspection.counts import count_image, read_maps
 from mmseg.evaluation.inspection.matching import Rule
 from mmseg.evaluation.inspection.report import summarise
+from wtaseg.markdown import table_lines
 from wtaseg.predict.onnx_model import OnnxPredictor
 
 IGNORED = 255
@@ -113,14 +114,12 @@ def measure(
 
 def table(rows: Iterable[tuple[str, Measured]]) -> str:
     """Markdown table of what was measured, a row a precision."""
-    lines = [
-        '| precision | foreground mIoU | defects found | false alarms per image | MB | ms |',
-        '|---|---:|---:|---:|---:|---:|',
-    ]
+    header = ('precision', 'foreground mIoU', 'defects found', 'false alarms per image', 'MB', 'ms')
+    cells = []
     for name, one in rows:
         numbers = ('–',) * 3
         if one.quality is not None:
             values = (one.quality.foreground_miou, one.quality.found, one.quality.false_alarms)
             numbers = tuple('–' if math.isnan(value) else f'{value:.2f}' for value in values)
-        lines.append(f'| {name} | {" | ".join(numbers)} | {one.megabytes:.2f} | {one.milliseconds:.1f} |')
-    return '\n'.join(lines)
+        cells.append([name, *numbers, f'{one.megabytes:.2f}', f'{one.milliseconds:.1f}'])
+    return '\n'.join(table_lines(header, cells))

@@ -8,6 +8,7 @@ import re
 
 import pandas as pd
 
+from wtaseg.markdown import table_lines
 from wtaseg.report.summary import MISSING, SMOKE_NOTE, Mark, Table, decimals
 from wtaseg.report.templating import environment
 
@@ -30,11 +31,12 @@ def markdown(table: Table) -> str:
         *(f'{escape_markdown(name)}{arrow}' for name in table.metrics),
     ]
     lines = [f'**{SMOKE_NOTE.capitalize()}.**', ''] if table.smoke else []
-    lines += [_markdown_row(header), '|' + '|'.join(['---', '---'] + ['---:'] * len(table.metrics)) + '|']
+    rows = []
     for row in table.printed():
         group = f'**{escape_markdown(row.group)}**' if row.group else ''
         cells = [MARKDOWN[cell.mark].format(cell.text) for cell in row.cells]
-        lines.append(_markdown_row([group, escape_markdown(row.title), *cells]))
+        rows.append([group, escape_markdown(row.title), *cells])
+    lines += table_lines(header, rows, texts=2)
     if table.validated:
         lines += ['', 'Validation set, best validation of each run: none has been tested yet.']
     if not table.over_seeds and any(cell.text == MISSING for row in table.printed() for cell in row.cells):
@@ -43,10 +45,6 @@ def markdown(table: Table) -> str:
         names = ', '.join(f'`{name.replace("`", "")}`' for name in table.unfinished)
         lines += ['', f'Without test results yet: {names}.']
     return '\n'.join(lines) + '\n'
-
-
-def _markdown_row(cells: list[str]) -> str:
-    return '| ' + ' | '.join(cells) + ' |'
 
 
 def escape_markdown(text: str) -> str:
