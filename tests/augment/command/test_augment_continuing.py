@@ -16,15 +16,10 @@ from augment.run import main
 
 class TestContinuing:
     KILLED = """
-import os, pathlib, signal, sys
-left, replace = int(sys.argv[1]), pathlib.Path.replace
-def counted(self, target):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return replace(self, target)
-pathlib.Path.replace = counted
+import sys
+sys.path.append('tests/helpers')
+from killed_at_rename import kill_at_rename
+kill_at_rename(int(sys.argv[1]))
 from augment.run import main
 sys.exit(main(sys.argv[2:]))
 """

@@ -3,11 +3,11 @@
 import contextlib
 import json
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from killed_at_rename import kill_at_rename
 from own_images import CLASSES, make_files
 from PIL import Image
 
@@ -21,21 +21,6 @@ def snapshot(folder):
     return {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
 
 
-KILLED = """
-import os, pathlib, signal, sys
-left, replace = int(sys.argv[1]), pathlib.Path.replace
-def counted(self, target):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return replace(self, target)
-pathlib.Path.replace = counted
-from wtaseg.cli import main
-os._exit(main(sys.argv[2:]))
-"""
-
-
 def run_killed(renames: int, argv: list[str]) -> int:
     """Run the command in a forked process that is killed before the rename after so many; returns its status."""
     pid = os.fork()
@@ -45,9 +30,9 @@ def run_killed(renames: int, argv: list[str]) -> int:
             contextlib.redirect_stdout(nowhere),
             contextlib.redirect_stderr(nowhere),
         ):
-            sys.argv = ['-', str(renames), *argv]
             try:
-                exec(KILLED, {'__name__': 'killed'})
+                kill_at_rename(renames)
+                os._exit(main(argv))
             finally:
                 os._exit(99)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
