@@ -107,8 +107,8 @@ def _reduce(cfg: Config, exported: Export, options: ExportOptions) -> Iterator[s
             if precision is Precision.FP16:
                 to_fp16(exported.path, temporary)
             else:
-                chosen = _calibration(cfg, options.calibration_images)
-                yield _describe(chosen, exported)
+                chosen, line = _calibration(cfg, options.calibration_images)
+                yield line
                 to_int8(exported.path, temporary, _inputs(reader, chosen, exported.path))
             result = measure(temporary, exported.size, _pairs(reader, images, precision))
             refuse_loss(first.quality, result.quality, options.limit, path)
@@ -140,18 +140,16 @@ def refuse_loss(before: Quality, after: Quality, limit: float, path: Path) -> No
             )
 
 
-def _calibration(cfg: Config, count: int) -> list[LabelledImage]:
+def _calibration(cfg: Config, count: int) -> tuple[list[LabelledImage], str]:
+    """Training images to calibrate with, and a line that says how many of them have each class."""
     images = images_of(cfg, 'train')
-    return [images[index] for index in choose_images([image.present() for image in images], count)]
-
-
-def _describe(chosen: list[LabelledImage], exported: Export) -> str:
-    """How many of the chosen images have each class."""
-    classes = OnnxPredictor(exported.path, 'cpu').classes
-    present = [image.present() for image in chosen]
-    counts = [f'{name} in {sum(i in ids for ids in present)}' for i, name in enumerate(classes) if i]
-    counts.append(f'no defect in {sum(not ids - {0} for ids in present)}')
-    return f'int8 is calibrated on {len(chosen)} training images: {", ".join(counts)}'
+    present = [image.present() for image in images]
+    chosen = choose_images(present, count)
+    classes = images[0].dataset.metainfo['classes']
+    counts = [f'{name} in {sum(i in present[n] for n in chosen)}' for i, name in enumerate(classes) if i]
+    counts.append(f'no defect in {sum(not present[n] - {0} for n in chosen)}')
+    line = f'int8 is calibrated on {len(chosen)} training images: {", ".join(counts)}'
+    return [images[n] for n in chosen], line
 
 
 def _inputs(reader: Reader, images: list[LabelledImage], model: Path) -> Iterator[np.ndarray]:

@@ -52,7 +52,7 @@ def to_int8(source: Path, target: Path, inputs: Iterable[np.ndarray]) -> None:
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-    last = _last_layers(onnx.load(str(source)))
+    model = onnx.load(str(source))
     # it recommends a preprocessing that these graphs do not need
     logging.disable(logging.WARNING)
     try:
@@ -65,11 +65,11 @@ def to_int8(source: Path, target: Path, inputs: Iterable[np.ndarray]) -> None:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=last,
+            nodes_to_exclude=_last_layers(model),
         )
     finally:
         logging.disable(logging.NOTSET)
-    _save(onnx.load(str(target)), target, onnx.load(str(source)))
+    _save(onnx.load(str(target)), target, model)
 
 
 class _InputReader:

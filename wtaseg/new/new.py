@@ -22,7 +22,7 @@ from .images import SourceImage, describe_images, find_images
 from .models import MODELS
 from .sources import LabelOptions, LabelSource, detect
 from .split import SPLITS, Split
-from .writing import Pair, check_target, reviewed_images, write_dataset
+from .writing import Pair, check_target, write_dataset
 
 _USUAL_CHANNELS = 4
 _ERRORS_LISTED = 10
@@ -129,11 +129,11 @@ def create(request: NewDataset, say: Callable[[str], None] = print) -> int:
     pairs = [Pair(splits[item.image.name], item.image.name, item.image.path, item.png) for item in labelled]
     pairs += [Pair('', image.name, image.path, None) for image in normal]
     written = write_dataset(request.folder, settings, pairs, _progress('writing'))
-    already = sum(len(pair.paths()) for pair in pairs) - written
-    say(f'{_short(request.folder)}: {written} files written' + (f', {already} were there' if already else ''))
-    reviewed = reviewed_images(request.folder)
-    if reviewed:
-        say(f'note      {len(reviewed)} images stay as their review left them')
+    already = sum(len(pair.paths()) for pair in pairs) - written.files
+    there = f', {already} were there' if already else ''
+    say(f'{_short(request.folder)}: {written.files} files written{there}')
+    if written.reviewed:
+        say(f'note      {written.reviewed} images stay as their review left them')
     configs = write_configs(facts, request.config_folder)
     report = check(request.folder, request.options.classes, value_range=value_range)
     say(describe(report))

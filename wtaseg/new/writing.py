@@ -70,10 +70,23 @@ def _is_of_killed_run(path: Path) -> bool:
     return path.name == LOCK or DRAFT.fullmatch(path.name) is not None
 
 
+@dataclass(frozen=True)
+class Written:
+    """What :func:`write_dataset` did.
+
+    Attributes:
+        files: written; the others were there already.
+        reviewed: images that stay as their review left them.
+    """
+
+    files: int
+    reviewed: int
+
+
 def write_dataset(
     out: Path, settings: dict, pairs: Iterable[Pair], progress: Callable[[list], Iterable] = iter
-) -> int:
-    """Write the images and labels of a dataset; returns how many files were written, the others being there already.
+) -> Written:
+    """Write the images and labels of a dataset.
 
     The record is written first, so that an interrupted run can be repeated. Files appear atomically. Images that a
     review rejected and those whose label was drawn in one stay as they are.
@@ -108,15 +121,15 @@ def _write_pairs(out: Path, settings: dict, pairs: list[Pair], progress: Callabl
     splits = {pair.name: pair.split for pair in pairs if pair.label is not None}
     record = dict(settings=settings, splits=splits)
     write(out / RECORD, json.dumps(record, ensure_ascii=False, indent=1) + '\n')
-    reviewed = reviewed_images(out)
+    reviewed = _reviewed_images(out)
     written = 0
     for pair in progress([pair for pair in pairs if pair.paths()[0] not in reviewed]):
         image, *labels = (out / path for path in pair.paths())
         written += _copy(pair.image, image) + sum(_write(label, pair.label) for label in labels)
-    return written
+    return Written(written, len(reviewed))
 
 
-def reviewed_images(dataset: Path) -> set[str]:
+def _reviewed_images(dataset: Path) -> set[str]:
     """Paths of the images, below ``dataset``, that ``wta-seg review`` rejected or whose label was drawn there."""
     rows = read_decisions(dataset).values()
     return {row.file for row in rows if row.decision == REJECTED or row.relabelled == DRAWN}

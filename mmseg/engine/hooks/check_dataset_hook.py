@@ -11,15 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.data import DataLoader, Dataset
 
+from mmseg.datasets.basesegdataset import DROPPED_LABEL
 from mmseg.datasets.check import check_files, check_readable
 from mmseg.datasets.normal_images import ALTERNATIVES, NORMAL
 from mmseg.registry import HOOKS
 from mmseg.utils.walk import leaf_datasets
 
 from .head_classes import check_heads
-
-# label that label_map gives to classes that are dropped
-_DROPPED = 255
 
 
 @HOOKS.register_module()
@@ -133,7 +131,9 @@ class DatasetCheckHook(Hook):
             bool(getattr(dataset, 'reduce_zero_label', False)),
         )
         dropped = [
-            old + shift for old, new in (getattr(dataset, 'label_map', None) or {}).items() if new == _DROPPED
+            old + shift
+            for old, new in (getattr(dataset, 'label_map', None) or {}).items()
+            if new == DROPPED_LABEL
         ]
         check_files(pairs, num_classes, ignore, shift, self.limit, dropped, progress)
         return len(pairs)
