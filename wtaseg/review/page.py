@@ -9,8 +9,10 @@ from .store import Store
 from .strings import keys, preferred_language, texts
 
 _FOLDER = Path(__file__).parent / 'templates'
+#: In the order in which the page loads them; each uses names of those before it.
+SCRIPTS = ('common.js', 'label.js', 'panes.js', 'editing.js', 'panel.js', 'review.js')
 #: Files that the page loads, and their media types.
-ASSETS = {'review.js': 'text/javascript', 'review.css': 'text/css'}
+ASSETS = dict.fromkeys(SCRIPTS, 'text/javascript') | {'review.css': 'text/css'}
 
 
 def asset(name: str) -> bytes:
@@ -22,7 +24,9 @@ def render_page(title: str, accepted_languages: str) -> str:
     """The page's HTML in the language of an ``Accept-Language`` header."""
     language = preferred_language(accepted_languages)
     template = environment('wtaseg.review').get_template('page.html.j2')
-    return template.render(title=title, language=language, t=texts(language), keys=keys(language))
+    return template.render(
+        title=title, language=language, t=texts(language), keys=keys(language), scripts=SCRIPTS
+    )
 
 
 def overview(store: Store, classes: Classes) -> dict:
