@@ -94,6 +94,7 @@ class Editor:
         """Give each piece its inversion, from the cache or made now, and its VAE round trip."""
 
         def work(pieces: list[Piece]) -> None:
+            """Invert and reconstruct a batch, one result for each piece."""
             inversions = self.invert(pieces)
             decoded = to_uint8(self.model.decode_latents(Inversion.cat(inversions).latent))
             for piece, inversion, image in zip(pieces, inversions, decoded):
@@ -143,6 +144,7 @@ class Editor:
         progress = self.progress.stage(f'edit: {word}')
 
         def work(pieces: list[Piece]) -> None:
+            """Edit a batch that is inverted, one result for each piece."""
             inversion = Inversion.cat([p.inversion for p in pieces]).to(self.model.device)
             blend = BlendOptions(c.blend_threshold, c.blend_blocks) if c.blend == 'attention' else None
             mask = None

@@ -62,6 +62,7 @@ def train_classifier(
     stage = Stage('classifier', {'classifier': model}, steps, 2e-3, folder, seed, device)
 
     def sample(generator: torch.Generator) -> dict[str, Tensor]:
+        """A batch of crops drawn at random, each with its word."""
         index = torch.randint(len(images), (batch,), generator=generator, device=device)
         x, mask = to_unit(images[index]), defects[index]
         drawn = torch.rand(4, batch, 3, 1, 1, generator=generator, device=device)
@@ -75,6 +76,7 @@ def train_classifier(
         return {'x': x, 'mask': mask, 'target': targets[index]}
 
     def loss(x: Tensor, mask: Tensor, target: Tensor) -> Tensor:
+        """Cross entropy of a batch."""
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == 'cuda'):
             scores = model(x, mask)
         return F.cross_entropy(scores.float(), target)

@@ -147,6 +147,7 @@ class Trainer:
         cells = self.size // self.cell
 
         def sample(generator: torch.Generator) -> dict[str, Tensor]:
+            """A batch of crops, weights of their pixels, and noise for the latents."""
             index = draw(len(self.images), s.vae_batch, generator)
             view = generator.initial_seed() % VIEWS  # steps take turns
             images = to_unit(turned(self.images[index], view))
@@ -157,6 +158,7 @@ class Trainer:
             }
 
         def loss(images: Tensor, weights: Tensor, noise: Tensor) -> Tensor:
+            """The loss of the autoencoder for a batch."""
             with self.autocast():
                 mean, log_variance = vae.quant_conv(vae.encoder(images)).chunk(2, dim=1)
                 log_variance = log_variance.float().clamp(-30, 20)
@@ -190,6 +192,7 @@ class Trainer:
         ids = caption_ids(parts, CAPTIONS, self.device)
 
         def sample(generator: torch.Generator) -> dict[str, Tensor]:
+            """A batch of latents, with noise, time steps, captions and weights of the cells."""
             index = draw(len(latents.values), s.unet_batch, generator)
             clean, cells = latents.values[index].float(), latents.cells[index].float()
             return {
@@ -201,6 +204,7 @@ class Trainer:
             }
 
         def loss(clean: Tensor, noise: Tensor, times: Tensor, captions: Tensor, cells: Tensor) -> Tensor:
+            """The loss of the predicted noise for a batch."""
             alpha = alphas[times].view(-1, 1, 1, 1)
             noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
             with self.autocast():
