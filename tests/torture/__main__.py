@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -67,11 +68,16 @@ def main() -> int:
     adopt_orphans()
     started = time.monotonic()
     import_everything(names)
-    with tempfile.TemporaryDirectory(prefix='torture-') as temporary:
-        session = Session(options.folder or Path(temporary), names, options.seed)
+    # no TemporaryDirectory: the processes under test, which are forks, would remove it at their exit
+    folder = options.folder or Path(tempfile.mkdtemp(prefix='torture-'))
+    try:
+        session = Session(folder, names, options.seed)
         session.run(options.kills, not options.no_disk, options.jobs)
         if not options.no_corpus:
             session.feed_bad_input()
+    finally:
+        if options.folder is None:
+            shutil.rmtree(folder)
     text = session.report(time.monotonic() - started, sys.argv[1:])
     print(text)
     if options.out:

@@ -21,12 +21,13 @@ def test_killed_programs_end_as_if_they_had_not_been(tmp_path):
     search = os.pathsep.join(map(str, (ROOT, ROOT / 'tests', ROOT / 'tests/helpers')))
     command = [sys.executable, '-m', 'torture', '--program', 'convert', '--kills', '2', '--no-corpus']
     result = subprocess.run(
-        [*command, '--folder', tmp_path / 'runs', '--out', tmp_path / 'table.md'],
-        env=os.environ | {'PYTHONPATH': search, 'OMP_NUM_THREADS': '1'},
+        [*command, '--out', tmp_path / 'table.md'],
+        env=os.environ | {'PYTHONPATH': search, 'OMP_NUM_THREADS': '1', 'TMPDIR': str(tmp_path)},
         capture_output=True,
         text=True,
     )
     assert result.returncode == 0, result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ['table.md']
     table = (tmp_path / 'table.md').read_text()
     rows = [line.split('|')[1:-1] for line in table.splitlines() if line.startswith('| ')]
     assert [cell.strip() for cell in rows[-1]] == ['**all**', '6', *['0'] * 6]
