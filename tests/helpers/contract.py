@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.structures import PixelData
+from timm_import import INSTALLED, import_timm
 
 import mmseg.models  # noqa: F401
 from mmseg.registry import MODELS
@@ -42,6 +43,9 @@ class Architecture:
         """The ``model`` dict: small, three classes, BN for SyncBN, no pretrained weights."""
         model = Config.fromfile(CONFIGS / f'{self.name}.py').model.to_dict()
         model.pop('pretrained', None)
+        if _is_of_timm(model):
+            import_timm()
+            model['backbone']['pretrained'] = False
         for key, value in self.options.items():
             assign(model, key.split('.'), value)
         return _for_tests(model)
@@ -56,6 +60,10 @@ class Architecture:
                 if not parameter.any():
                     parameter.normal_(std=0.1)
         return model.train(training)
+
+
+def _is_of_timm(model: dict) -> bool:
+    return model['backbone']['type'].startswith('TIMM')
 
 
 def assign(node: dict | list, path: list[str], value: object) -> None:
@@ -149,6 +157,18 @@ _MIT = {
     'decode_head.channels': 16,
 }
 
+_UNET = {
+    'backbone.model_name': 'resnet18',
+    'backbone.layers': (1, 1, 1, 1),
+    'backbone.channels': (8, 8, 16, 16),
+    'decode_head.in_channels': [64, 8, 8, 16, 16],
+    'decode_head.decoder_channels': (16, 16, 8, 8, 8),
+}
+TIMM_ARCHITECTURES = [
+    Architecture('unet_timm-r34', _UNET),
+    Architecture('unetplusplus_timm-r34', _UNET),
+]
+
 ARCHITECTURES = [
     Architecture('fast_scnn'),
     Architecture('pspnet_r50-d8', RESNET_D8),
@@ -189,3 +209,5 @@ ARCHITECTURES = [
     # relative positions fix the number of patches
     Architecture('upernet_beit', {**_VIT, 'neck.embed_dim': 32}, other_sizes=()),
 ]
+if INSTALLED:
+    ARCHITECTURES += TIMM_ARCHITECTURES

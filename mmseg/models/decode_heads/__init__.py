@@ -19,6 +19,8 @@ from .psp_head import PSPHead
 from .segformer_head import SegformerHead
 from .sep_aspp_head import DepthwiseSeparableASPPHead
 from .sep_fcn_head import DepthwiseSeparableFCNHead
+from .unet_head import UnetHead
+from .unetplusplus_head import UnetPlusPlusHead
 from .uper_head import UPerHead
 
 __all__ = [
@@ -42,4 +44,6 @@ __all__ = [
     'PSPHead',
     'SegformerHead',
     'UPerHead',
+    'UnetHead',
+    'UnetPlusPlusHead',
 ]
