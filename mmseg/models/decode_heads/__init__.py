@@ -3,11 +3,13 @@
 from .ann_head import ANNHead
 from .apc_head import APCHead
 from .aspp_head import ASPPHead
+from .bn_head import BNHead
 from .cascade_decode_head import BaseCascadeDecodeHead
 from .cc_head import CCHead
 from .da_head import DAHead
 from .decode_head import BaseDecodeHead
 from .dm_head import DMHead
+from .dpt_head import DPTHead
 from .enc_head import EncHead
 from .fcn_head import FCNHead
 from .gc_head import GCHead
@@ -27,11 +29,13 @@ __all__ = [
     'ANNHead',
     'APCHead',
     'ASPPHead',
+    'BNHead',
     'BaseCascadeDecodeHead',
     'BaseDecodeHead',
     'CCHead',
     'DAHead',
     'DMHead',
+    'DPTHead',
     'DepthwiseSeparableASPPHead',
     'DepthwiseSeparableFCNHead',
     'EncHead',
