@@ -164,9 +164,32 @@ _UNET = {
     'decode_head.in_channels': [64, 8, 8, 16, 16],
     'decode_head.decoder_channels': (16, 16, 8, 8, 8),
 }
+_TIMM_VIT = {
+    'backbone.frozen': False,
+    'backbone.embed_dim': 32,
+    'backbone.depth': 4,
+    'backbone.num_heads': 2,
+    'backbone.img_size': 64,
+    'backbone.out_indices': (0, 1, 2, 3),
+    'decode_head.in_channels': [32] * 4,
+}
+_DPT = {
+    'decode_head.channels': 16,
+    'decode_head.embed_dims': 32,
+    'decode_head.post_process_channels': [4, 8, 12, 16],
+}
 TIMM_ARCHITECTURES = [
     Architecture('unet_timm-r34', _UNET),
     Architecture('unetplusplus_timm-r34', _UNET),
+    Architecture('linear_dinov2-s14', _TIMM_VIT),
+    Architecture('linear_dinov3-s16', _TIMM_VIT),
+    # the deepest level halves the patch grid
+    Architecture(
+        'upernet_dinov2-s14',
+        {**_TIMM_VIT, 'neck.embed_dim': 32, 'decode_head.channels': 16},
+        sides=(43, 4096),
+    ),
+    Architecture('dpt_dinov2-s14', {**_TIMM_VIT, **_DPT}),
 ]
 
 ARCHITECTURES = [

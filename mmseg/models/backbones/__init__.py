@@ -9,6 +9,7 @@ from .mit import MixVisionTransformer
 from .mobilenet_v3 import MobileNetV3
 from .resnet import ResNet, ResNetV1c, ResNetV1d
 from .timm_backbone import TIMMBackbone
+from .timm_vit import TIMMVisionTransformer
 from .unet import UNet
 from .vit import VisionTransformer
 
@@ -24,6 +25,7 @@ __all__ = [
     'ResNetV1c',
     'ResNetV1d',
     'TIMMBackbone',
+    'TIMMVisionTransformer',
     'UNet',
     'VisionTransformer',
 ]

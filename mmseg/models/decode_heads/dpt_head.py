@@ -56,7 +56,8 @@ class ReassembleBlocks(nn.Module):
             return x + token[..., None, None]
         positions = x.flatten(2).transpose(1, 2)
         both = torch.cat([positions, token.unsqueeze(1).expand_as(positions)], dim=-1)
-        return self.readout_projects[level](both).transpose(1, 2).reshape(x.shape)
+        # contiguous: an export can not tell the strides of what is computed from a view of tokens
+        return self.readout_projects[level](both).transpose(1, 2).contiguous().reshape(x.shape)
 
     def forward(self, inputs: Sequence[Tensor | Sequence[Tensor]]) -> list[Tensor]:
         return [
