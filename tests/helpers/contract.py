@@ -161,8 +161,10 @@ _UNET = {
     'backbone.model_name': 'resnet18',
     'backbone.layers': (1, 1, 1, 1),
     'backbone.channels': (8, 8, 16, 16),
-    'decode_head.in_channels': [64, 8, 8, 16, 16],
-    'decode_head.decoder_channels': (16, 16, 8, 8, 8),
+    'backbone.out_indices': (0, 1, 2),
+    'decode_head.in_channels': [64, 8, 8],
+    'decode_head.in_index': [0, 1, 2],
+    'decode_head.decoder_channels': (16, 8, 8),
 }
 _TIMM_VIT = {
     'backbone.frozen': False,
@@ -173,6 +175,13 @@ _TIMM_VIT = {
     'backbone.out_indices': (0, 1, 2, 3),
     'decode_head.in_channels': [32] * 4,
 }
+_LINEAR = {
+    **_TIMM_VIT,
+    'backbone.depth': 2,
+    'backbone.out_indices': (0, 1),
+    'decode_head.in_channels': [32] * 2,
+    'decode_head.in_index': [0, 1],
+}
 _DPT = {
     'decode_head.channels': 16,
     'decode_head.embed_dims': 32,
@@ -181,8 +190,8 @@ _DPT = {
 TIMM_ARCHITECTURES = [
     Architecture('unet_timm-r34', _UNET),
     Architecture('unetplusplus_timm-r34', _UNET),
-    Architecture('linear_dinov2-s14', _TIMM_VIT),
-    Architecture('linear_dinov3-s16', _TIMM_VIT),
+    Architecture('linear_dinov2-s14', _LINEAR),
+    Architecture('linear_dinov3-s16', _LINEAR),
     # the deepest level halves the patch grid
     Architecture(
         'upernet_dinov2-s14',
