@@ -38,8 +38,6 @@ class FeatureCacheHook(Hook):
     """
 
     priority = 'NORMAL'
-    #: A step that reads files can not be a CUDA graph.
-    capturable = False
 
     def __init__(self, folder: str | None = None, limit_gb: float = DEFAULT_LIMIT_GB) -> None:
         if limit_gb <= 0:

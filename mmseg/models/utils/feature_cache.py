@@ -69,9 +69,7 @@ class FeatureCache:
             ValueError: a feature is beyond the range of half precision.
         """
         if images.is_cuda and torch.cuda.is_current_stream_capturing():
-            raise RuntimeError(
-                'the feature cache reads files, which a CUDA graph can not; train without capture'
-            )
+            raise RuntimeError('the feature cache reads files, which a CUDA graph can not')
         rows = [self._of_one(image[None], encode) for image in images]
         return [_stack(outputs, images.device) for outputs in zip(*rows)]
 

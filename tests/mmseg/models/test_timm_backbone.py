@@ -4,10 +4,12 @@ import sys
 
 import pytest
 import torch
+from mmengine.config import Config
 from timm_import import import_timm, needs_timm
 
 import mmseg.models  # noqa: F401
 from mmseg.registry import MODELS
+from mmseg.utils.from_scratch import drop_pretrained
 
 
 @pytest.fixture(scope='module')
@@ -90,3 +92,11 @@ def test_without_timm_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, 'timm', None)  # what makes ``import timm`` fail
     with pytest.raises(ImportError, match=r'pip install "wta-seg\[timm,torchvision\]"'):
         _build(model_name='resnet18')
+
+
+@pytest.mark.parametrize('kind', ['TIMMBackbone', 'TIMMVisionTransformer'])
+@pytest.mark.parametrize('weights', [{}, dict(pretrained=True), dict(checkpoint_path='weights.pth')])
+def test_from_scratch_leaves_its_weights_out(kind, weights):
+    cfg = Config(dict(model=dict(backbone=dict(type=kind, **weights))))
+    backbone = drop_pretrained(cfg).model.backbone
+    assert backbone.pretrained is False and not backbone.checkpoint_path
