@@ -5,6 +5,7 @@ as the backbone gets it. So whatever changes, the data, its preprocessing or the
 cache never has to be told.
 """
 
+import contextlib
 import hashlib
 import zipfile
 from collections.abc import Callable
@@ -53,7 +54,7 @@ class FeatureCache:
         self.folder = Path(folder)
         self.model = model
         self.limit = int(limit_gb * _GB)
-        self.size = sum(path.stat().st_size for path in self.folder.rglob('*.npz'))
+        self.size = _size_of(self.folder)
         self.read = self.computed = 0
         self._writing = True
 
@@ -117,6 +118,15 @@ class FeatureCache:
             logger='current',
             level=30,
         )
+
+
+def _size_of(folder: Path) -> int:
+    """Bytes of all features in a folder, which another process may delete meanwhile."""
+    size = 0
+    for path in folder.rglob('*.npz'):
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size
+    return size
 
 
 def _listed(output: Tensor | list[Tensor]) -> list[Tensor]:
