@@ -149,6 +149,20 @@ _MIT = {
     'decode_head.channels': 16,
 }
 
+_UNET = {
+    'backbone.base_channels': 4,
+    'decode_head.in_channels': 4,
+    'decode_head.channels': 8,
+    'auxiliary_head.in_channels': 8,
+    'auxiliary_head.channels': 8,
+}
+_FPN = {key: value for key, value in RESNET_D8.items() if key.startswith('backbone')} | {
+    'neck.in_channels': [8, 16, 32, 64],
+    'neck.out_channels': 16,
+    'decode_head.in_channels': [16] * 4,
+    'decode_head.channels': 8,
+}
+
 ARCHITECTURES = [
     Architecture('fast_scnn'),
     Architecture('pspnet_r50-d8', RESNET_D8),
@@ -186,6 +200,9 @@ ARCHITECTURES = [
     ),
     # below, the keys of the first stage are one line
     Architecture('segformer_mit-b0', _MIT, sides=(61, 4096)),
+    # sides are multiples of 16
+    Architecture('fcn_unet_s5-d16', _UNET, other_sizes=()),
+    Architecture('fpn_r50', _FPN),
     # relative positions fix the number of patches
     Architecture('upernet_beit', {**_VIT, 'neck.embed_dim': 32}, other_sizes=()),
 ]

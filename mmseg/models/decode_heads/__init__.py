@@ -10,6 +10,7 @@ from .decode_head import BaseDecodeHead
 from .dm_head import DMHead
 from .enc_head import EncHead
 from .fcn_head import FCNHead
+from .fpn_head import FPNHead
 from .gc_head import GCHead
 from .isa_head import ISAHead
 from .lraspp_head import LRASPPHead
@@ -34,6 +35,7 @@ __all__ = [
     'DepthwiseSeparableFCNHead',
     'EncHead',
     'FCNHead',
+    'FPNHead',
     'GCHead',
     'ISAHead',
     'LRASPPHead',

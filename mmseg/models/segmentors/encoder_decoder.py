@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.logging import print_log
+from mmengine.utils import to_2tuple
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
@@ -26,7 +27,8 @@ class EncoderDecoder(BaseSegmentor):
         backbone, decode_head, neck: configs.
         auxiliary_head: a config or a list of them; only used in training.
         train_cfg: handed to the heads.
-        test_cfg: ``dict(mode='whole')`` or ``dict(mode='slide', crop_size=(h, w), stride=(h, w))``.
+        test_cfg: ``dict(mode='whole')`` or ``dict(mode='slide', crop_size=(h, w), stride=(h, w))``; one number
+            stands for both sides.
         data_preprocessor: config.
         pretrained: checkpoint of the backbone; the older form of ``backbone.init_cfg``.
         init_cfg: weight initialisation.
@@ -145,8 +147,8 @@ class EncoderDecoder(BaseSegmentor):
         Windows of ``test_cfg.crop_size`` move by ``test_cfg.stride``; the last one of a row or column is shifted
         back to end at the border. An image smaller than a window is one window of its own size.
         """
-        stride_h, stride_w = self.test_cfg['stride']
-        crop_h, crop_w = self.test_cfg['crop_size']
+        stride_h, stride_w = to_2tuple(self.test_cfg['stride'])
+        crop_h, crop_w = to_2tuple(self.test_cfg['crop_size'])
         n, _, height, width = inputs.shape
         total = inputs.new_zeros((n, self.out_channels, height, width))
         count = inputs.new_zeros((1, 1, height, width))
