@@ -149,6 +149,14 @@ _MIT = {
     'decode_head.channels': 16,
 }
 
+_CONVNEXT_WIDTHS = [8, 12, 16, 24]
+_CONVNEXT = {
+    'backbone.arch': dict(depths=[1, 1, 1, 1], channels=_CONVNEXT_WIDTHS),
+    'decode_head.in_channels': _CONVNEXT_WIDTHS,
+    'decode_head.channels': 16,
+    'auxiliary_head.in_channels': 16,
+    'auxiliary_head.channels': 8,
+}
 _UNET = {
     'backbone.base_channels': 4,
     'decode_head.in_channels': 4,
@@ -203,6 +211,7 @@ ARCHITECTURES = [
     # sides are multiples of 16
     Architecture('fcn_unet_s5-d16', _UNET, other_sizes=()),
     Architecture('fpn_r50', _FPN),
+    Architecture('upernet_convnext-tiny', _CONVNEXT, sides=(64, 4096)),
     # relative positions fix the number of patches
     Architecture('upernet_beit', {**_VIT, 'neck.embed_dim': 32}, other_sizes=()),
 ]

@@ -3,6 +3,7 @@
 from .beit import BEiT
 from .bisenetv1 import BiSeNetV1
 from .bisenetv2 import BiSeNetV2
+from .convnext import ConvNeXt
 from .fast_scnn import FastSCNN
 from .hrnet import HRNet
 from .mit import MixVisionTransformer
@@ -16,6 +17,7 @@ __all__ = [
     'BEiT',
     'BiSeNetV1',
     'BiSeNetV2',
+    'ConvNeXt',
     'FastSCNN',
     'HRNet',
     'MixVisionTransformer',
