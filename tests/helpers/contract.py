@@ -157,6 +157,21 @@ _CONVNEXT = {
     'auxiliary_head.in_channels': 16,
     'auxiliary_head.channels': 8,
 }
+_RESNEST = {
+    'backbone.depth': 50,
+    'backbone.base_channels': 8,
+    'backbone.stem_channels': 8,
+    'backbone.num_stages': 2,
+    'backbone.strides': (1, 2),
+    'backbone.dilations': (1, 1),
+    'backbone.out_indices': (0, 1),
+    'decode_head.in_channels': 64,
+    'decode_head.in_index': 1,
+    'decode_head.channels': 16,
+    'auxiliary_head.in_channels': 32,
+    'auxiliary_head.in_index': 0,
+    'auxiliary_head.channels': 8,
+}
 _UNET = {
     'backbone.base_channels': 4,
     'decode_head.in_channels': 4,
@@ -211,7 +226,14 @@ ARCHITECTURES = [
     # sides are multiples of 16
     Architecture('fcn_unet_s5-d16', _UNET, other_sizes=()),
     Architecture('fpn_r50', _FPN),
+    Architecture('fcn_s101-d8', _RESNEST),
     Architecture('upernet_convnext-tiny', _CONVNEXT, sides=(64, 4096)),
     # relative positions fix the number of patches
     Architecture('upernet_beit', {**_VIT, 'neck.embed_dim': 32}, other_sizes=()),
+]
+
+#: Narrowed for the test of their experiments alone: their parts are in the contract of others.
+OTHER_EXPERIMENTS = [
+    Architecture('pspnet_s101-d8', _RESNEST),
+    Architecture('deeplabv3plus_s101-d8', {**_RESNEST, 'decode_head.c1_in_channels': 32}),
 ]

@@ -8,6 +8,7 @@ from .fast_scnn import FastSCNN
 from .hrnet import HRNet
 from .mit import MixVisionTransformer
 from .mobilenet_v3 import MobileNetV3
+from .resnest import ResNeSt
 from .resnet import ResNet, ResNetV1c, ResNetV1d
 from .timm_backbone import TIMMBackbone
 from .unet import UNet
@@ -22,6 +23,7 @@ __all__ = [
     'HRNet',
     'MixVisionTransformer',
     'MobileNetV3',
+    'ResNeSt',
     'ResNet',
     'ResNetV1c',
     'ResNetV1d',
