@@ -4,6 +4,7 @@ from .beit import BEiT
 from .bisenetv1 import BiSeNetV1
 from .bisenetv2 import BiSeNetV2
 from .convnext import ConvNeXt
+from .ddrnet import DDRNet
 from .fast_scnn import FastSCNN
 from .hrnet import HRNet
 from .mit import MixVisionTransformer
@@ -19,6 +20,7 @@ __all__ = [
     'BiSeNetV1',
     'BiSeNetV2',
     'ConvNeXt',
+    'DDRNet',
     'FastSCNN',
     'HRNet',
     'MixVisionTransformer',

@@ -6,6 +6,7 @@ from .aspp_head import ASPPHead
 from .cascade_decode_head import BaseCascadeDecodeHead
 from .cc_head import CCHead
 from .da_head import DAHead
+from .ddr_head import DDRHead
 from .decode_head import BaseDecodeHead
 from .dm_head import DMHead
 from .enc_head import EncHead
@@ -30,6 +31,7 @@ __all__ = [
     'BaseDecodeHead',
     'CCHead',
     'DAHead',
+    'DDRHead',
     'DMHead',
     'DepthwiseSeparableASPPHead',
     'DepthwiseSeparableFCNHead',

@@ -49,12 +49,12 @@ def test_variant_is_the_recorded_one(name):
     model.eval()
     with torch.no_grad():
         logits = model.inference(images, [sample.metainfo for sample in samples])
-        losses = model.loss(images, samples)
+        losses = model.loss(images, samples) if 'losses' in figures else {}
     places = np.linspace(0, logits.numel() - 1, len(figures['logits'])).astype(int)
     error = np.abs(logits.flatten()[places].numpy() - figures['logits']).max()
     assert error <= 1e-3 * figures['std']
     assert {name: value.item() for name, value in losses.items()} == pytest.approx(
-        figures['losses'], rel=1e-3
+        figures.get('losses', {}), rel=1e-3
     )
 
     model.train()
