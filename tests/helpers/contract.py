@@ -27,7 +27,7 @@ class Architecture:
         options: dotted keys below ``model``, as of ``--cfg-options``; a key ``a.*.b`` sets all entries of a list.
         size: (height, width) of a usual image.
         other_sizes: sizes that aren't multiples of the stride; empty where the architecture has one size.
-        sides: smallest and largest image side that an export can leave open.
+        sides: smallest and largest image side that an export can leave open; None: it is for one size.
         bf16_tolerance: largest root mean square error of logits under bfloat16 autocast, in their standard deviations.
     """
 
@@ -36,7 +36,7 @@ class Architecture:
     size: tuple[int, int] = (64, 96)
     other_sizes: tuple[tuple[int, int], ...] = ((97, 75),)
     bf16_tolerance: float = 0.05
-    sides: tuple[int, int] = (33, 4096)
+    sides: tuple[int, int] | None = (33, 4096)
 
     def config(self) -> dict:
         """The ``model`` dict: small, three classes, BN for SyncBN, no pretrained weights."""
@@ -157,6 +157,12 @@ _CONVNEXT = {
     'auxiliary_head.in_channels': 16,
     'auxiliary_head.channels': 8,
 }
+_DDRNET = {
+    'backbone.channels': 4,
+    'backbone.ppm_channels': 8,
+    'decode_head.in_channels': 16,
+    'decode_head.channels': 8,
+}
 _RESNEST = {
     'backbone.depth': 50,
     'backbone.base_channels': 8,
@@ -211,8 +217,8 @@ ARCHITECTURES = [
         sides=(49, 4096),
     ),
     Architecture('fcn_r50-d8', RESNET_D8),
-    # an export is for one size: torch.export does not prove that the blocks fill the padded map
-    Architecture('isanet_r50-d8', {**RESNET_D8, 'decode_head.isa_channels': 8}, other_sizes=()),
+    # torch.export does not prove that the blocks fill the padded map
+    Architecture('isanet_r50-d8', {**RESNET_D8, 'decode_head.isa_channels': 8}, sides=None),
     Architecture('dmnet_r50-d8', {**RESNET_D8, 'decode_head.filter_sizes': (1, 2, 3)}),
     Architecture('fcn_hr18', _HRNET | {f'decode_head.{key}': value for key, value in _HRNET_HEAD.items()}),
     Architecture(
@@ -226,6 +232,8 @@ ARCHITECTURES = [
     # sides are multiples of 16
     Architecture('fcn_unet_s5-d16', _UNET, other_sizes=()),
     Architecture('fpn_r50', _FPN),
+    # pooled maps of one pixel and larger ones are different graphs
+    Architecture('ddrnet_23-slim', _DDRNET, sides=None),
     Architecture('fcn_s101-d8', _RESNEST),
     Architecture('upernet_convnext-tiny', _CONVNEXT, sides=(64, 4096)),
     # relative positions fix the number of patches

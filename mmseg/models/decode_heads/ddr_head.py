@@ -22,10 +22,12 @@ class DDRHead(BaseDecodeHead):
         channels: before each classifier.
         num_classes: number of classes.
         norm_cfg, act_cfg: of the convolutions.
-        kwargs: of :class:`BaseDecodeHead`; ``loss_decode`` is a list of two, for the fused and the other branch.
+        spatial_weight: both branches have the loss, or the sum of losses, of ``loss_decode``, the high-resolution
+            branch with this factor; None: ``loss_decode`` is a list of two, for the fused and the other branch.
+        kwargs: of :class:`BaseDecodeHead`.
 
     Raises:
-        ValueError: there are not two losses.
+        ValueError: there are not two losses, without ``spatial_weight``.
     """
 
     def __init__(
@@ -35,15 +37,18 @@ class DDRHead(BaseDecodeHead):
         num_classes: int,
         norm_cfg: dict | None = dict(type='BN'),
         act_cfg: dict | None = dict(type='ReLU', inplace=True),
+        spatial_weight: float | None = None,
         **kwargs,
     ) -> None:
         super().__init__(
             in_channels, channels, num_classes=num_classes, norm_cfg=norm_cfg, act_cfg=act_cfg, **kwargs
         )
-        if not isinstance(self.loss_decode, nn.ModuleList) or len(self.loss_decode) != 2:
+        if spatial_weight is None and len(self.losses) != 2:
             raise ValueError(
-                'DDRHead: loss_decode is a list of two, for the fused branches and the high-resolution one'
+                'DDRHead: loss_decode is a list of two, for the fused branches and the high-resolution one; one for both '
+                'needs spatial_weight, the factor of the second'
             )
+        self.spatial_weight = spatial_weight
         self.head = self._features(in_channels)
         self.aux_head = self._features(in_channels // 2)
         self.aux_cls_seg = nn.Conv2d(channels, self.out_channels, kernel_size=1)
@@ -86,9 +91,10 @@ class DDRHead(BaseDecodeHead):
             resize(logits, gt.shape[1:], mode='bilinear', align_corners=self.align_corners)
             for logits in seg_logits
         )
-        of_context, of_spatial = self.loss_decode
+        losses, weight = self.losses, self.spatial_weight
+        of_context, of_spatial = (losses[:1], losses[1:]) if weight is None else (losses, losses)
         return dict(
-            loss_context=of_context(context, gt, ignore_index=self.ignore_index),
-            loss_spatial=of_spatial(spatial, gt, ignore_index=self.ignore_index),
+            loss_context=self.sum_of_losses(of_context, context, gt),
+            loss_spatial=self.sum_of_losses(of_spatial, spatial, gt) * (1.0 if weight is None else weight),
             acc_seg=accuracy(context, gt, ignore_index=self.ignore_index),
         )

@@ -71,7 +71,8 @@ def test_exports_what_it_computes(architecture, tmp_path, capsys):
     assert printed.count('logits differ by') == 2
     proto = onnx.load(tmp_path / 'model.onnx')
     shape = [dim.dim_param or dim.dim_value for dim in proto.graph.input[0].type.tensor_type.shape.dim]
-    expected = ['batch', 3, 'height', 'width'] if architecture.other_sizes else ['batch', 3, *SIZE]
+    is_open = architecture.other_sizes and architecture.sides
+    expected = ['batch', 3, 'height', 'width'] if is_open else ['batch', 3, *SIZE]
     assert shape == expected
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     assert json.loads(metadata['classes']) == ['defect', 'attached', 'broken']
