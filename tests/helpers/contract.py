@@ -163,6 +163,13 @@ _DDRNET = {
     'decode_head.in_channels': 16,
     'decode_head.channels': 8,
 }
+_PIDNET = {
+    'backbone.channels': 4,
+    'backbone.ppm_channels': 4,
+    'backbone.num_branch_blocks': 1,
+    'decode_head.in_channels': 16,
+    'decode_head.channels': 8,
+}
 _RESNEST = {
     'backbone.depth': 50,
     'backbone.base_channels': 8,
@@ -234,6 +241,7 @@ ARCHITECTURES = [
     Architecture('fpn_r50', _FPN),
     # pooled maps of one pixel and larger ones are different graphs
     Architecture('ddrnet_23-slim', _DDRNET, sides=None),
+    Architecture('pidnet-s', _PIDNET, sides=None),
     Architecture('fcn_s101-d8', _RESNEST),
     Architecture('upernet_convnext-tiny', _CONVNEXT, sides=(64, 4096)),
     # relative positions fix the number of patches

@@ -9,6 +9,7 @@ from .fast_scnn import FastSCNN
 from .hrnet import HRNet
 from .mit import MixVisionTransformer
 from .mobilenet_v3 import MobileNetV3
+from .pidnet import PIDNet
 from .resnest import ResNeSt
 from .resnet import ResNet, ResNetV1c, ResNetV1d
 from .timm_backbone import TIMMBackbone
@@ -25,6 +26,7 @@ __all__ = [
     'HRNet',
     'MixVisionTransformer',
     'MobileNetV3',
+    'PIDNet',
     'ResNeSt',
     'ResNet',
     'ResNetV1c',

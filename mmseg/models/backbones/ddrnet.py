@@ -77,7 +77,7 @@ class DDRNet(BaseBackbone):
                 self._stage(Bottleneck, low, low, 1),
             ]
         )
-        self.spp = DAPPM(2 * context, ppm_channels, high, num_scales=5, norm_cfg=norm_cfg)
+        self.spp = DAPPM(2 * context, ppm_channels, high, num_scales=5, **common)
 
     def _stage(
         self,

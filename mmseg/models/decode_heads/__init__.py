@@ -17,6 +17,7 @@ from .isa_head import ISAHead
 from .lraspp_head import LRASPPHead
 from .nl_head import NLHead
 from .ocr_head import OCRHead
+from .pid_head import PIDHead
 from .psp_head import PSPHead
 from .segformer_head import SegformerHead
 from .sep_aspp_head import DepthwiseSeparableASPPHead
@@ -43,6 +44,7 @@ __all__ = [
     'LRASPPHead',
     'NLHead',
     'OCRHead',
+    'PIDHead',
     'PSPHead',
     'SegformerHead',
     'UPerHead',

@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.misc import add_prefix
 
-from ..utils.targets import GroundTruth, stack_gt
+from ..utils.targets import GroundTruth, stack_targets
 from .base import BaseSegmentor
 
 
@@ -101,7 +101,7 @@ class EncoderDecoder(BaseSegmentor):
 
         Args:
             inputs: images (N, C, H, W).
-            gt: labels, int64 (N, H, W).
+            gt: labels, int64 (N, H, W), or (N, 2, H, W) of labels and edge maps.
 
         Returns:
             Scalars such as ``decode.loss_ce``, ``decode.acc_seg``, ``aux_0.loss_ce``.
@@ -114,7 +114,7 @@ class EncoderDecoder(BaseSegmentor):
 
     def loss(self, inputs: Tensor, data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
         """Losses of images (N, C, H, W) with their samples; see :meth:`loss_tensors`."""
-        return self.loss_tensors(inputs, stack_gt(data_samples))
+        return self.loss_tensors(inputs, stack_targets(data_samples))
 
     def predict(
         self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None

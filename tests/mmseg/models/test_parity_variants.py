@@ -39,7 +39,19 @@ def build(figures):
     meta = dict(img_shape=(height, width), ori_shape=(height, width), pad_shape=(height, width))
     labels = FILL['label'](n, height, width)
     samples = [SegDataSample(gt_sem_seg=PixelData(data=label[None]), metainfo=meta) for label in labels]
+    if figures.get('edges'):
+        add_edges(samples)
     return FILL['fill'](model), images, samples
+
+
+def add_edges(samples):
+    """Edge maps that only need to be the recorded ones: 1 left of another label, the last row ignored."""
+    for sample in samples:
+        label = sample.gt_sem_seg.data[0]
+        edge = torch.zeros_like(label)
+        edge[:, :-1] = (label[:, 1:] != label[:, :-1]).long()
+        edge[-1] = 255
+        sample.gt_edge_map = PixelData(data=edge[None])
 
 
 @pytest.mark.parametrize('name', VARIANTS)
