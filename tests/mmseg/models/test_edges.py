@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from contract import ARCHITECTURES
 from mmengine.structures import PixelData
 
 from mmseg.datasets.transforms import GenerateEdge
@@ -17,7 +18,7 @@ CE = dict(type='CrossEntropyLoss')
 def labels(n=3, height=23, width=31):
     """Blocks of three classes and ignored pixels."""
     draw = torch.Generator().manual_seed(0)
-    coarse = torch.randint(0, 4, (n, 6, 8), generator=draw)
+    coarse = torch.randint(0, 4, (n, height // 4 + 1, width // 4 + 1), generator=draw)
     fine = coarse.repeat_interleave(4, 1).repeat_interleave(4, 2)[:, :height, :width]
     return torch.where(fine == 3, 255, fine)
 
@@ -67,6 +68,22 @@ def test_labels_and_edges_travel_as_one_tensor():
     gt = preprocessor(dict(inputs=images, data_samples=with_edges), training=True)['gt']
     assert gt.shape == (3, 2, 32, 32) and torch.equal(gt[:, 1, :23, :31], label % 2)
     assert (gt[:, :, 23:] == 255).all()
+
+
+def test_a_training_step_uses_the_edge_maps_of_the_pipeline():
+    model = next(one for one in ARCHITECTURES if one.name == 'pidnet-s').build(training=True)
+    label = labels(2, 64, 64)
+    images = [torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8) for _ in label]
+    values = []
+    for edges in (None, label_edges(label, 4), label_edges(label, 9)):
+        samples = [sample(one, None if edges is None else edges[i]) for i, one in enumerate(label)]
+        batch = model.data_preprocessor(dict(inputs=images, data_samples=samples), training=True)
+        values.append(model(**batch, mode='loss')['decode.loss_bd'].item())
+        torch.testing.assert_close(
+            model.loss(batch['inputs'], samples)['decode.loss_bd'].item(), values[-1], rtol=1e-5, atol=0
+        )
+    assert values[0] == pytest.approx(values[1])
+    assert values[0] != pytest.approx(values[2], rel=1e-2)
 
 
 def test_without_an_edge_map_the_head_computes_it(branches):
