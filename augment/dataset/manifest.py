@@ -23,7 +23,7 @@ from augment.dataset.reading import (
     label_file,
     source_file,
 )
-from augment.dataset.rows import DRAWN, EditRow, FileRow, ModelIdentity, read_rows, to_json
+from augment.dataset.rows import DRAWN, PROPOSED, EditRow, FileRow, ModelIdentity, read_rows, to_json
 from augment.files import TEMPORARY, inside, json_line, sha256, write_bytes, write_json
 
 MANIFEST = 'manifest.jsonl'
@@ -111,9 +111,8 @@ class Manifest:
         stale = self.stale(data)
         for file in stale:
             row = self.rows.pop(file)
-            label = self.root / row.label
-            if label.is_file() and sha256(label) == row.label_sha256:
-                label.unlink()
+            if has_made_label(self.root, row):
+                (self.root / row.label).unlink()
             reviewed = (self.review('rejected', file), self.review('reconstruction', row.source))
             for path in (self.root / file, *reviewed, self.part(file)):
                 path.unlink(missing_ok=True)
@@ -184,6 +183,17 @@ def untouched_rows(data: Dataset) -> Iterator[FileRow]:
             accepted=True,
             reasons=[],
         )
+
+
+def has_made_label(root: Path, row: EditRow) -> bool:
+    """Whether the label beside the edit of ``row`` is a copy of the source's or a proposal, and not drawn by hand."""
+    path = root / row.label
+    if not path.is_file():
+        return False
+    made = {row.label_sha256}
+    if row.relabelled == PROPOSED:
+        made.add(row.written_label_sha256)
+    return sha256(path) in made
 
 
 def with_written_label(root: Path, row: EditRow) -> EditRow:

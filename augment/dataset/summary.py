@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -27,6 +27,9 @@ METRICS = tuple(f.name for f in fields(Metrics))
 WINDOW_MIN = 64  # pixels; three times as large in its cell
 WINDOW_CONTEXT = 1.0  # surroundings shown on each side, in multiples of the defect's extent
 OUTLINE_GAP = 2  # pixels of the cell, so that thin defects stay visible
+Cell = tuple[np.ndarray | None, str, tuple]
+"""Pixels ``(H, W, 3)`` uint8 of a cell, its caption and the colour of that."""
+
 PAPER, INK, REFUSED = (255, 255, 255), (30, 30, 30), (200, 30, 30)
 
 
@@ -46,7 +49,10 @@ def write_summary(config: AugmentConfig, data: Dataset, edits: list[EditRow]) ->
         original, label = samples[source].pixels(), samples[source].class_ids()
         rows = [by_cell.get((source, word)) for word in words]
         strips.append(strip(out, source, original, label, rows))
-    write_png(out / 'summary.png', sheet(words, strips))
+    titles = ['source and label', 'reconstruction']
+    for word in words:
+        titles += [word, f'difference x{DIFFERENCE_GAIN}']
+    write_png(out / 'summary.png', sheet(titles, strips))
 
 
 def table(edits: list[EditRow]) -> str:
@@ -73,7 +79,7 @@ def strip(
     window = window_of(defect_mask(label))
     reconstruction = read(out / REVIEW / 'reconstruction' / name)
     outlined = outline(enlarged(original, window), label, window)
-    cells = [
+    cells: list[Cell] = [
         (outlined, name.with_suffix('').as_posix(), INK),
         (None if reconstruction is None else enlarged(reconstruction, window), '', INK),
     ]
@@ -89,6 +95,11 @@ def strip(
             (None if edited is None else enlarged(edited, window), text, INK if row.accepted else REFUSED)
         )
         cells.append((changed, '', INK))
+    return row_of_cells(cells)
+
+
+def row_of_cells(cells: Sequence[Cell]) -> Image.Image:
+    """Cells beside each other."""
     image = Image.new('RGB', (len(cells) * (CELL + GAP), CELL + 2 * LINE + GAP), PAPER)
     for column, (pixels, text, colour) in enumerate(cells):
         draw_cell(image, column * (CELL + GAP), pixels, text, colour)
@@ -156,11 +167,8 @@ def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(11)
 
 
-def sheet(words: list[str], strips: list[Image.Image]) -> np.ndarray:
-    """Headings over all strips: ``(H, W, 3)`` uint8."""
-    titles = ['source and label', 'reconstruction']
-    for word in words:
-        titles += [word, f'difference x{DIFFERENCE_GAIN}']
+def sheet(titles: Sequence[str], strips: Sequence[Image.Image]) -> np.ndarray:
+    """Headings of the columns over all strips: ``(H, W, 3)`` uint8."""
     width = max([len(titles) * (CELL + GAP), *(s.width for s in strips)])
     image = Image.new('RGB', (width, 2 * LINE + sum(s.height for s in strips)), PAPER)
     draw = ImageDraw.Draw(image)

@@ -7,7 +7,7 @@ import numpy as np
 
 from augment.config import AugmentConfig
 from augment.dataset.judge import Judge, Verdict
-from augment.dataset.manifest import Manifest
+from augment.dataset.manifest import Manifest, has_made_label
 from augment.dataset.pieces import Piece
 from augment.dataset.quality import Metrics
 from augment.dataset.reading import RECORD, Dataset, Sample, edit_name, image_file, label_file, source_file
@@ -119,9 +119,9 @@ class EditWriter:
 
     def write_accepted(self, row: EditRow, sample: Sample, image: np.ndarray) -> EditRow:
         """Write image and label, except a label drawn by hand; returns the row with the image's SHA-256."""
-        root = self.manifest.root
+        root, earlier = self.manifest.root, self.manifest.rows.get(row.file)
         write_png(root / row.file, image)
-        if not (root / row.label).is_file():
+        if not (root / row.label).is_file() or (earlier and has_made_label(root, earlier)):
             sample.write_label(root / row.label)
         return replace(row, file_sha256=sha256(root / row.file))
 
