@@ -13,10 +13,11 @@ from PIL import Image, ImageDraw, ImageFont
 from augment.config import AugmentConfig
 from augment.dataset.components import CLASS_COLOURS, EIGHT_CONNECTED, OTHER_COLOUR
 from augment.dataset.manifest import REVIEW
+from augment.dataset.planting import PlantedSample
 from augment.dataset.quality import Metrics
-from augment.dataset.reading import IMAGES, Dataset, decode_image, defect_mask, source_file
+from augment.dataset.reading import IMAGES, Dataset, Sample, decode_image, defect_mask, source_file
 from augment.dataset.regions import Box, cut, extent
-from augment.dataset.rows import EditRow
+from augment.dataset.rows import PLANTED, EditRow
 from augment.files import write_bytes, write_png
 
 CELL, GAP, LINE = 192, 6, 14
@@ -33,17 +34,24 @@ Cell = tuple[np.ndarray | None, str, tuple]
 PAPER, INK, REFUSED = (255, 255, 255), (30, 30, 30), (200, 30, 30)
 
 
-def write_summary(config: AugmentConfig, data: Dataset, edits: list[EditRow]) -> None:
-    """Write both files into the output folder from the rows of its manifest."""
+def write_summary(
+    config: AugmentConfig, data: Dataset, edits: list[EditRow], planned: Sequence[Sample] = ()
+) -> None:
+    """Write both files into the output folder from the rows of its manifest.
+
+    The images that were edited are those of ``data``, and ``planned`` ones with planted defects.
+    """
     out = config.out_dir()
     write_bytes(out / 'summary.csv', table(edits).encode())
-    sources = sorted({row.source for row in edits if row.regions})
+    samples = {source_file(data.split, sample): sample for sample in data.samples}
+    samples |= {s.planting.image: s for s in planned if isinstance(s, PlantedSample)}
+    edited = {row.edited_image for row in edits if row.regions or row.planting}
+    sources = sorted(edited & samples.keys())
     if len(sources) > config.summary_rows:
         drawn = np.random.default_rng(config.seed).permutation(len(sources))[: config.summary_rows]
         sources = [sources[i] for i in sorted(drawn)]
     words = sorted({row.word for row in edits})
-    by_cell = {(row.source, row.word): row for row in edits}
-    samples = {source_file(data.split, sample): sample for sample in data.samples}
+    by_cell = {(row.edited_image, row.word): row for row in edits}
     strips = []
     for source in sources:
         original, label = samples[source].pixels(), samples[source].class_ids()
@@ -75,7 +83,7 @@ def strip(
     All cells show the same window around the largest defect. ``original`` ``(H, W, 3)`` uint8 is the image at path
     ``source``, ``label`` ``(H, W)`` holds its class ids.
     """
-    name = Path(source).relative_to(IMAGES)
+    name = Path(source).relative_to(PLANTED if source.startswith(PLANTED) else IMAGES)
     window = window_of(defect_mask(label))
     reconstruction = read(out / REVIEW / 'reconstruction' / name)
     outlined = outline(enlarged(original, window), label, window)
@@ -89,7 +97,9 @@ def strip(
             continue
         rejected = out / REVIEW / 'rejected' / Path(row.file).relative_to(IMAGES)
         edited = read(out / row.file if row.accepted else rejected)
-        text = caption(row.metrics) if row.accepted else '; '.join(row.reasons)
+        text = '; '.join(row.reasons)
+        if row.accepted:
+            text = caption(row.metrics) if row.metrics else 'as planted'
         changed = None if edited is None else enlarged(difference(original, edited), window)
         cells.append(
             (None if edited is None else enlarged(edited, window), text, INK if row.accepted else REFUSED)

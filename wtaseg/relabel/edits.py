@@ -1,24 +1,25 @@
 """The edits of an augmented dataset and their files."""
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
-from augment.dataset.manifest import MANIFEST, REVIEW
-from augment.dataset.reading import IMAGES, LABELS, check_label, decode_image, decode_label
+from augment.dataset.manifest import MANIFEST
+from augment.dataset.reading import check_label, decode_image, decode_label
 from augment.dataset.rows import EditRow
 from wtaseg.io import inside
 
 
 @dataclass(frozen=True)
 class Edit:
-    """An edit to relabel: its row in the manifest, and paths of the source's label and reconstruction.
+    """An edit to relabel: its row in the manifest, and paths of the image that was edited, its label and reconstruction.
 
     There may be no reconstruction.
     """
 
     row: EditRow
+    source: Path
     source_label: Path
     reconstruction: Path
 
@@ -29,8 +30,7 @@ class Edit:
         Raises:
             ValueError: one of its files is a link to the outside.
         """
-        name = PurePosixPath(row.source).relative_to(IMAGES).with_suffix('.png')
-        paths = (f'{LABELS}/{name}', f'{REVIEW}/reconstruction/{name}')
+        paths = (row.edited_image, row.edited_label, row.reconstruction)
         return cls(row, *(inside(root, path, root / MANIFEST) for path in paths))
 
 

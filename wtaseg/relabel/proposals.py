@@ -14,12 +14,8 @@ from scipy.ndimage import distance_transform_edt
 
 from augment.dataset.components import EIGHT_CONNECTED
 from augment.dataset.reading import IGNORED, NORMAL, defect_mask
+from augment.dataset.surface import SURFACE_GAP, surface_of
 from wtaseg.relabel.options import Difference, ProposalOptions
-
-SURFACE_GAP = 2
-"""Pixels around a label that mix defect and surface, and are inpainted with it."""
-
-INPAINT_RADIUS = 5
 
 MOST_NOISE = 2.0
 """Thresholds above which a change is none of a reconstruction, where that is not known."""
@@ -107,16 +103,13 @@ def propose_part(views: Views, label: np.ndarray, near: np.ndarray, options: Pro
     )
     if views.defect is not None:
         threshold = threshold * float(options.trust) ** (1 - 2 * views.defect)
-    mask = np.where(changed > options.unchanged * threshold, visible > threshold, defect) & near
-    mask = closed(mask, options.hole) & near
+    moved = changed > options.unchanged * threshold
+    mask = np.where(moved, visible > threshold, defect) & near
+    filled = closed(mask, options.hole) & near & ~mask
+    # gaps of a label that is as it was stay
+    mask |= joined(filled, cv2.dilate(moved.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
     mask = joined(mask, distance <= options.join)
     return np.where(mask, label[rows, columns], NORMAL)
-
-
-def surface_of(image: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """``image`` ``(h, w, 3)`` without its defects; ``distance`` ``(h, w)`` is that to the nearest one."""
-    covered = (distance <= SURFACE_GAP).astype(np.uint8)
-    return cv2.inpaint(np.ascontiguousarray(image), covered, INPAINT_RADIUS, cv2.INPAINT_TELEA)
 
 
 def noise_of(

@@ -65,7 +65,7 @@ class Relabeller:
         """Fingerprint of everything that the proposal depends on."""
         files = (
             self.root / edit.row.file,
-            self.root / edit.row.source,
+            edit.source,
             edit.source_label,
             edit.reconstruction,
         )
@@ -80,7 +80,7 @@ class Relabeller:
         label = self.root / row.label
         if not label.is_file():
             return ''
-        known = {row.written_label_sha256, row.label_sha256}
+        known = {row.written_label_sha256, row.copied_label_sha256}
         if row.file in self.records:
             known.add(self.records[row.file].label_sha256)
         return '' if sha256(label) in known else DRAWN
@@ -106,7 +106,7 @@ class Relabeller:
         path = self.root / edit.row.file
         edited = read_image(path, self.value_range)
         label = read_label(edit.source_label, edited.shape[:2])
-        source = read_image(self.root / edit.row.source, self.value_range)
+        source = read_image(edit.source, self.value_range)
         reconstruction = None
         if edit.reconstruction.is_file():
             reconstruction = read_image(edit.reconstruction, None)

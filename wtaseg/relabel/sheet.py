@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from augment.dataset.manifest import REVIEW
-from augment.dataset.reading import IMAGES, defect_mask
+from augment.dataset.reading import defect_mask
 from augment.dataset.summary import INK, Cell, enlarged, outline, row_of_cells, sheet, window_of
 from augment.files import write_png
 from wtaseg.relabel.edits import Edit, read_image, read_label
@@ -37,13 +37,18 @@ def write_sheet(
 
 
 def _cells(root: Path, edit: Edit, value_range: tuple[float, float] | None) -> list[Cell]:
-    source, edited = (read_image(root / name, value_range) for name in (edit.row.source, edit.row.file))
+    source, edited = (read_image(path, value_range) for path in (edit.source, root / edit.row.file))
     copied, proposed = (
         read_label(path, edited.shape[:2]) for path in (edit.source_label, root / edit.row.label)
     )
     window = window_of(defect_mask(copied))
     before, after = enlarged(source, window), enlarged(edited, window)
-    name = PurePosixPath(edit.row.source).relative_to(IMAGES).with_suffix('').as_posix()
+    name = (
+        PurePosixPath(edit.row.reconstruction)
+        .relative_to(f'{REVIEW}/reconstruction')
+        .with_suffix('')
+        .as_posix()
+    )
     return [
         (outline(before, copied, window), name, INK),
         (after, edit.row.word, INK),

@@ -49,6 +49,13 @@ def test_an_edit_without_change_keeps_the_label():
     np.testing.assert_array_equal(propose(Views(SOURCE, surface(seed=1)), empty), empty)
 
 
+def test_a_label_with_gaps_stays_where_nothing_changed():
+    specks = np.zeros((SIDE, SIDE), bool)
+    specks[28:36:2, 28:36:2] = True
+    source = painted(surface(), specks)
+    np.testing.assert_array_equal(propose(Views(source, source), ids(specks)), ids(specks))
+
+
 def test_a_grown_defect_gets_a_grown_label_of_its_class():
     edited = painted(surface(), square(26, 38), (60, 60, 200))
     np.testing.assert_array_equal(
