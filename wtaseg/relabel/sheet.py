@@ -7,7 +7,17 @@ import numpy as np
 
 from augment.dataset.manifest import REVIEW
 from augment.dataset.reading import defect_mask
-from augment.dataset.summary import INK, Cell, enlarged, outline, row_of_cells, sheet, window_of
+from augment.dataset.summary import (
+    INK,
+    Cell,
+    accepted_edits,
+    enlarged,
+    outline,
+    row_of_cells,
+    sheet,
+    shown_defect,
+    window_of,
+)
 from augment.files import write_png
 from wtaseg.relabel.edits import Edit, read_image, read_label
 
@@ -20,7 +30,7 @@ def write_sheet(
 ) -> None:
     """Write ``review/proposals.png`` with at most ``count`` of the edits, always the same ones.
 
-    All cells of a line show the same window around the largest defect.
+    All cells of a line show the same window around the largest defect that was edited.
 
     Args:
         root: the dataset.
@@ -41,7 +51,8 @@ def _cells(root: Path, edit: Edit, value_range: tuple[float, float] | None) -> l
     copied, proposed = (
         read_label(path, edited.shape[:2]) for path in (edit.source_label, root / edit.row.label)
     )
-    window = window_of(defect_mask(copied))
+    mask = defect_mask(copied)
+    window = window_of(mask.shape, shown_defect(mask, accepted_edits([edit.row], mask.shape)))
     before, after = enlarged(source, window), enlarged(edited, window)
     name = (
         PurePosixPath(edit.row.reconstruction)
