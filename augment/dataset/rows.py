@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin
 
 from augment.dataset.components import ComponentRecord
 from augment.dataset.quality import OPTIONAL, Metrics
@@ -213,10 +214,17 @@ def from_json(kind: type[Kind], value: Any, where: str) -> Kind:
             )
 
     def read(name: str, item: Any) -> Any:
-        nested = NESTED.get((kind, name))
-        if nested is None or item is None:
+        nested, expected = NESTED.get((kind, name)), known[name].type
+        types = get_args(expected) if isinstance(expected, UnionType) else (expected,)
+        if nested is None or (item is None and NoneType in types):
             return item
-        if isinstance(item, list):
+        several = any(get_origin(one) is list for one in types)
+        if several is not isinstance(item, list):
+            what = 'a list' if several else 'an object'
+            raise ValueError(
+                f'{where}: {name} is {item!r}; expected {what}. Restore the file, or remove the folder to start again'
+            )
+        if several:
             return [from_json(nested, entry, f'{where}, {name}') for entry in item]
         return from_json(nested, item, f'{where}, {name}')
 
