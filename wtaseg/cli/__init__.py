@@ -45,7 +45,7 @@ COMMANDS = {
     'export': 'Export a trained model to ONNX.',
     'augment': 'Edit the training images of a dataset with Stable Diffusion XL.',
     'tools': 'Print a config, browse a dataset, plot logs or a confusion matrix, publish a checkpoint.',
-    'bench': 'Measure the data pipeline, a training step, image editing, model sizes or proposed labels.',
+    'bench': 'Measure the data pipeline, a training step, image editing, model sizes, labels or planted defects.',
 }
 
 #: What the commands are called in other projects.

@@ -5,21 +5,16 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
-from wtaseg.cli import FAILED, MANY, image_size, make_app, run_alone
-from wtaseg.relabel.options import PROPOSAL_DEFAULTS, ProposalOptions
-
-Positive = Annotated[int, Parameter(validator=Number(gte=1))]
-Count = Annotated[int, Parameter(validator=Number(gte=0))]
-STDOUT = Path('/dev/stdout')
+from wtaseg.cli import FAILED, MANY, bench_edits, image_size, make_app, run_alone
+from wtaseg.cli.figures import STDOUT, Count, Positive, write_json
 
 command = make_app(
     'bench',
-    help="""Measure the data pipeline, a training step, image editing, model sizes or proposed labels.
+    help="""Measure the data pipeline, a training step, image editing, model sizes, proposed labels or planted defects.
 
 Example: `wta-seg bench flops fastscnn/fast_scnn_4xb4-40k_wta-512x512 --shape 512`""",
     help_format='markdown',
@@ -231,57 +226,8 @@ def export(
     return 0
 
 
-@command.command
-def relabel(
-    *,
-    images: Positive = 40,
-    seed: Count = 3,
-    size: Positive = 512,
-    noise: Annotated[tuple[float, ...], MANY] = (0.0, 3.0),
-    model: str | None = None,
-    device: str | None = None,
-    options: ProposalOptions = PROPOSAL_DEFAULTS,
-    json: Path | None = None,
-) -> int:
-    """Compare copied and proposed labels with the truth on rendered twins, as a Markdown table.
-
-    Example: `wta-seg bench relabel --images 40`
-
-    Parameters
-    ----------
-    images
-        rendered images with defects, each in the six words
-    seed
-        of the renderer
-    size
-        side of the images in pixels
-    noise
-        standard deviations in levels of 255 of noise added to the edits near the defects [default: 0 3]
-    model
-        segmenter as for wta-seg relabel [default: none]
-    device
-        of the segmenter
-    json
-        also write the result to this file
-    """
-    from wtaseg.bench.relabel import measure_with_progress, table
-
-    rows = measure_with_progress(images, seed, size, noise, options, model, device)
-    if json != STDOUT:
-        print(table(rows))
-    write_json([asdict(row) for row in rows], json, indent=2)
-    return 0
-
-
-def write_json(content: Any, path: Path | None, indent: int | None = None) -> None:
-    """Write JSON to a file atomically, or to stdout; nothing where ``path`` is None."""
-    from wtaseg.io import write
-
-    text = json_format.dumps(content, indent=indent) + '\n'
-    if path == STDOUT:
-        sys.stdout.write(text)
-    elif path is not None:
-        write(path, text)
+command.command(bench_edits.relabel)
+command.command(bench_edits.plant)
 
 
 def _script(function: Callable, name: str) -> Callable[[Sequence[str] | None], int]:
