@@ -90,6 +90,7 @@ class StudyCommand:
         results.experiments |= records
         results.studies |= command.describe_studies()
         command.results = results
+        command.follow_up()  # of an earlier call
         command.job = command.make_job()
         return command
 
@@ -178,6 +179,8 @@ class StudyCommand:
 
     def follow_up(self) -> bool:
         """Add the rows that depend on results; returns whether there are any."""
+        if not any(study.follow_up for study in self.studies):
+            return False
         collect(self.results, self.options.layout)
         added = []
         for study in self.studies:
@@ -192,6 +195,7 @@ class StudyCommand:
             replace(study, rows=(*study.rows, *more.rows)) for study, more in zip(self.studies, added)
         ]
         self.results.studies |= self.describe_studies()
+        collect(self.results, self.options.layout)
         return True
 
     # ------------------------------------------------------------------ reporting

@@ -91,10 +91,11 @@ def cost_of_pays(options: StudyOptions, studies: Sequence[Study], results: Study
     study = next((study for study in studies if study.name == PAYS), None)
     if study is None:
         return None
-    rows = len(study.rows) + (0 if options.only else len(DOSES) - 1)
+    groups = {row.group for row in study.rows}
+    doses = 0 if options.only else sum(f'Dose {dose:g}' not in groups for dose in DOSES)
     config = options.layout.study_configs / f'{study.rows[0].experiment.name}.py'
     cost = estimate(config, results.studies[PAYS].run_names, results, options.smoke, options.amp)
-    return replace(cost, runs=rows * options.seeds)
+    return replace(cost, runs=(len(study.rows) + doses) * options.seeds)
 
 
 def device_name() -> str:
