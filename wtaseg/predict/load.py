@@ -71,16 +71,15 @@ def find_model(model: str | Path) -> Path:
 def _load_checkpoint(
     path: Path, config: str | None, device: str | None, windows: Windows | None
 ) -> Predictor:
-    from mmengine.config import Config
-
     from mmseg.apis.mmseg_inferencer import stored_config
     from mmseg.engine import read_checkpoint
+    from mmseg.utils.config_file import read_config
     from wtaseg.errors import always, one_line_errors
     from wtaseg.predict.segmentor import SegmentorPredictor
     from wtaseg.runs.layout import find_config
 
     if config is not None:
-        cfg = Config.fromfile(find_config(config))
+        cfg = read_config(find_config(config))
     else:
         cfg = stored_config(read_checkpoint(str(path), map_location='cpu'), str(path))
     with one_line_errors(f'{path}{"" if config else " (its config)"}', always):
