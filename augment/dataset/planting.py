@@ -18,7 +18,16 @@ from augment.dataset.components import class_name
 from augment.dataset.donors import TURNS, Cutter, Donor, Patch, count_defects, find_donors
 from augment.dataset.packed import PackedArray
 from augment.dataset.placing import find_place
-from augment.dataset.reading import NORMAL, Dataset, Sample, defect_mask, encode_label, source_file
+from augment.dataset.reading import (
+    IMAGES,
+    NORMAL,
+    Dataset,
+    Sample,
+    defect_mask,
+    encode_label,
+    refuse_taken_names,
+    source_file,
+)
 from augment.dataset.regions import Box, cut
 from augment.dataset.rows import PLANTED, PLANTED_LABELS, PlantedDefect, Planting
 from augment.files import write_bytes, write_png
@@ -119,6 +128,8 @@ def plant(config: AugmentConfig, data: Dataset) -> list[PlantedSample]:
             planter.image(base, 1 + k // len(normal), classes, np.random.default_rng([config.seed, k]))
         )
         missing += len(classes) - len(samples[-1].placed)
+    folder = data.root / IMAGES / data.split
+    refuse_taken_names({s.name for s in data.samples}, [s.name for s in samples], config.words, folder)
     if missing:
         log.warning(
             '%d defects found no place that fits (--plant-difference %g)', missing, config.plant_difference

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -163,6 +164,14 @@ def test_each_class_has_its_mean_number_and_every_image_a_defect():
     images = [list(classes_of_image({1: 2.5, 2: 0.25}, k)) for k in range(8)]
     assert sum(image.count(1) for image in images) == 20 and sum(image.count(2) for image in images) == 2
     assert [list(classes_of_image({1: 0.1, 2: 0.3}, k)) for k in range(3)] == [[2], [2], [2]]
+
+
+def test_a_planted_dataset_is_not_planted_again(data):
+    taken = replace(data.samples[3], name=f'{data.samples[2].name}__plant1__paste')
+    with pytest.raises(
+        ValueError, match=r'm__plant1__paste\.png has the name .* augment the original dataset'
+    ):
+        plant(config(), replace(data, samples=[*data.samples[:3], taken]))
 
 
 def test_what_finds_no_place_is_counted(data, caplog):
