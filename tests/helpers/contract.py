@@ -104,6 +104,50 @@ def samples(n: int, size: tuple[int, int]) -> list[SegDataSample]:
     return [SegDataSample(gt_sem_seg=PixelData(data=one[None]), metainfo=meta) for one in label]
 
 
+_TIMM_UNET = {
+    'backbone.model_name': 'resnet18',
+    'backbone.layers': (1, 1, 1, 1),
+    'backbone.channels': (8, 8, 16, 16),
+    'backbone.out_indices': (0, 1, 2),
+    'decode_head.in_channels': [64, 8, 8],
+    'decode_head.in_index': [0, 1, 2],
+    'decode_head.decoder_channels': (16, 8, 8),
+}
+_TIMM_VIT = {
+    'backbone.frozen': False,
+    'backbone.embed_dim': 32,
+    'backbone.depth': 4,
+    'backbone.num_heads': 2,
+    'backbone.img_size': 64,
+    'backbone.out_indices': (0, 1, 2, 3),
+    'decode_head.in_channels': [32] * 4,
+}
+_TIMM_LINEAR = {
+    **_TIMM_VIT,
+    'backbone.depth': 2,
+    'backbone.out_indices': (0, 1),
+    'decode_head.in_channels': [32] * 2,
+    'decode_head.in_index': [0, 1],
+}
+_TIMM_DPT = {
+    'decode_head.channels': 16,
+    'decode_head.embed_dims': 32,
+    'decode_head.post_process_channels': [4, 8, 12, 16],
+}
+TIMM_ARCHITECTURES = [
+    Architecture('unet_timm-r34', _TIMM_UNET),
+    Architecture('unetplusplus_timm-r34', _TIMM_UNET),
+    Architecture('linear_dinov2-s14', _TIMM_LINEAR),
+    Architecture('linear_dinov3-s16', _TIMM_LINEAR),
+    # the deepest level halves the patch grid
+    Architecture(
+        'upernet_dinov2-s14',
+        {**_TIMM_VIT, 'neck.embed_dim': 32, 'decode_head.channels': 16},
+        sides=(43, 4096),
+    ),
+    Architecture('dpt_dinov2-s14', {**_TIMM_VIT, **_TIMM_DPT}),
+]
+
 RESNET_D8 = {
     'backbone.depth': 18,
     'backbone.base_channels': 8,
@@ -206,52 +250,9 @@ _FPN = {key: value for key, value in RESNET_D8.items() if key.startswith('backbo
     'decode_head.in_channels': [16] * 4,
     'decode_head.channels': 8,
 }
-_UNET_TIMM = {
-    'backbone.model_name': 'resnet18',
-    'backbone.layers': (1, 1, 1, 1),
-    'backbone.channels': (8, 8, 16, 16),
-    'backbone.out_indices': (0, 1, 2),
-    'decode_head.in_channels': [64, 8, 8],
-    'decode_head.in_index': [0, 1, 2],
-    'decode_head.decoder_channels': (16, 8, 8),
-}
-_TIMM_VIT = {
-    'backbone.frozen': False,
-    'backbone.embed_dim': 32,
-    'backbone.depth': 4,
-    'backbone.num_heads': 2,
-    'backbone.img_size': 64,
-    'backbone.out_indices': (0, 1, 2, 3),
-    'decode_head.in_channels': [32] * 4,
-}
-_LINEAR = {
-    **_TIMM_VIT,
-    'backbone.depth': 2,
-    'backbone.out_indices': (0, 1),
-    'decode_head.in_channels': [32] * 2,
-    'decode_head.in_index': [0, 1],
-}
-_DPT = {
-    'decode_head.channels': 16,
-    'decode_head.embed_dims': 32,
-    'decode_head.post_process_channels': [4, 8, 12, 16],
-}
-TIMM_ARCHITECTURES = [
-    Architecture('unet_timm-r34', _UNET_TIMM),
-    Architecture('unetplusplus_timm-r34', _UNET_TIMM),
-    Architecture('linear_dinov2-s14', _LINEAR),
-    Architecture('linear_dinov3-s16', _LINEAR),
-    # the deepest level halves the patch grid
-    Architecture(
-        'upernet_dinov2-s14',
-        {**_TIMM_VIT, 'neck.embed_dim': 32, 'decode_head.channels': 16},
-        sides=(43, 4096),
-    ),
-    Architecture('dpt_dinov2-s14', {**_TIMM_VIT, **_DPT}),
-]
-
 ARCHITECTURES = [
     Architecture('fast_scnn'),
+    *(TIMM_ARCHITECTURES if INSTALLED else ()),
     Architecture('pspnet_r50-d8', RESNET_D8),
     Architecture('deeplabv3_r50-d8', RESNET_D8),
     Architecture('deeplabv3plus_r50-d8', {**RESNET_D8, 'decode_head.c1_in_channels': 8}),
@@ -298,8 +299,6 @@ ARCHITECTURES = [
     # relative positions fix the number of patches
     Architecture('upernet_beit', {**_VIT, 'neck.embed_dim': 32}, other_sizes=()),
 ]
-if INSTALLED:
-    ARCHITECTURES += TIMM_ARCHITECTURES
 
 #: Narrowed for the test of their experiments alone: their parts are in the contract of others.
 OTHER_EXPERIMENTS = [

@@ -36,7 +36,7 @@ class TIMMBackbone(BaseBackbone):
         kwargs: of ``timm.create_model``, such as ``out_indices`` and ``output_stride``.
 
     Raises:
-        ImportError: timm or its torchvision can't be imported.
+        TimmMissingError: timm or its torchvision can't be imported.
         ValueError: timm has no such model, or it has no feature maps.
     """
 

@@ -47,7 +47,7 @@ class TIMMVisionTransformer(BaseBackbone):
             :class:`mmseg.engine.hooks.FeatureCacheHook`; None: they are computed.
 
     Raises:
-        ImportError: timm or its torchvision can't be imported.
+        TimmMissingError: timm or its torchvision can't be imported.
         ValueError: timm has no such model, or it is no plain transformer.
     """
 

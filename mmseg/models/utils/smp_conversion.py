@@ -7,10 +7,8 @@ from .weight_conversion import StateDict
 _CLASSIFIER = 'segmentation_head.0.'
 _BLOCK = re.compile(r'decoder\.blocks\.(?:x_0_)?(\d+)\.conv1\.0\.weight')
 _DECODER = re.compile(r'decoder\.blocks\.\w+\.(conv1|conv2|attention1|attention2)\.')
-#: First tensors of encoders whose names timm shares, with and without the prefix of its own models.
-_SHARED = ('conv1.weight', 'conv_stem.weight')
-#: Layers after the deepest feature map, which feature maps do not need.
-_UNUSED = ('conv_head.', 'bn2.')
+#: A tensor of the encoders of its own whose names and feature maps timm shares: ResNet and ResNeXt.
+_SHARED = 'layer1.0.conv1.weight'
 _STAGE = re.compile(r'layer(\d)\.')
 
 
@@ -50,15 +48,14 @@ def _encoder(state: StateDict, depth: int, source: str) -> StateDict:
         key.removeprefix('encoder.'): value for key, value in state.items() if key.startswith('encoder.')
     }
     from_timm = all(key.startswith('model.') for key in encoder)
-    if not from_timm and not any(key in encoder for key in _SHARED):
+    if not from_timm and _SHARED not in encoder:
         raise ValueError(
             f'{source}: an encoder in a layout of its own ({next(iter(encoder), None)}, …); expected one of timm (tu-*), '
-            'or resnet*, resnext*, timm-efficientnet-* or timm-skresnet*'
+            'resnet* or resnext*'
         )
     names = {}
     for key, value in encoder.items():
         stage = _STAGE.match(key)
-        beyond = bool(stage) and int(stage[1]) >= depth
-        if from_timm or not (beyond or (key.startswith(_UNUSED) and 'conv_stem.weight' in encoder)):
+        if not stage or int(stage[1]) < depth:  # deeper stages have no feature map
             names[f'backbone.timm_model.{key.removeprefix("model.")}'] = value
     return names

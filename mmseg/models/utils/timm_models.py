@@ -16,16 +16,20 @@ from .pretrained import read_state_dict
 SUFFIXES = ('.safetensors', '.pth', '.bin', '.pt')
 
 
+class TimmMissingError(ImportError, ValueError):
+    """timm can't be imported. A ValueError too, which commands print as one line."""
+
+
 def import_timm(user: str) -> ModuleType:
     """timm, which is optional as its torchvision is.
 
     Raises:
-        ImportError: one of them can't be imported; names what to install. ``user`` is the class that needs it.
+        TimmMissingError: one of them can't be imported; names what to install. ``user`` is the class that needs it.
     """
     try:
         import timm
     except Exception as error:  # a torchvision built for another torch raises RuntimeError or OSError
-        raise ImportError(
+        raise TimmMissingError(
             f'{user} needs timm and a torchvision built for this torch: pip install "wta-seg[timm,torchvision]" '
             f'({type(error).__name__}: {error})'
         ) from error
@@ -48,7 +52,7 @@ class TimmModel:
             architecture. A file: in timm's layout, or in that of the original authors where timm knows it.
 
     Raises:
-        ImportError: timm or its torchvision can't be imported.
+        TimmMissingError: timm or its torchvision can't be imported.
         ValueError: timm has no such model, or the weights are of another architecture.
     """
 
