@@ -69,7 +69,8 @@ def run_demo(project: str = 'demo', smoke: bool = False) -> int:
         project: results go to ``work_dirs/<project>``.
         smoke: a trial with a few images and iterations.
     """
-    # small images: one thread is faster than two that wait for each other
+    # A training is small: one thread is faster than two that wait for each other. Edits get all cores.
+    threads = int(os.environ.get('OMP_NUM_THREADS', os.cpu_count() or 1))
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     scale = SMOKE if smoke else FULL
     data = Path.cwd() / scale.data
@@ -79,7 +80,7 @@ def run_demo(project: str = 'demo', smoke: bool = False) -> int:
     if not report.ok:
         return 1
     experiments = named_experiments(EXPERIMENTS)
-    if edited := edit_images(data, scale):
+    if edited := edit_images(data, scale, threads):
         override = f'train_dataloader.dataset.data_root={edited}'
         experiments.append(Experiment(EXPERIMENTS[0], f'{EXPERIMENTS[0]}-edited', (override,)))
     layout = ProjectLayout.named(project)
@@ -87,8 +88,8 @@ def run_demo(project: str = 'demo', smoke: bool = False) -> int:
     return status or write_results(layout.path, scale.overlays)
 
 
-def edit_images(data: Path, scale: Scale) -> Path | None:
-    """Write a dataset with edited images beside ``data``; returns its folder.
+def edit_images(data: Path, scale: Scale, threads: int) -> Path | None:
+    """Write a dataset with edited images beside ``data``, on ``threads`` threads; returns its folder.
 
     Direct inversion and few steps, so that a CPU needs a minute. None, and a line that says why, where the demo model or
     a package is missing or no edit was accepted.
@@ -124,12 +125,12 @@ def edit_images(data: Path, scale: Scale) -> Path | None:
         'of 50 and null-text inversion, for speed',
         flush=True,
     )
-    threads = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
         report = run(AugmentConfig(**shipped.with_defaults(settings)), Bars())
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
     print(f'{report.text()}\nContact sheet: {out / "summary.png"}', flush=True)
     return out if report.accepted else None
 

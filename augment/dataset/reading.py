@@ -50,6 +50,11 @@ class Sample:
     turned_label: bytes = b''
     value_range: tuple[float, float] | None = None
 
+    @property
+    def source_name(self) -> str:
+        """Name of the image file that ``pixels`` are made from."""
+        return self.name
+
     def pixels(self) -> np.ndarray:
         """The upright image ``(H, W, 3)`` uint8 RGB."""
         return decode_image(self.image.read_bytes(), self.value_range)
@@ -253,7 +258,7 @@ def edit_name(name: str, word: str) -> str:
 
 def source_file(split: str, sample: Sample) -> str:
     """Path of the image of ``sample`` relative to the dataset's root."""
-    return f'{IMAGES}/{split}/{sample.name}{sample.image.suffix}'
+    return f'{IMAGES}/{split}/{sample.source_name}{sample.image.suffix}'
 
 
 def image_file(split: str, name: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.structures import PixelData
+from timm_import import INSTALLED, import_timm
 
 import mmseg.models  # noqa: F401
 from mmseg.registry import MODELS
@@ -42,6 +43,9 @@ class Architecture:
         """The ``model`` dict: small, three classes, BN for SyncBN, no pretrained weights."""
         model = Config.fromfile(CONFIGS / f'{self.name}.py').model.to_dict()
         model.pop('pretrained', None)
+        if _is_of_timm(model):
+            import_timm()
+            model['backbone']['pretrained'] = False
         for key, value in self.options.items():
             assign(model, key.split('.'), value)
         return _for_tests(model)
@@ -56,6 +60,10 @@ class Architecture:
                 if not parameter.any():
                     parameter.normal_(std=0.1)
         return model.train(training)
+
+
+def _is_of_timm(model: dict) -> bool:
+    return model['backbone']['type'].startswith('TIMM')
 
 
 def assign(node: dict | list, path: list[str], value: object) -> None:
@@ -208,6 +216,49 @@ _FPN = {key: value for key, value in RESNET_D8.items() if key.startswith('backbo
     'decode_head.in_channels': [16] * 4,
     'decode_head.channels': 8,
 }
+_UNET_TIMM = {
+    'backbone.model_name': 'resnet18',
+    'backbone.layers': (1, 1, 1, 1),
+    'backbone.channels': (8, 8, 16, 16),
+    'backbone.out_indices': (0, 1, 2),
+    'decode_head.in_channels': [64, 8, 8],
+    'decode_head.in_index': [0, 1, 2],
+    'decode_head.decoder_channels': (16, 8, 8),
+}
+_TIMM_VIT = {
+    'backbone.frozen': False,
+    'backbone.embed_dim': 32,
+    'backbone.depth': 4,
+    'backbone.num_heads': 2,
+    'backbone.img_size': 64,
+    'backbone.out_indices': (0, 1, 2, 3),
+    'decode_head.in_channels': [32] * 4,
+}
+_LINEAR = {
+    **_TIMM_VIT,
+    'backbone.depth': 2,
+    'backbone.out_indices': (0, 1),
+    'decode_head.in_channels': [32] * 2,
+    'decode_head.in_index': [0, 1],
+}
+_DPT = {
+    'decode_head.channels': 16,
+    'decode_head.embed_dims': 32,
+    'decode_head.post_process_channels': [4, 8, 12, 16],
+}
+TIMM_ARCHITECTURES = [
+    Architecture('unet_timm-r34', _UNET_TIMM),
+    Architecture('unetplusplus_timm-r34', _UNET_TIMM),
+    Architecture('linear_dinov2-s14', _LINEAR),
+    Architecture('linear_dinov3-s16', _LINEAR),
+    # the deepest level halves the patch grid
+    Architecture(
+        'upernet_dinov2-s14',
+        {**_TIMM_VIT, 'neck.embed_dim': 32, 'decode_head.channels': 16},
+        sides=(43, 4096),
+    ),
+    Architecture('dpt_dinov2-s14', {**_TIMM_VIT, **_DPT}),
+]
 
 ARCHITECTURES = [
     Architecture('fast_scnn'),
@@ -260,6 +311,8 @@ ARCHITECTURES = [
         'upernet_beit', {**_VIT, 'neck.embed_dim': 32, 'backbone.drop_path_rate': 0.01}, other_sizes=()
     ),
 ]
+if INSTALLED:
+    ARCHITECTURES += TIMM_ARCHITECTURES
 
 #: Narrowed for the test of their experiments alone: their parts are in the contract of others.
 OTHER_EXPERIMENTS = [

@@ -43,7 +43,7 @@ def test_a_missing_package_is_named_with_its_remedy(runs, tmp_path, monkeypatch,
     monkeypatch.setattr(shipped, 'WEIGHTS', tmp_path)
     (tmp_path / 'model_index.json').write_text('{}')
     monkeypatch.setitem(sys.modules, 'diffusers', None)
-    assert demo.edit_images(tmp_path / 'data', demo.SMOKE) is None
+    assert demo.edit_images(tmp_path / 'data', demo.SMOKE, threads=1) is None
     line = capsys.readouterr().out
     assert 'diffusers' in line and line.endswith('pip install "wta-seg[augment]"\n')
 

@@ -34,7 +34,7 @@ def load_predictor(
         ValueError: the file is no model, its config can not be read without executing it, or it has no thresholds for
             ``false_alarms``.
     """
-    path = _find(model)
+    path = find_model(model)
     if path.suffix.lower() != '.onnx':
         predictor = _load_checkpoint(path, config, device, windows)
     elif config is not None:
@@ -52,7 +52,8 @@ def load_predictor(
     return predictor
 
 
-def _find(model: str | Path) -> Path:
+def find_model(model: str | Path) -> Path:
+    """The file of a model, named as for :func:`load_predictor`; raises ``FileNotFoundError`` where there is none."""
     if str(model) == shipped.DEMO:
         model = shipped.segmenter()
     path = Path(model)

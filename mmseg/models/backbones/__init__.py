@@ -13,6 +13,7 @@ from .pidnet import PIDNet
 from .resnest import ResNeSt
 from .resnet import ResNet, ResNetV1c, ResNetV1d
 from .timm_backbone import TIMMBackbone
+from .timm_vit import TIMMVisionTransformer
 from .unet import UNet
 from .vit import VisionTransformer
 
@@ -32,6 +33,7 @@ __all__ = [
     'ResNetV1c',
     'ResNetV1d',
     'TIMMBackbone',
+    'TIMMVisionTransformer',
     'UNet',
     'VisionTransformer',
 ]

@@ -39,6 +39,8 @@ def _config(architecture, size: tuple[int, int]) -> Config:
     model = architecture.config()
     if 'img_size' in model['backbone']:
         model['backbone']['img_size'] = size
+    if 'frozen' in model['backbone']:
+        model['backbone']['frozen'] = True
     model['data_preprocessor']['size'] = size
     return Config(dict(model=model, test_dataloader=dict(dataset=dict(type='WTADataset'))))
 
