@@ -173,6 +173,8 @@ _BISENETV1 = {
 _BISENETV2 = {'decode_head.channels': 16, 'auxiliary_head.*.channels': 8}
 _VIT = {
     'backbone.img_size': (64, 96),
+    'backbone.num_layers': 4,
+    'backbone.out_indices': (0, 1, 2, 3),
     'backbone.embed_dims': 32,
     'backbone.num_heads': 2,
     'decode_head.in_channels': [32] * 4,
@@ -201,12 +203,15 @@ _MIT = {
     'decode_head.channels': 16,
 }
 
-_CONVNEXT_WIDTHS = [8, 12, 16, 24]
 _CONVNEXT = {
-    'backbone.arch': dict(depths=[1, 1, 1, 1], channels=_CONVNEXT_WIDTHS),
-    'decode_head.in_channels': _CONVNEXT_WIDTHS,
+    'backbone.arch': dict(depths=[1, 1], channels=[8, 12]),
+    'backbone.drop_path_rate': 0.01,
+    'backbone.out_indices': [0, 1],
+    'decode_head.in_channels': [8, 12],
+    'decode_head.in_index': [0, 1],
     'decode_head.channels': 16,
-    'auxiliary_head.in_channels': 16,
+    'auxiliary_head.in_channels': 12,
+    'auxiliary_head.in_index': 1,
     'auxiliary_head.channels': 8,
 }
 _DDRNET = {
@@ -239,9 +244,14 @@ _RESNEST = {
 }
 _UNET = {
     'backbone.base_channels': 4,
+    'backbone.num_stages': 3,
+    **{f'backbone.{key}': (1, 1, 1) for key in ('strides', 'enc_num_convs', 'enc_dilations')},
+    **{f'backbone.{key}': (1, 1) for key in ('dec_num_convs', 'downsamples', 'dec_dilations')},
     'decode_head.in_channels': 4,
+    'decode_head.in_index': 2,
     'decode_head.channels': 8,
     'auxiliary_head.in_channels': 8,
+    'auxiliary_head.in_index': 1,
     'auxiliary_head.channels': 8,
 }
 _FPN = {key: value for key, value in RESNET_D8.items() if key.startswith('backbone')} | {
@@ -288,7 +298,7 @@ ARCHITECTURES = [
     ),
     # below, the keys of the first stage are one line
     Architecture('segformer_mit-b0', _MIT, sides=(61, 4096)),
-    # sides are multiples of 16
+    # sides are multiples of 16, of 4 in three stages
     Architecture('fcn_unet_s5-d16', _UNET, other_sizes=()),
     Architecture('fpn_r50', _FPN),
     # pooled maps of one pixel and larger ones are different graphs
@@ -297,7 +307,10 @@ ARCHITECTURES = [
     Architecture('fcn_s101-d8', _RESNEST),
     Architecture('upernet_convnext-tiny', _CONVNEXT, sides=(64, 4096)),
     # relative positions fix the number of patches
-    Architecture('upernet_beit', {**_VIT, 'neck.embed_dim': 32}, other_sizes=()),
+    # with a larger rate, a layer may be dropped for both images
+    Architecture(
+        'upernet_beit', {**_VIT, 'neck.embed_dim': 32, 'backbone.drop_path_rate': 0.01}, other_sizes=()
+    ),
 ]
 
 #: Narrowed for the test of their experiments alone: their parts are in the contract of others.

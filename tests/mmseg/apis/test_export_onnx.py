@@ -37,8 +37,6 @@ POINT = OperatingPoint(
 def _config(architecture, size: tuple[int, int]) -> Config:
     """Config of a narrowed architecture."""
     model = architecture.config()
-    if isinstance(model['backbone'].get('num_layers'), int):
-        model['backbone'].update(num_layers=4, out_indices=(0, 1, 2, 3))
     if 'img_size' in model['backbone']:
         model['backbone']['img_size'] = size
     if 'frozen' in model['backbone']:
