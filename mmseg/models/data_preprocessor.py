@@ -11,7 +11,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.misc import stack_batch
 
-from .utils.targets import have_stackable_gt, stack_gt
+from .utils.targets import have_stackable_gt, stack_targets
 
 
 @MODELS.register_module()
@@ -94,7 +94,8 @@ class SegDataPreProcessor(BaseDataPreprocessor):
 
         Returns:
             ``inputs`` float32 of shape (N, C, H, W) and ``data_samples``; of a training batch whose samples all
-            have labels of one size also ``gt``, int64 of shape (N, H, W).
+            have labels of one size also ``gt``, int64 of shape (N, H, W), or (N, 2, H, W) of labels and edge maps
+            if they have these.
 
         Raises:
             ValueError: a training batch without samples, or a test batch whose images can't be stacked.
@@ -121,7 +122,7 @@ class SegDataPreProcessor(BaseDataPreprocessor):
             inputs, data_samples = augment(inputs, data_samples)
         batch = dict(inputs=inputs, data_samples=data_samples)
         if have_stackable_gt(data_samples):
-            batch['gt'] = stack_gt(data_samples)
+            batch['gt'] = stack_targets(data_samples)
         return batch
 
     def _test_batch(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from contract import ARCHITECTURES, assign
+from contract import ARCHITECTURES, OTHER_EXPERIMENTS, assign
 from mmengine.config import Config
 from mmengine.runner.checkpoint import _load_checkpoint
 from timm_import import INSTALLED, import_timm
@@ -49,7 +49,10 @@ def _listed(part: dict | list) -> list:
 
 
 #: Options that make the layers of an architecture narrow, from the contract test of the models.
-NARROW_OPTIONS = {_parts(architecture.config()): architecture.options for architecture in ARCHITECTURES}
+NARROW_OPTIONS = {
+    _parts(architecture.config()): architecture.options
+    for architecture in (*ARCHITECTURES, *OTHER_EXPERIMENTS)
+}
 
 
 def _heads(model: dict) -> list[dict]:

@@ -28,7 +28,7 @@ class Architecture:
         options: dotted keys below ``model``, as of ``--cfg-options``; a key ``a.*.b`` sets all entries of a list.
         size: (height, width) of a usual image.
         other_sizes: sizes that aren't multiples of the stride; empty where the architecture has one size.
-        sides: smallest and largest image side that an export can leave open.
+        sides: smallest and largest image side that an export can leave open; None: it is for one size.
         bf16_tolerance: largest root mean square error of logits under bfloat16 autocast, in their standard deviations.
     """
 
@@ -37,7 +37,7 @@ class Architecture:
     size: tuple[int, int] = (64, 96)
     other_sizes: tuple[tuple[int, int], ...] = ((97, 75),)
     bf16_tolerance: float = 0.05
-    sides: tuple[int, int] = (33, 4096)
+    sides: tuple[int, int] | None = (33, 4096)
 
     def config(self) -> dict:
         """The ``model`` dict: small, three classes, BN for SyncBN, no pretrained weights."""
@@ -173,6 +173,8 @@ _BISENETV1 = {
 _BISENETV2 = {'decode_head.channels': 16, 'auxiliary_head.*.channels': 8}
 _VIT = {
     'backbone.img_size': (64, 96),
+    'backbone.num_layers': 4,
+    'backbone.out_indices': (0, 1, 2, 3),
     'backbone.embed_dims': 32,
     'backbone.num_heads': 2,
     'decode_head.in_channels': [32] * 4,
@@ -201,6 +203,63 @@ _MIT = {
     'decode_head.channels': 16,
 }
 
+_CONVNEXT = {
+    'backbone.arch': dict(depths=[1, 1], channels=[8, 12]),
+    'backbone.drop_path_rate': 0.01,
+    'backbone.out_indices': [0, 1],
+    'decode_head.in_channels': [8, 12],
+    'decode_head.in_index': [0, 1],
+    'decode_head.channels': 16,
+    'auxiliary_head.in_channels': 12,
+    'auxiliary_head.in_index': 1,
+    'auxiliary_head.channels': 8,
+}
+_DDRNET = {
+    'backbone.channels': 4,
+    'backbone.ppm_channels': 8,
+    'decode_head.in_channels': 16,
+    'decode_head.channels': 8,
+}
+_PIDNET = {
+    'backbone.channels': 4,
+    'backbone.ppm_channels': 4,
+    'backbone.num_branch_blocks': 1,
+    'decode_head.in_channels': 16,
+    'decode_head.channels': 8,
+}
+_RESNEST = {
+    'backbone.depth': 50,
+    'backbone.base_channels': 8,
+    'backbone.stem_channels': 8,
+    'backbone.num_stages': 2,
+    'backbone.strides': (1, 2),
+    'backbone.dilations': (1, 1),
+    'backbone.out_indices': (0, 1),
+    'decode_head.in_channels': 64,
+    'decode_head.in_index': 1,
+    'decode_head.channels': 16,
+    'auxiliary_head.in_channels': 32,
+    'auxiliary_head.in_index': 0,
+    'auxiliary_head.channels': 8,
+}
+_UNET = {
+    'backbone.base_channels': 4,
+    'backbone.num_stages': 3,
+    **{f'backbone.{key}': (1, 1, 1) for key in ('strides', 'enc_num_convs', 'enc_dilations')},
+    **{f'backbone.{key}': (1, 1) for key in ('dec_num_convs', 'downsamples', 'dec_dilations')},
+    'decode_head.in_channels': 4,
+    'decode_head.in_index': 2,
+    'decode_head.channels': 8,
+    'auxiliary_head.in_channels': 8,
+    'auxiliary_head.in_index': 1,
+    'auxiliary_head.channels': 8,
+}
+_FPN = {key: value for key, value in RESNET_D8.items() if key.startswith('backbone')} | {
+    'neck.in_channels': [8, 16, 32, 64],
+    'neck.out_channels': 16,
+    'decode_head.in_channels': [16] * 4,
+    'decode_head.channels': 8,
+}
 ARCHITECTURES = [
     Architecture('fast_scnn'),
     *(TIMM_ARCHITECTURES if INSTALLED else ()),
@@ -227,8 +286,8 @@ ARCHITECTURES = [
         sides=(49, 4096),
     ),
     Architecture('fcn_r50-d8', RESNET_D8),
-    # an export is for one size: torch.export does not prove that the blocks fill the padded map
-    Architecture('isanet_r50-d8', {**RESNET_D8, 'decode_head.isa_channels': 8}, other_sizes=()),
+    # torch.export does not prove that the blocks fill the padded map
+    Architecture('isanet_r50-d8', {**RESNET_D8, 'decode_head.isa_channels': 8}, sides=None),
     Architecture('dmnet_r50-d8', {**RESNET_D8, 'decode_head.filter_sizes': (1, 2, 3)}),
     Architecture('fcn_hr18', _HRNET | {f'decode_head.{key}': value for key, value in _HRNET_HEAD.items()}),
     Architecture(
@@ -239,6 +298,23 @@ ARCHITECTURES = [
     ),
     # below, the keys of the first stage are one line
     Architecture('segformer_mit-b0', _MIT, sides=(61, 4096)),
+    # sides are multiples of 16, of 4 in three stages
+    Architecture('fcn_unet_s5-d16', _UNET, other_sizes=()),
+    Architecture('fpn_r50', _FPN),
+    # pooled maps of one pixel and larger ones are different graphs
+    Architecture('ddrnet_23-slim', _DDRNET, sides=None),
+    Architecture('pidnet-s', _PIDNET, sides=None),
+    Architecture('fcn_s101-d8', _RESNEST),
+    Architecture('upernet_convnext-tiny', _CONVNEXT, sides=(64, 4096)),
     # relative positions fix the number of patches
-    Architecture('upernet_beit', {**_VIT, 'neck.embed_dim': 32}, other_sizes=()),
+    # with a larger rate, a layer may be dropped for both images
+    Architecture(
+        'upernet_beit', {**_VIT, 'neck.embed_dim': 32, 'backbone.drop_path_rate': 0.01}, other_sizes=()
+    ),
+]
+
+#: Narrowed for the test of their experiments alone: their parts are in the contract of others.
+OTHER_EXPERIMENTS = [
+    Architecture('pspnet_s101-d8', _RESNEST),
+    Architecture('deeplabv3plus_s101-d8', {**_RESNEST, 'decode_head.c1_in_channels': 32}),
 ]

@@ -23,6 +23,7 @@ from torch.profiler import ProfilerActivity, profile
 import mmseg.engine
 import mmseg.models  # noqa: F401
 from mmseg.registry import MODELS
+from mmseg.utils.config_file import read_config
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.launch import enable_amp
 
@@ -128,7 +129,7 @@ def measure(
     Raises:
         ValueError: the config is not that of an experiment.
     """
-    cfg = Config.fromfile(config)
+    cfg = read_config(config)
     if missing := [key for key in ('model', 'optim_wrapper', 'train_dataloader') if key not in cfg]:
         raise ValueError(f'{config}: no {missing[0]} in it; expected the config of an experiment')
     init_default_scope('mmseg')

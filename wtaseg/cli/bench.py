@@ -5,20 +5,16 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
-from wtaseg.cli import FAILED, MANY, image_size, make_app, run_alone
-
-Positive = Annotated[int, Parameter(validator=Number(gte=1))]
-Count = Annotated[int, Parameter(validator=Number(gte=0))]
-STDOUT = Path('/dev/stdout')
+from wtaseg.cli import FAILED, MANY, bench_edits, image_size, make_app, run_alone
+from wtaseg.cli.figures import STDOUT, Count, Positive, write_json
 
 command = make_app(
     'bench',
-    help="""Measure the data pipeline, a training step, image editing or model sizes.
+    help="""Measure the data pipeline, a training step, image editing, model sizes, proposed labels or planted defects.
 
 Example: `wta-seg bench flops fastscnn/fast_scnn_4xb4-40k_wta-512x512 --shape 512`""",
     help_format='markdown',
@@ -230,15 +226,8 @@ def export(
     return 0
 
 
-def write_json(content: Any, path: Path | None, indent: int | None = None) -> None:
-    """Write JSON to a file atomically, or to stdout; nothing where ``path`` is None."""
-    from wtaseg.io import write
-
-    text = json_format.dumps(content, indent=indent) + '\n'
-    if path == STDOUT:
-        sys.stdout.write(text)
-    elif path is not None:
-        write(path, text)
+command.command(bench_edits.relabel)
+command.command(bench_edits.plant)
 
 
 def _script(function: Callable, name: str) -> Callable[[Sequence[str] | None], int]:
