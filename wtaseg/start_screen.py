@@ -97,7 +97,11 @@ def _model(runner: Runner) -> str:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     spec = describe_run(runner.cfg.to_dict(), '')
     name = spec.model or type(model).__name__
-    return f'{name}, {parameters / 1e6:.2f} million parameters' + (f', {spec.loss}' if spec.loss else '')
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    text = f'{name}, {parameters / 1e6:.2f} million parameters'
+    if trained < parameters:
+        text += f', {trained:,} of them trained'
+    return text + (f', {spec.loss}' if spec.loss else '')
 
 
 def _data(runner: Runner) -> list[tuple[str, str]]:

@@ -172,3 +172,17 @@ def test_ctrl_c_while_mmengine_formats_a_config_is_one_line(monkeypatch, capsys)
     monkeypatch.setattr(training, 'train', train)
     assert wta_seg(['train', 'x.py']) == 130
     assert capsys.readouterr().err == 'wta-seg train: interrupted\n'
+
+
+def test_the_screen_says_how_much_of_a_frozen_model_is_trained(config, capfd):
+    options = {
+        'train_cfg.max_iters': 1,
+        'frozen_layers': ['backbone'],
+        'val_cfg': None,
+        'val_dataloader': None,
+    }
+    assert wta_seg(['train', config(val_evaluator=None, **options)]) == 0
+    screen = capfd.readouterr().out
+    # convolutions of 3 x 3 from 8 and 16 to 8 channels, two norms, three classes
+    trained = 9 * (8 + 16) * 8 + 2 * 2 * 8 + 3 * (8 + 1)
+    assert re.search(rf'^Model .* million parameters, {trained:,} of them trained, ', screen, re.MULTILINE)
