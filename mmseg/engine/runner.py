@@ -26,6 +26,7 @@ from mmseg.utils.config_errors import config_errors
 from mmseg.utils.optimizer_config import check_optimizer
 
 from .build_errors import NamedConfigErrors
+from .captured import StepSettings, install_training_step, prepare_layout
 from .freezing import FrozenLayers, freeze_layers
 from .log_errors import report_unwritten_logs
 from .run_settings import check_test_cfg, check_train_cfg
@@ -82,11 +83,12 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
 
     Differences: checkpoints are read without unpickling and written atomically; ``resume=True`` takes the last
     complete checkpoint; several processes on the CPU communicate through gloo; SyncBN becomes BN where it can't
-    run; ``compile`` compiles the model's :data:`CORE`; a broken torchvision is not imported; a second run in
+    run; ``compile`` compiles the model's :data:`CORE`; on a GPU the training step is captured in a CUDA graph; a broken torchvision is not imported; a second run in
     one process shares no state with the first.
 
     Keys of the config that mmengine does not know: ``frozen_layers`` (:func:`.freezing.freeze_layers`), ``init_from``
-    (:func:`.initial_weights.load_initial_weights`), ``allow_partial``, ``brief_console``.
+    (:func:`.initial_weights.load_initial_weights`), ``training_step`` (:class:`.captured.StepSettings`),
+    ``allow_partial``, ``brief_console``.
 
     Attributes:
         frozen: what ``frozen_layers`` has frozen; None: nothing.
@@ -100,6 +102,7 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
         check_train_cfg(kwargs.get('train_cfg'))
         check_test_cfg(kwargs.get('model'))
         check_optimizer(kwargs)
+        StepSettings.from_config(kwargs.get('cfg') or {})
         run = next(_RUNS)
         if (
             run
@@ -182,10 +185,17 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
         Raises:
             FolderInUseError: another training is at work in it; names the process.
         """
+        prepare_layout(self)
         with sole_training(self.work_dir, self._checkpoint_folders()):
             return super().train()
 
     def _maybe_compile(self, target: str) -> None:
+        """Compile what the config says; then, in a training, capture the step on a GPU, see :mod:`.captured`."""
+        self._compile(target)
+        if target == 'train_step':
+            install_training_step(self)
+
+    def _compile(self, target: str) -> None:
         """``compile=True`` or ``compile=dict(target='loss_tensors', backend=…, mode=…)``.
 
         ``target`` is a method of the model. By default it is :data:`CORE`, a function of tensors only; for models

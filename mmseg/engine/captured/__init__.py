@@ -1,0 +1,18 @@
+"""The training step on a GPU: bfloat16, captured in a CUDA graph."""
+
+from .backend import CudaBackend, GraphBackend
+from .install import describe_step, install_training_step, prepare_layout
+from .obstacles import obstacle
+from .settings import StepSettings
+from .step import TrainingStep
+
+__all__ = [
+    'CudaBackend',
+    'GraphBackend',
+    'StepSettings',
+    'TrainingStep',
+    'describe_step',
+    'install_training_step',
+    'obstacle',
+    'prepare_layout',
+]
