@@ -26,7 +26,7 @@ from mmseg.utils.config_errors import config_errors
 from mmseg.utils.optimizer_config import check_optimizer
 
 from .build_errors import NamedConfigErrors
-from .captured import StepSettings, install_training_step, prepare_layout
+from .captured import StepSettings, install_training_step, prepare_for_gpu
 from .freezing import FrozenLayers, freeze_layers
 from .log_errors import report_unwritten_logs
 from .run_settings import check_test_cfg, check_train_cfg
@@ -185,7 +185,7 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
         Raises:
             FolderInUseError: another training is at work in it; names the process.
         """
-        prepare_layout(self)
+        prepare_for_gpu(self)
         with sole_training(self.work_dir, self._checkpoint_folders()):
             return super().train()
 

@@ -163,7 +163,7 @@ def _arguments(node: Mapping, path: list[str]) -> tuple[set[str], bool]:
     if path == ['env_cfg']:
         return {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}, False
     if path == ['training_step']:
-        return {'capture', 'channels_last', 'dtype'}, True
+        return {'capture', 'channels_last', 'data', 'dtype'}, True
     if path == ['randomness']:
         return {'seed', 'diff_rank_seed', 'deterministic'}, True
     if path[-1] in ('test_cfg', 'train_cfg') and path[0] == 'model':

@@ -1,7 +1,7 @@
 """The training step on a GPU: bfloat16, captured in a CUDA graph."""
 
 from .backend import CudaBackend, GraphBackend
-from .install import describe_step, install_training_step, prepare_layout
+from .install import describe_step, install_training_step, prepare_for_gpu
 from .obstacles import obstacle
 from .settings import StepSettings
 from .step import TrainingStep
@@ -14,5 +14,5 @@ __all__ = [
     'describe_step',
     'install_training_step',
     'obstacle',
-    'prepare_layout',
+    'prepare_for_gpu',
 ]

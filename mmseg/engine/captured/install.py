@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from .backend import CudaBackend
+from .data import prepare_data
 from .obstacles import obstacle
 from .settings import StepSettings
 from .step import TrainingStep
@@ -19,10 +20,15 @@ def on_gpu(model: nn.Module) -> bool:
     return next(model.parameters()).device.type == 'cuda'
 
 
-def prepare_layout(runner: Runner) -> None:
-    """Store the weights with the channels last where the settings say so, on a GPU; before the optimizer is built."""
-    if on_gpu(runner.model) and StepSettings.from_config(runner.cfg).uses_channels_last:
-        runner.model.to(memory_format=torch.channels_last)
+def prepare_for_gpu(runner: Runner) -> None:
+    """Before the data loader and the optimizer are built: their settings, and the memory layout of the weights.
+
+    Does nothing on the CPU.
+    """
+    if on_gpu(runner.model):
+        if StepSettings.from_config(runner.cfg).uses_channels_last:
+            runner.model.to(memory_format=torch.channels_last)
+        prepare_data(runner)
 
 
 def install_training_step(runner: Runner) -> None:

@@ -20,6 +20,7 @@ class StepSettings:
         capture: capture the step in a CUDA graph.
         dtype: ``'bfloat16'``: of autocast; ``'float32'``: no autocast.
         channels_last: memory layout of the weights and images; None: with bfloat16.
+        data: distort and normalise the images of a training on the GPU; more workers, pinned memory.
 
     Raises:
         ValueError: a value of another kind.
@@ -28,11 +29,12 @@ class StepSettings:
     capture: bool = True
     dtype: str = 'bfloat16'
     channels_last: bool | None = None
+    data: bool = True
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise ValueError(f'{KEY}.dtype={self.dtype!r}; expected one of {", ".join(DTYPES)}')
-        for name in ('capture', 'channels_last'):
+        for name in ('capture', 'channels_last', 'data'):
             value = getattr(self, name)
             if not isinstance(value, bool) and not (value is None and name == 'channels_last'):
                 raise ValueError(f'{KEY}.{name}={value!r}; expected True or False')

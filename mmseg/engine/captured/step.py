@@ -10,6 +10,8 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch import Tensor
 
+from mmseg.structures.stacked_batch import SIDES
+
 from .backend import GraphBackend
 from .guard import HostState, ModelState
 from .optimizer import CapturableOptimizer
@@ -21,7 +23,7 @@ WARM_UP_STEPS = 3
 class TrainingStep:
     """Takes the place of ``model.train_step``: forward, losses, backward, clipping and optimizer as one graph.
 
-    Preprocessing stays outside. The first :data:`WARM_UP_STEPS` steps run as they are, on the stream of the capture.
+    Preprocessing is part of it where the batches are stacked. The first :data:`WARM_UP_STEPS` steps run as they are, on the stream of the capture.
     Whatever can't be captured, or changes later, ends in ordinary steps with one line in the log that names the reason.
 
     With gradient accumulation there are two graphs, of the steps that update the weights and of the others.
@@ -31,7 +33,7 @@ class TrainingStep:
         wrapper: of the optimizer.
         backend: captures and replays.
         dtype: of autocast; None: none.
-        channels_last: layout of the static images.
+        channels_last: layout of the images.
         logger: gets the lines.
 
     Attributes:
@@ -63,8 +65,7 @@ class TrainingStep:
         self._outputs: dict[bool, tuple[tuple[str, ...], Tensor]] = {}
         self._state = ModelState(model)
         self._expected: tuple | None = None
-        self._inputs: Tensor | None = None
-        self._gt: Tensor | None = None
+        self._static: dict[str, Tensor] = {}
 
     @property
     def captured(self) -> bool:
@@ -78,29 +79,50 @@ class TrainingStep:
             Values for the log, scalars on the device: the loss, its terms, accuracies and, where gradients are clipped,
             their norm.
         """
-        batch = self.model.data_preprocessor(data, True)
         if self.reason is None:
-            reason = self._mismatch(batch)
+            tensors = self._tensors_of(data)
+            reason = self._mismatch(tensors)
             if reason is None:
                 try:
-                    return self._step(batch)
+                    return self._step(tensors)
                 except Exception as error:
                     # an error of the model itself is raised again by the ordinary step below
                     reason = f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}'
                     self._give_up()
                     self.backend.recover()
             self._fall_back(reason)
-        return self._eager(batch)
+        return self._eager(data)
 
     # ----------------------------------------------------------------------- one step
 
-    def _step(self, batch: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    def _tensors_of(self, data: Any) -> dict[str, Tensor] | None:
+        """The tensors of a batch that the step begins with; None: it has no labels of one size.
+
+        Of a stacked batch (:class:`mmseg.structures.stacked_batch.StackedCollate`) they are 8-bit, and preprocessing is
+        part of the step.
+        """
+        preprocessor = self.model.data_preprocessor
+        raw = preprocessor.raw_tensors(data) if hasattr(preprocessor, 'raw_tensors') else None
+        if raw is not None:
+            return raw
+        batch = preprocessor(data, True)
+        tensors = {name: batch.get(name) for name in ('inputs', 'gt')}
+        return tensors if all(isinstance(value, Tensor) for value in tensors.values()) else None
+
+    def _images_and_labels(self) -> tuple[Tensor, Tensor]:
+        if SIDES in self._static:
+            images, gt = self.model.data_preprocessor.finish(self._static)
+        else:
+            images, gt = self._static['inputs'], self._static['gt']
+        return images.contiguous(memory_format=self._layout), gt
+
+    def _step(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Warm-up, capture or replay.
 
         Raises:
             Exception: whatever the capture fails with.
         """
-        self._load(batch)
+        self._load(tensors)
         updates = self.wrapper.should_sync()  # before the count is increased
         self._optimizer.update_rates()
         self._update_share()
@@ -145,8 +167,9 @@ class TrainingStep:
         """The step on the static tensors; what is captured."""
         if not self._accumulates:
             self.wrapper.optimizer.zero_grad(set_to_none=True)
+        images, gt = self._images_and_labels()
         with self._autocast():
-            losses = self.model(self._inputs, None, mode='loss', gt=self._gt)
+            losses = self.model(images, None, mode='loss', gt=gt)
         loss, log_vars = self.model.parse_losses(losses)
         (loss * self._share if self._accumulates else loss).backward()
         values = {}
@@ -176,14 +199,13 @@ class TrainingStep:
 
     # ----------------------------------------------------------------------- around it
 
-    def _load(self, batch: Mapping[str, Any]) -> None:
-        """Copy images and labels to the static tensors."""
-        if self._inputs is None:
-            self._inputs = batch['inputs'].detach().clone(memory_format=self._layout)
-            self._gt = batch['gt'].clone()
+    def _load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Copy a batch to the static tensors."""
+        if not self._static:
+            self._static = {name: value.detach().clone() for name, value in tensors.items()}
             return
-        self._inputs.copy_(batch['inputs'], non_blocking=True)
-        self._gt.copy_(batch['gt'], non_blocking=True)
+        for name, value in tensors.items():
+            self._static[name].copy_(value, non_blocking=True)
 
     def _update_share(self) -> None:
         """The factor of the loss in an accumulated gradient."""
@@ -202,15 +224,17 @@ class TrainingStep:
     def _watched(self) -> tuple:
         return self._state.read(), self._optimizer.hyperparameters()
 
-    def _mismatch(self, batch: Mapping[str, Any]) -> str | None:
+    def _mismatch(self, tensors: Mapping[str, Tensor] | None) -> str | None:
         """Why the captured step does not fit a batch or the present state; None: it does."""
-        inputs, gt = batch.get('inputs'), batch.get('gt')
-        if not isinstance(inputs, Tensor) or not isinstance(gt, Tensor):
+        if tensors is None:
             return 'a batch has no labels of one size'
-        if self._inputs is not None:
-            for name, new, old in (('images', inputs, self._inputs), ('labels', gt, self._gt)):
-                if new.shape != old.shape:
-                    return f'the shape of the {name} changes from {tuple(old.shape)} to {tuple(new.shape)}'
+        if self._static:
+            if self._static.keys() != tensors.keys():
+                return 'images of a batch differ in size'
+            for name, value in tensors.items():
+                if value.shape != self._static[name].shape:
+                    before = tuple(self._static[name].shape)
+                    return f'the shape of {name} changes from {before} to {tuple(value.shape)}'
         if self._expected is not None and self._expected != self._watched():
             return 'modes of modules, trained parameters or settings of the optimizer have changed'
         return None
@@ -226,11 +250,12 @@ class TrainingStep:
         if self._replays:
             self._give_up()
         self.reason = reason
-        self._inputs = self._gt = None
+        self._static.clear()
         self.logger.warning(f'training step: not captured in a CUDA graph, runs eagerly: {reason}')
 
-    def _eager(self, batch: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    def _eager(self, data: Any) -> Mapping[str, Tensor]:
         """An ordinary step, see ``BaseModel.train_step``."""
+        batch = self.model.data_preprocessor(data, True)
         with self.wrapper.optim_context(self.model), self._autocast():
             losses = self.model._run_forward(batch, mode='loss')
         loss, log_vars = self.model.parse_losses(losses)

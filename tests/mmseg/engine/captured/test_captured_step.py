@@ -171,7 +171,7 @@ def test_another_shape_falls_back(experiment, caplog):
     assert step.captured
     with caplog.at_level(logging.WARNING):
         assert step(smaller)['loss'].isfinite()
-    assert 'the shape of the images changes from (2, 3, 48, 48) to (2, 3, 32, 48)' in _lines(caplog)[0]
+    assert 'the shape of inputs changes from (2, 3, 48, 48) to (2, 3, 32, 48)' in _lines(caplog)[0]
 
 
 def test_values_for_the_log_survive_the_next_replay(experiment):
