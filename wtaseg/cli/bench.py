@@ -123,15 +123,18 @@ def train(
     batch: Positive | None = None,
     size: Positive = 512,
     amp: bool = False,
+    eager: bool = False,
+    fp32: bool = False,
     compile: str | None = None,
     steps: Positive = 30,
     warmup: Count = 8,
     top: Count = 12,
+    against: str | None = None,
     json: Path | None = None,
 ) -> int:
-    """Time one training step without its data: forward, losses, backward, optimizer.
+    """Time one training step without its data: forward, losses, backward, clipping, optimizer.
 
-    Example: `wta-seg bench train fastscnn/fast_scnn_4xb4-40k_wta-512x512 --batch 8 --amp`
+    Example: `wta-seg bench train fastscnn/fast_scnn_4xb4-40k_wta-512x512 --batch 8`
 
     Parameters
     ----------
@@ -143,21 +146,39 @@ def train(
         side of the square images
     amp
         mixed precision, as in training
+    eager
+        on a GPU: do not capture the step in a CUDA graph
+    fp32
+        on a GPU: in float32 instead of bfloat16
     compile
-        mode of torch.compile for the losses, e.g. reduce-overhead
+        mode of torch.compile for the losses: default, or with --eager reduce-overhead
     steps
         timed steps
     warmup
         steps before
     top
         longest kernels to list, on a GPU
+    against
+        command of an interpreter that has mmsegmentation: its step too and the ratio, both with plain cross entropy
     json
         also write the result to this file
     """
-    from wtaseg.bench.step import measure
+    from mmseg.engine.captured import StepSettings
+    from wtaseg.bench.step import measure, measure_peer
     from wtaseg.runs.layout import find_config
 
-    result = asdict(measure(find_config(config), batch, size, amp, compile, steps, warmup, top))
+    path = find_config(config)
+    settings = StepSettings(capture=not eager, dtype='float32' if fp32 else 'bfloat16')
+    result = asdict(
+        measure(path, batch, size, amp, compile, steps, warmup, top, settings, against is not None)
+    )
+    if against is not None:
+        try:
+            result['other'] = measure_peer(against, path, batch, size, steps, warmup)
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
+            return FAILED
+        result['times_faster'] = result['other']['whole_ms'] / result['whole_ms']
     if json != STDOUT:
         print(json_format.dumps(result, indent=2))
     write_json(result, json, indent=2)

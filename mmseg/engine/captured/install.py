@@ -1,16 +1,18 @@
 """Give a runner the training step of its config."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from mmengine.model import BaseModel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from .backend import CudaBackend
 from .data import prepare_data
-from .obstacles import obstacle
+from .obstacles import obstacle, of_model, of_optimizer
 from .settings import StepSettings
 from .step import TrainingStep
 
@@ -36,31 +38,51 @@ def install_training_step(runner: Runner) -> None:
 
     Without capture, or where it is not possible, the ordinary step computes in the dtype of the settings.
     """
-    settings = StepSettings.from_config(runner.cfg)
-    if not on_gpu(runner.model):
-        return
-    dtype = _dtype(runner, settings)
-    reason = obstacle(runner) if settings.capture else None
+    if on_gpu(runner.model):
+        settings = StepSettings.from_config(runner.cfg)
+        reason = obstacle(runner) if settings.capture else None
+        _give(runner.model, runner.optim_wrapper, settings, reason, runner.logger)
+
+
+def give_training_step(
+    model: BaseModel, wrapper: OptimWrapper, settings: StepSettings, compile_mode: str | None = None
+) -> None:
+    """:func:`install_training_step` for a model that no runner trains.
+
+    Args:
+        model: has ``loss_tensors``; on the CPU it stays as it is.
+        wrapper: of its optimizer.
+        settings: how the step runs.
+        compile_mode: with which ``loss_tensors`` is compiled.
+    """
+    if on_gpu(model):
+        reason = None
+        if settings.capture:
+            reason = of_model(model, dict(mode=compile_mode)) or of_optimizer(wrapper)
+        _give(model, wrapper, settings, reason, logging.getLogger(__name__))
+
+
+def _give(
+    model: nn.Module,
+    wrapper: OptimWrapper,
+    settings: StepSettings,
+    reason: str | None,
+    logger: logging.Logger,
+) -> None:
+    dtype = _dtype(wrapper, settings)
     if settings.capture and reason is None:
-        device = next(runner.model.parameters()).device
-        runner.model.train_step = TrainingStep(
-            runner.model,
-            runner.optim_wrapper,
-            CudaBackend(device),
-            dtype,
-            settings.uses_channels_last,
-            runner.logger,
-        )
+        backend = CudaBackend(next(model.parameters()).device)
+        model.train_step = TrainingStep(model, wrapper, backend, dtype, settings.uses_channels_last, logger)
         return
     if reason is not None:
-        runner.logger.warning(f'training step: not captured in a CUDA graph, runs eagerly: {reason}')
-    if dtype is not None and isinstance(runner.optim_wrapper, OptimWrapper):
-        autocast_losses(runner.optim_wrapper, dtype)
+        logger.warning(f'training step: not captured in a CUDA graph, runs eagerly: {reason}')
+    if dtype is not None and isinstance(wrapper, OptimWrapper):
+        autocast_losses(wrapper, dtype)
 
 
-def _dtype(runner: Runner, settings: StepSettings) -> torch.dtype | None:
+def _dtype(wrapper: OptimWrapper, settings: StepSettings) -> torch.dtype | None:
     """Of autocast; the mixed precision that a config sets up itself is left as it is."""
-    return None if isinstance(runner.optim_wrapper, AmpOptimWrapper) else settings.autocast_dtype
+    return None if isinstance(wrapper, AmpOptimWrapper) else settings.autocast_dtype
 
 
 def autocast_losses(wrapper: OptimWrapper, dtype: torch.dtype, device: str = 'cuda') -> None:
@@ -81,7 +103,7 @@ def describe_step(runner: Runner) -> str | None:
     if not on_gpu(runner.model):
         return None
     settings = StepSettings.from_config(runner.cfg)
-    dtype = _dtype(runner, settings)
+    dtype = _dtype(runner.optim_wrapper, settings)
     if isinstance(runner.optim_wrapper, AmpOptimWrapper):
         return None
     captured = settings.capture and obstacle(runner) is None

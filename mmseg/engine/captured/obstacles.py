@@ -1,5 +1,7 @@
 """Why a training step can not be captured, as far as that is known before it runs."""
 
+from collections.abc import Mapping
+
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -7,6 +9,8 @@ from mmengine.runner import Runner
 from torch import optim
 
 _IN_EACH_ITERATION = ('before_train_iter', 'after_train_iter')
+# of torch.compile
+_CAPTURING_MODES = ('reduce-overhead', 'max-autotune')
 #: Hooks of these packages do not change what a step computes, beyond what :mod:`.guard` watches.
 _KNOWN_PACKAGES = ('mmengine', 'mmseg', 'wtaseg', 'augment')
 
@@ -16,30 +20,31 @@ def obstacle(runner: Runner) -> str | None:
     if is_model_wrapper(runner.model):
         return f'{type(runner.model).__name__} exchanges gradients between processes'
     return (
-        _of_model(runner)
-        or _of_optimizer(runner.optim_wrapper)
+        of_model(runner.model, runner.cfg.get('compile'))
+        or of_optimizer(runner.optim_wrapper)
         or _of_schedulers(runner)
         or _of_hooks(runner)
     )
 
 
-def _of_model(runner: Runner) -> str | None:
-    model = runner.model
+def of_model(model: BaseModel, compile_options: Mapping | bool | None = None) -> str | None:
+    """The reason that lies in the model, or in ``compile`` of the config; None: there is none."""
     name = type(model).__name__
     if not getattr(model, '_trains_on_tensors', False):
         return f'the loss of {name} takes samples, not tensors'
     if type(model).train_step is not BaseModel.train_step:
         return f'{name} has a train_step of its own'
-    options = runner.cfg.get('compile') or {}
-    mode = options.get('mode') if isinstance(options, dict) else None
-    if mode == 'reduce-overhead' or (mode == 'max-autotune'):
+    options = compile_options if isinstance(compile_options, Mapping) else {}
+    mode = options.get('mode')
+    if mode in _CAPTURING_MODES:
         return f'compile.mode={mode!r} captures graphs itself'
-    if isinstance(options, dict) and options.get('target', 'loss_tensors') != 'loss_tensors':
+    if options.get('target', 'loss_tensors') != 'loss_tensors':
         return f'compile.target={options["target"]!r}; expected loss_tensors'
     return None
 
 
-def _of_optimizer(wrapper: OptimWrapper) -> str | None:
+def of_optimizer(wrapper: OptimWrapper) -> str | None:
+    """The reason that lies in the optimizer; None: there is none."""
     if type(wrapper) is not OptimWrapper:
         return f'{type(wrapper).__name__} updates the weights itself'
     optimizer = wrapper.optimizer

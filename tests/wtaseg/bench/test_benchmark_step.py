@@ -2,12 +2,15 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import torch
 from mmengine.config import Config
 
+from wtaseg.bench import peer_step
 from wtaseg.bench import step as benchmark_step
 from wtaseg.cli.bench import main_train
 
@@ -54,6 +57,28 @@ def test_a_step_is_that_of_the_config(config, wrapper, dtype):
     step()
     assert outputs == [(2, dtype)]
     assert not torch.equal(classifier.weight, before)
+
+
+def test_against_another_interpreter(config, capsys, monkeypatch):
+    def run(command, input, **options):
+        assert command[:-1] == ['env', 'A=1', 'python'] and Path(command[-1]).name == 'peer_step.py'
+        task = json.loads(input)
+        assert Config.fromfile(task['config']).model.decode_head.loss_decode.type == 'CrossEntropyLoss'
+        result = peer_step.measure(task)  # this package has the interface of the other
+        return CompletedProcess(command, 0, stdout=f'a warning\n{json.dumps(result)}\n', stderr='')
+
+    cfg = Config.fromfile(config)
+    cfg.model.decode_head.loss_decode = dict(type='FocalLoss', use_sigmoid=False)
+    cfg.dump(config)
+    monkeypatch.setattr(subprocess, 'run', run)
+    argv = [config, '--size', '32', '--steps', '1', '--warmup', '1', '--against', 'env A=1 python']
+    assert main_train(argv) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result['times_faster'] == pytest.approx(result['other']['whole_ms'] / result['whole_ms'])
+    failed = CompletedProcess((), 3, stdout='', stderr='no such module')
+    monkeypatch.setattr(subprocess, 'run', lambda *args, **options: failed)
+    assert main_train(argv) == 1
+    assert 'env A=1 python failed with status 3' in capsys.readouterr().err
 
 
 def test_refuses_what_it_cannot_time(config, capsys):
