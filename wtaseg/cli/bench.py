@@ -115,31 +115,13 @@ def data(
     return 0
 
 
-@command.command
-def train(
-    config: str,
-    /,
-    *,
-    batch: Positive | None = None,
-    size: Positive = 512,
-    amp: bool = False,
-    eager: bool = False,
-    fp32: bool = False,
-    compile: str | None = None,
-    steps: Positive = 30,
-    warmup: Count = 8,
-    top: Count = 12,
-    against: str | None = None,
-    json: Path | None = None,
-) -> int:
-    """Time one training step without its data: forward, losses, backward, clipping, optimizer.
-
-    Example: `wta-seg bench train fastscnn/fast_scnn_4xb4-40k_wta-512x512 --batch 8`
+@Parameter(name='*')
+@dataclass(frozen=True)
+class StepOptions:
+    """Options of ``bench train``, see :func:`wtaseg.bench.step.measure`.
 
     Parameters
     ----------
-    config
-        config of the experiment: its name below configs/, or a path
     batch
         images of a step [default: as the config says]
     size
@@ -158,6 +140,36 @@ def train(
         steps before
     top
         longest kernels to list, on a GPU
+    """
+
+    batch: Positive | None = None
+    size: Positive = 512
+    amp: bool = False
+    eager: bool = False
+    fp32: bool = False
+    compile: str | None = None
+    steps: Positive = 30
+    warmup: Count = 8
+    top: Count = 12
+
+
+@command.command
+def train(
+    config: str,
+    /,
+    *,
+    options: StepOptions = StepOptions(),
+    against: str | None = None,
+    json: Path | None = None,
+) -> int:
+    """Time one training step without its data: forward, losses, backward, clipping, optimizer.
+
+    Example: `wta-seg bench train fastscnn/fast_scnn_4xb4-40k_wta-512x512 --batch 8`
+
+    Parameters
+    ----------
+    config
+        config of the experiment: its name below configs/, or a path
     against
         command of an interpreter that has mmsegmentation: its step too and the ratio, both with plain cross entropy
     json
@@ -167,14 +179,16 @@ def train(
     from wtaseg.bench.step import measure, measure_peer
     from wtaseg.runs.layout import find_config
 
-    path = find_config(config)
-    settings = StepSettings(capture=not eager, dtype='float32' if fp32 else 'bfloat16')
-    result = asdict(
-        measure(path, batch, size, amp, compile, steps, warmup, top, settings, against is not None)
+    path, given = find_config(config), asdict(options)
+    settings = StepSettings(
+        capture=not given.pop('eager'), dtype='float32' if given.pop('fp32') else 'bfloat16'
     )
+    result = asdict(measure(path, **given, settings=settings, cross_entropy=against is not None))
     if against is not None:
         try:
-            result['other'] = measure_peer(against, path, batch, size, steps, warmup)
+            result['other'] = measure_peer(
+                against, path, options.batch, options.size, options.steps, options.warmup
+            )
         except RuntimeError as error:
             print(error, file=sys.stderr)
             return FAILED

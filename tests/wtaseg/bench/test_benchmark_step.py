@@ -24,7 +24,12 @@ def config(tmp_path):
         type='VisionTransformer', img_size=32, embed_dims=4, num_layers=1, num_heads=1, mlp_ratio=2
     )
     cfg = dict(
-        model=dict(type='EncoderDecoder', backbone=backbone, decode_head=head),
+        model=dict(
+            type='EncoderDecoder',
+            data_preprocessor=dict(type='SegDataPreProcessor', size=(32, 32)),
+            backbone=backbone,
+            decode_head=head,
+        ),
         optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
         train_dataloader=dict(batch_size=3),
     )
