@@ -19,11 +19,13 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from torch.utils.data import DataLoader
 
+from mmseg.datasets.transforms.decoded_cache import share_caches
 from mmseg.evaluation.metric_names import rename_in_config
 from mmseg.registry import RUNNERS, VISUALIZERS
 from mmseg.utils.collect_env import torchvision_hidden
 from mmseg.utils.config_errors import config_errors
 from mmseg.utils.optimizer_config import check_optimizer
+from mmseg.utils.walk import leaf_datasets
 
 from .build_errors import NamedConfigErrors
 from .captured import StepSettings, install_training_step, prepare_for_gpu
@@ -140,10 +142,14 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """As mmengine's; stop signals from outside do not end the workers, see :mod:`.stop_signals`."""
+        """As mmengine's; the workers share the caches of decoded files, stop signals from outside do not end them."""
         if isinstance(dataloader, DataLoader):
             return dataloader
-        return protect_workers(Runner.build_dataloader(dataloader, seed, diff_rank_seed))
+        loader = protect_workers(Runner.build_dataloader(dataloader, seed, diff_rank_seed))
+        if loader.num_workers:
+            for dataset in leaf_datasets(loader.dataset):
+                share_caches(getattr(dataset, 'pipeline', None))
+        return loader
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """Register mmengine's default hooks and those of :data:`DEFAULT_HOOKS`.
