@@ -1,6 +1,7 @@
 """From a collated batch of images and labels to tensors on the model's device."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -122,11 +123,8 @@ class SegDataPreProcessor(BaseDataPreprocessor):
         """
         if SIDES not in data or self.batch_augments or not self._is_padded(data['inputs']):
             return None
-        return {
-            name: value.to(self.device, non_blocking=True)
-            for name, value in data.items()
-            if isinstance(value, Tensor)
-        }
+        tensors = {name: value for name, value in data.items() if isinstance(value, Tensor)}
+        return _copied(tensors, torch.device(self.device))
 
     def finish(self, raw: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Distort, normalise and pad the images of a stacked batch, by operations on tensors that no value changes.
@@ -156,7 +154,8 @@ class SegDataPreProcessor(BaseDataPreprocessor):
         return height % divisor == width % divisor == 0
 
     def _stacked_batch(self, data: dict) -> dict[str, Any]:
-        raw = {name: value.to(self.device) for name, value in data.items() if isinstance(value, Tensor)}
+        tensors = {name: value for name, value in data.items() if isinstance(value, Tensor)}
+        raw = _copied(tensors, torch.device(self.device))
         inputs, gt = self.finish(raw)
         samples = unstack(data, inputs, gt)
         if self.batch_augments or not self._is_padded(inputs):
@@ -214,3 +213,21 @@ def _distorted(images: Sequence[Tensor], samples: Sequence[SegDataSample] | None
         image.float() if row is None else distort(image[None], torch.tensor([row], device=image.device))[0]
         for image, row in zip(images, rows, strict=True)
     ]
+
+
+@cache
+def _copy_stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)
+
+
+def _copied(tensors: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Tensors on a device; from pinned memory they are copied to a GPU while it computes."""
+    if device.type != 'cuda':
+        return {name: value.to(device) for name, value in tensors.items()}
+    current, stream = torch.cuda.current_stream(device), _copy_stream(device)
+    with torch.cuda.stream(stream):
+        copies = {name: value.to(device, non_blocking=True) for name, value in tensors.items()}
+    current.wait_stream(stream)
+    for value in copies.values():
+        value.record_stream(current)
+    return copies
