@@ -94,9 +94,12 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
 
     Attributes:
         frozen: what ``frozen_layers`` has frozen; None: nothing.
+        only_tests: set to True before :meth:`test` for a model that is not trained afterwards: its batch norms are then
+            folded into convolutions, see :func:`mmseg.models.utils.folding.prepare_for_inference`.
     """
 
     frozen: FrozenLayers | None = None
+    only_tests = False
 
     def __init__(self, *args, **kwargs) -> None:
         for part in ('default_hooks', 'custom_hooks', 'param_scheduler'):
@@ -196,7 +199,7 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
             return super().train()
 
     def _maybe_compile(self, target: str) -> None:
-        """Compile what the config says; then, in a training, capture the step on a GPU, see :mod:`.captured`."""
+        """Compile what the config says; then capture a training's step on a GPU, see :mod:`.captured`."""
         self._compile(target)
         if target == 'train_step':
             install_training_step(self)

@@ -167,7 +167,7 @@ def _arguments(node: Mapping, path: list[str]) -> tuple[set[str], bool]:
     if path == ['randomness']:
         return {'seed', 'diff_rank_seed', 'deterministic'}, True
     if path[-1] in ('test_cfg', 'train_cfg') and path[0] == 'model':
-        return {'mode', 'crop_size', 'stride'}, False
+        return {'mode', 'crop_size', 'stride', 'windows'}, False
     if path == ['default_hooks']:
         from mmseg.engine.runner import DEFAULT_HOOKS
 
