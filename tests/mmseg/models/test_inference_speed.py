@@ -124,8 +124,8 @@ def test_images_of_different_size_in_one_batch():
 
 def test_a_test_alone_folds_and_gives_the_same(experiment, tmp_path):
     options = {
-        'model.backbone.norm_cfg': dict(type='BN'),
-        'model.decode_head.norm_cfg': dict(type='BN'),
+        'model.backbone.norm_cfg': dict(type='BN', _delete_=True),
+        'model.decode_head.norm_cfg': dict(type='BN', _delete_=True),
         'train_cfg.max_iters': 2,
         'test_dataloader.batch_size': 3,
     }
