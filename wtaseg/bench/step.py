@@ -27,7 +27,7 @@ from torch.profiler import ProfilerActivity, profile
 
 import mmseg.engine
 import mmseg.models  # noqa: F401
-from mmseg.engine.captured import StepSettings, TrainingStep, give_training_step
+from mmseg.engine.captured import StepSettings, TrainingStep, give_training_step, limit_search
 from mmseg.registry import MODELS
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.launch import enable_amp
@@ -187,6 +187,8 @@ def measure(
     device = get_device()
     batch = batch or cfg.train_dataloader.batch_size
     torch.backends.cudnn.benchmark = bool(cfg.get('env_cfg', {}).get('cudnn_benchmark', False))
+    if device == 'cuda':
+        limit_search()
     model, step = build_step(cfg, batch, size, device, compile, settings)
     warmup_seconds, _ = _timed(step, warmup, device)
     whole, issued = _timed(step, steps, device)

@@ -16,6 +16,9 @@ from .obstacles import obstacle, of_model, of_optimizer
 from .settings import StepSettings
 from .step import TrainingStep
 
+#: Algorithms that cudnn tries for a convolution, those that it expects to be the fastest; PyTorch's default is 10.
+CUDNN_TRIES = 4
+
 
 def on_gpu(model: nn.Module) -> bool:
     """Whether the weights of a model are on a CUDA device."""
@@ -30,7 +33,13 @@ def prepare_for_gpu(runner: Runner) -> None:
     if on_gpu(runner.model):
         if StepSettings.from_config(runner.cfg).uses_channels_last:
             runner.model.to(memory_format=torch.channels_last)
+        limit_search()
         prepare_data(runner)
+
+
+def limit_search() -> None:
+    """Let cudnn try fewer algorithms for a convolution: its search is most of the time before the first iteration."""
+    torch.backends.cudnn.benchmark_limit = CUDNN_TRIES
 
 
 def install_training_step(runner: Runner) -> None:

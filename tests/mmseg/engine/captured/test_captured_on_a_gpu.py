@@ -9,7 +9,10 @@ from mmseg.engine import build_runner
 from mmseg.engine.captured import CudaBackend, TrainingStep
 from mmseg.engine.captured.step import WARM_UP_STEPS
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device'),
+]
 
 ITERATIONS = 40
 OPTIONS = {
