@@ -6,15 +6,11 @@ and already on the device. ``issued_ms`` is the time the program takes to issue 
 a step are counted and their times added, and the longest are listed.
 """
 
-import json
-import shlex
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -32,6 +28,7 @@ from mmseg.registry import MODELS
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.launch import enable_amp
 from mmseg.utils.walk import config_dicts
+from wtaseg.bench.peers import ask_peer
 
 PROFILED_STEPS = 3
 #: The settings of a training whose config has none.
@@ -227,27 +224,8 @@ def measure_peer(
         RuntimeError: it failed; the message has the end of its stderr.
     """
     cfg = load_experiment(config, cross_entropy=True)
-    with TemporaryDirectory() as folder:
-        path = Path(folder, 'config.json')
-        cfg.dump(path)
-        task = dict(
-            config=str(path),
-            batch=batch or cfg.train_dataloader.batch_size,
-            size=size,
-            steps=steps,
-            warmup=warmup,
-        )
-        program = Path(__file__).with_name('peer_step.py')
-        done = subprocess.run(
-            [*shlex.split(command), str(program)],
-            input=json.dumps(task),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        raise RuntimeError(f'{command} failed with status {done.returncode}:\n{done.stderr[-2000:]}')
-    return json.loads(done.stdout.splitlines()[-1])
+    batch = batch or cfg.train_dataloader.batch_size
+    return ask_peer(command, cfg, kind='train', batch=batch, size=size, steps=steps, warmup=warmup)
 
 
 def _describe(model: torch.nn.Module, settings: StepSettings | None, device: str) -> str:

@@ -1,24 +1,20 @@
 """``wta-seg bench``, also the scripts ``benchmark_*.py`` and ``get_flops.py`` in ``tools/analysis_tools``."""
 
-import json as json_format
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from wtaseg.cli import FAILED, MANY, image_size, make_app, run_alone
-
-Positive = Annotated[int, Parameter(validator=Number(gte=1))]
-Count = Annotated[int, Parameter(validator=Number(gte=0))]
-STDOUT = Path('/dev/stdout')
+from wtaseg.cli.bench_models import test, train
+from wtaseg.cli.bench_output import STDOUT, Count, Positive, write_json
 
 command = make_app(
     'bench',
-    help="""Measure the data pipeline, a training step, image editing or model sizes.
+    help="""Measure the data pipeline, a training step, prediction, image editing or model sizes.
 
 Example: `wta-seg bench flops fastscnn/fast_scnn_4xb4-40k_wta-512x512 --shape 512`""",
     help_format='markdown',
@@ -115,90 +111,8 @@ def data(
     return 0
 
 
-@Parameter(name='*')
-@dataclass(frozen=True)
-class StepOptions:
-    """Options of ``bench train``, see :func:`wtaseg.bench.step.measure`.
-
-    Parameters
-    ----------
-    batch
-        images of a step [default: as the config says]
-    size
-        side of the square images
-    amp
-        mixed precision, as in training
-    eager
-        on a GPU: do not capture the step in a CUDA graph
-    fp32
-        on a GPU: in float32 instead of bfloat16
-    compile
-        mode of torch.compile for the losses: default, or with --eager reduce-overhead
-    steps
-        timed steps
-    warmup
-        steps before
-    top
-        longest kernels to list, on a GPU
-    """
-
-    batch: Positive | None = None
-    size: Positive = 512
-    amp: bool = False
-    eager: bool = False
-    fp32: bool = False
-    compile: str | None = None
-    steps: Positive = 30
-    warmup: Count = 8
-    top: Count = 12
-
-
-@command.command
-def train(
-    config: str,
-    /,
-    *,
-    options: StepOptions = StepOptions(),
-    against: str | None = None,
-    json: Path | None = None,
-) -> int:
-    """Time one training step without its data: forward, losses, backward, clipping, optimizer.
-
-    Example: `wta-seg bench train fastscnn/fast_scnn_4xb4-40k_wta-512x512 --batch 8`
-
-    Parameters
-    ----------
-    config
-        config of the experiment: its name below configs/, or a path
-    against
-        command of an interpreter that has mmsegmentation: its step too and the ratio, both with plain cross entropy
-    json
-        also write the result to this file
-    """
-    from mmseg.engine.captured import StepSettings
-    from wtaseg.bench.step import measure, measure_peer
-    from wtaseg.runs.layout import find_config
-
-    path, given = find_config(config), asdict(options)
-    settings = StepSettings(
-        capture=not given.pop('eager'), dtype='float32' if given.pop('fp32') else 'bfloat16'
-    )
-    result = asdict(measure(path, **given, settings=settings, cross_entropy=against is not None))
-    if against is not None:
-        try:
-            result['other'] = measure_peer(
-                against, path, options.batch, options.size, options.steps, options.warmup
-            )
-        except RuntimeError as error:
-            print(error, file=sys.stderr)
-            return FAILED
-        result['times_faster'] = result['other']['whole_ms'] / result['whole_ms']
-    if json != STDOUT:
-        print(json_format.dumps(result, indent=2))
-    write_json(result, json, indent=2)
-    return 0
-
-
+command.command(train)
+command.command(test)
 command.command('augment.bench.command:command', name='edit', help=EDIT_HELP)
 
 
@@ -263,17 +177,6 @@ def export(
         print(f'measured {costs[-1].name}', file=sys.stderr)
     print(table(costs))
     return 0
-
-
-def write_json(content: Any, path: Path | None, indent: int | None = None) -> None:
-    """Write JSON to a file atomically, or to stdout; nothing where ``path`` is None."""
-    from wtaseg.io import write
-
-    text = json_format.dumps(content, indent=indent) + '\n'
-    if path == STDOUT:
-        sys.stdout.write(text)
-    elif path is not None:
-        write(path, text)
 
 
 def _script(function: Callable, name: str) -> Callable[[Sequence[str] | None], int]:
