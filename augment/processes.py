@@ -63,7 +63,8 @@ class Processes:
             raise ValueError(
                 f'device: {wanted} asked for, {count} CUDA devices found; take --device cpu or fewer processes'
             )
-        return wanted
+        # with an index, which torch.cuda.set_device requires since PyTorch 2.11
+        return f'cuda:{device.index or 0}' if device.type == 'cuda' else wanted
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
 from augment.config import AugmentConfig
 from augment.dataset.components import CLASS_COLOURS, EIGHT_CONNECTED, OTHER_COLOUR
@@ -66,11 +67,14 @@ def strip(
 ) -> Image.Image:
     """One row of the sheet: source with its label outlined, reconstruction, and edit and difference per word.
 
-    All cells show the same window around the largest defect. ``original`` ``(H, W, 3)`` uint8 is the image at path
+    All cells show the same window: around the largest of the defects that most of the edits changed. Where the region
+    around it was refused in an accepted edit, the cell says why. ``original`` ``(H, W, 3)`` uint8 is the image at path
     ``source``, ``label`` ``(H, W)`` holds its class ids.
     """
     name = Path(source).relative_to(IMAGES)
-    window = window_of(defect_mask(label))
+    mask = defect_mask(label)
+    defect = shown_defect(mask, accepted_edits(edits, mask.shape))
+    window = window_of(mask.shape, defect)
     reconstruction = read(out / REVIEW / 'reconstruction' / name)
     outlined = outline(enlarged(original, window), label, window)
     cells = [
@@ -83,11 +87,10 @@ def strip(
             continue
         rejected = out / REVIEW / 'rejected' / Path(row.file).relative_to(IMAGES)
         edited = read(out / row.file if row.accepted else rejected)
-        text = caption(row.metrics) if row.accepted else '; '.join(row.reasons)
+        reasons = row.reasons if not row.accepted else refused_at(row, defect)
+        text, colour = ('; '.join(reasons), REFUSED) if reasons else (caption(row.metrics), INK)
         changed = None if edited is None else enlarged(difference(original, edited), window)
-        cells.append(
-            (None if edited is None else enlarged(edited, window), text, INK if row.accepted else REFUSED)
-        )
+        cells.append((None if edited is None else enlarged(edited, window), text, colour))
         cells.append((changed, '', INK))
     image = Image.new('RGB', (len(cells) * (CELL + GAP), CELL + 2 * LINE + GAP), PAPER)
     for column, (pixels, text, colour) in enumerate(cells):
@@ -95,13 +98,48 @@ def strip(
     return image
 
 
-def window_of(mask: np.ndarray) -> Box:
-    """The box around the largest defect of ``mask`` ``(H, W)`` with its surroundings; without one, the whole image."""
-    height, width = mask.shape
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=EIGHT_CONNECTED)
+def accepted_edits(edits: list[EditRow | None], shape: tuple[int, int]) -> np.ndarray:
+    """How many edits have an accepted region at each pixel, ``(H, W)``."""
+    count = np.zeros(shape, int)
+    for row in edits:
+        for region in row.regions if row is not None and row.accepted else ():
+            if region.accepted:
+                cut(count, tuple(region.box))[...] += 1
+    return count
+
+
+def shown_defect(mask: np.ndarray, edited: np.ndarray) -> Box | None:
+    """Box of the largest of those defects of ``mask`` ``(H, W)`` whose count ``edited`` ``(H, W)`` is highest.
+
+    None without a defect.
+    """
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        mask.astype(np.uint8), connectivity=EIGHT_CONNECTED
+    )
     if count == 1:
+        return None
+    numbers = np.arange(1, count)
+    edits = ndimage.minimum(edited, labels, numbers)
+    return extent(stats[max(numbers, key=lambda n: (edits[n - 1], stats[n, cv2.CC_STAT_AREA]))])
+
+
+def refused_at(row: EditRow, defect: Box | None) -> list[str]:
+    """Why the region around ``defect`` was refused; empty where another region around it was accepted."""
+    if defect is None:
+        return []
+    x0, y0, x1, y1 = defect
+    around = [
+        r for r in row.regions if r.box[0] <= x0 and r.box[1] <= y0 and r.box[2] >= x1 and r.box[3] >= y1
+    ]
+    return [] if any(r.accepted for r in around) else [reason for r in around for reason in r.reasons]
+
+
+def window_of(shape: tuple[int, int], defect: Box | None) -> Box:
+    """The box around ``defect`` with its surroundings in an image of ``shape`` (H, W); without one, the whole image."""
+    height, width = shape
+    if defect is None:
         return 0, 0, width, height
-    x0, y0, x1, y1 = extent(stats[1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())])
+    x0, y0, x1, y1 = defect
     side = max(WINDOW_MIN, round(max(x1 - x0, y1 - y0) * (1 + 2 * WINDOW_CONTEXT)))
     wide, high = min(side, width), min(side, height)
     left = min(max((x0 + x1 - wide) // 2, 0), width - wide)

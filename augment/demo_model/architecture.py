@@ -1,5 +1,6 @@
 """The parts of the demo model: those of Stable Diffusion XL, narrower, with an autoencoder of 4 pixels a cell."""
 
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from augment.bench.random_model import SDXL_SCHEDULER
 from augment.demo_model.tokens import END, MAX_TOKENS, PAD_TOKENS, START, write_tokenizer
 from augment.diffusion.loading import INDEX_FILE
+from augment.files import write_json
 
 WORDS = ('scratch', 'rust', 'peeling', 'corrosion', 'blistering', 'dent')
 """The defect words of the published method, in its order."""
@@ -223,6 +225,12 @@ def save_parts(parts: Parts, directory: Path) -> None:
         for module in parts.modules().values():
             module.half()
         pipeline.save_pretrained(directory, max_shard_size=SHARD_SIZE)
+        for config in sorted(directory.glob('*/config.json')):
+            facts = json.loads(config.read_text())
+            facts.pop(
+                '_name_or_path', None
+            )  # a folder of this machine, where the training began with a model
+            write_json(config, facts)
     finally:
         for name, module in parts.modules().items():
             module.to(dtypes[name]).load_state_dict(weights[name])

@@ -14,6 +14,8 @@ from augment.demo_model.stage import Limit, Stage, Task
 WIDTHS = (32, 64, 96, 128)
 SHIFT = 12  # pixels by which training crops are moved at most
 BRIGHTNESS = 0.06  # by which their brightness and colour are changed at most
+MARGINS = (0, 3, 7, 12)
+"""Pixels by which the labels grow, the steps in turn: an edit keeps its source's label, which is wider or narrower."""
 
 
 class WordClassifier(nn.Module):
@@ -64,7 +66,7 @@ def train_classifier(
     def sample(generator: torch.Generator) -> dict[str, Tensor]:
         """A batch of crops drawn at random, each with its word."""
         index = torch.randint(len(images), (batch,), generator=generator, device=device)
-        x, mask = to_unit(images[index]), defects[index]
+        x, mask = to_unit(images[index]), widened(defects[index], MARGINS[stage.step % len(MARGINS)])
         drawn = torch.rand(4, batch, 3, 1, 1, generator=generator, device=device)
         x = x + BRIGHTNESS * (2 * drawn[0] - 1) + BRIGHTNESS * (2 * drawn[1, :, :1] - 1)
         across, down = (int(n) % (2 * SHIFT + 1) - SHIFT for n in (stage.step, stage.step // 7))
@@ -84,6 +86,11 @@ def train_classifier(
     stage.run(Task(sample, loss), Limit())
     # Batch statistics belong to the last weights, so these are kept and not the averaged ones.
     return model.eval()
+
+
+def widened(mask: Tensor, margin: int) -> Tensor:
+    """``mask (N, 1, H, W)`` bool, grown by ``margin`` pixels in all eight directions."""
+    return F.max_pool2d(mask.float(), 2 * margin + 1, stride=1, padding=margin) > 0
 
 
 @torch.no_grad()

@@ -58,12 +58,21 @@ class Crops:
             return cls(**{f.name: arrays[f.name] for f in fields(cls)})
 
 
-def read_crops(root: Path, split: str, size: int, workers: int = 1, side: int | None = None) -> Crops:
+def read_crops(
+    root: Path,
+    split: str,
+    size: int,
+    workers: int = 1,
+    side: int | None = None,
+    labels: Path | None = None,
+) -> Crops:
     """All crops of ``root/img_dir/split``, in the order of the file names whatever the number of ``workers``.
 
     Args:
         size: Side in pixels of the returned crops.
         side: Least side of a crop in native pixels; None: those of CROP_SCALES in turn.
+        labels: Dataset whose labels are taken instead of those of ``root``: with the unstyled twin of ``root``, crops
+            and labels are those of an edit, whose label is its source's.
 
     Raises:
         FileNotFoundError: A folder or the list of styles is missing.
@@ -72,7 +81,7 @@ def read_crops(root: Path, split: str, size: int, workers: int = 1, side: int | 
     styles = read_styles(root, split)
     sides = [round(size / scale) for scale in CROP_SCALES] if side is None else [side]
     tasks = [
-        (root, split, name, word, sides[number % len(sides)])
+        (root, labels or root, split, name, word, sides[number % len(sides)])
         for number, (name, word) in enumerate(styles.items())
     ]
     work = partial(cut_crops, size=size)
@@ -92,9 +101,9 @@ def read_crops(root: Path, split: str, size: int, workers: int = 1, side: int | 
 
 def cut_crops(task: tuple, size: int) -> Crops | None:
     """The crops of one image; None where it has no defect."""
-    root, split, name, word, side = task
+    root, labels, split, name, word, side = task
     image = decode_image((root / 'img_dir' / split / name).read_bytes())
-    label = decode_label((root / 'ann_dir' / split / name).read_bytes())
+    label = decode_label((labels / 'ann_dir' / split / name).read_bytes())
     config = AugmentConfig(crop='defect', crop_min=side, crop_limit=CROPS_PER_IMAGE, resolution=size)
     regions = [r for r in plan_regions(label, config) if r.size == (size, size)]
     if not regions:

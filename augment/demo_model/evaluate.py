@@ -220,6 +220,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='python -m augment.demo_model.evaluate', description=__doc__)
     parser.add_argument('--data', type=Path, required=True, help='dataset with styles, splits train and val')
     parser.add_argument('--out', type=Path, required=True, help='folder that the model was trained in')
+    parser.add_argument(
+        '--twins', type=Path, help='the validation split of --data rendered with --style none (see README.md)'
+    )
     parser.add_argument('--model', default='', help='model to measure; left out: the weights in --out')
     parser.add_argument('--count', type=int, default=128, help='crops to edit')
     parser.add_argument('--guidance', type=float, nargs='+', default=[15.0], help='guidance scales')
@@ -248,6 +251,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         classifier = train_classifier(train, args.out, device, args.classifier_steps, args.classifier_batch)
         held_out = read_crops(args.data, SPLIT, size, args.workers)
         result: dict = {'classifier_on_rendered': classifier_accuracy(classifier, held_out, device)}
+        if args.twins:
+            twins = read_crops(args.data, SPLIT, size, args.workers, args.crop_min, labels=args.twins)
+            result['classifier_with_source_labels'] = classifier_accuracy(classifier, twins, device)
+        print(result, flush=True)
         for guidance in args.guidance:
             config = AugmentConfig(
                 crop='defect',
@@ -268,7 +275,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
-    print(result['classifier_on_rendered'])
     return 0
 
 

@@ -82,6 +82,12 @@ class Stage:
             for key, value in module.named_parameters()
             if value.requires_grad
         }
+        # Running means and variances of batch normalisation; without them a training that goes on ends elsewhere.
+        self.buffers = {
+            f'{name}.{key}': value
+            for name, module in self.modules.items()
+            for key, value in module.named_buffers()
+        }
         self.optimizer = torch.optim.AdamW(
             self.parameters.values(),
             lr=torch.tensor(self.rate, device=self.device) if self.graph else self.rate,
@@ -221,6 +227,7 @@ class Stage:
             'step': self.step,
             'steps': self.steps,
             'parameters': {name: p.detach() for name, p in self.parameters.items()},
+            'buffers': self.buffers,
             'average': self.average,
             'optimizer': self.optimizer.state_dict(),
         }
@@ -243,8 +250,8 @@ class Stage:
         self.step = state['step']
         self.average = state['average']
         with torch.no_grad():
-            for name, value in self.parameters.items():
-                value.copy_(state['parameters'][name])
+            for name, value in (self.parameters | self.buffers).items():
+                value.copy_((state['parameters'] | state['buffers'])[name])
         self.optimizer.load_state_dict(state['optimizer'])
 
     def use_average(self) -> None:

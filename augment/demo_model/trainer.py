@@ -55,7 +55,7 @@ class Settings:
     vae_rate: float = 4e-4
     unet_rate: float = 4e-4
     caption_dropout: float = 0.1
-    caption_noise: float = 0.15
+    caption_noise: float = 0.1
     views: int = VIEWS
     freeze_convolutions: bool = False
     seed: int = 0

@@ -125,6 +125,11 @@ def write(program: ExportedProgram, path: Path, metadata: dict[str, str]) -> Non
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param in names:
                 dim.dim_param = names[dim.dim_param]
+    # The exporter notes for each value which line of which file made it: paths of this machine, an eighth of the file.
+    for value in (*proto.graph.node, *proto.graph.value_info):
+        value.ClearField('metadata_props')
+    for node in proto.graph.node:
+        node.ClearField('doc_string')
     onnx.helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto)
     onnx.save(proto, str(path))

@@ -1,7 +1,8 @@
-"""The shipped weights: a real edit, reconstructed, changed and accepted; skipped where the installation has none."""
+"""The shipped weights: real edits, reconstructed, changed, judged and accepted."""
 
 import json
 from dataclasses import fields
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -11,10 +12,7 @@ from augment.config import AugmentConfig
 from augment.dataset.reading import decode_image, decode_label
 from augment.run import main
 
-with_model = pytest.mark.skipif(
-    not (shipped.WEIGHTS / 'model_index.json').is_file(), reason='no weights of the demo model here'
-)
-with_segmenter = pytest.mark.skipif(not shipped.SEGMENTER.is_file(), reason='no segmenter here')
+WORDS = ('rust', 'dent')
 
 
 @pytest.fixture(scope='module')
@@ -28,15 +26,24 @@ def blade(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def row(blade):
-    """The row of one edit of the two largest defects, with few steps."""
+def rows(blade):
+    """The rows of two edits of the largest defects by word, with few steps."""
     out = blade.with_name('edited')
-    few = ['--inversion', 'direct', '--steps', '6', '--crop-limit', '2', '--word', 'rust', '--cache', 'none']
-    status = main(['--data', str(blade), '--out', str(out), '--model', 'demo', '--device', 'cpu', *few])
+    few = ['--inversion', 'direct', '--steps', '6', '--crop-limit', '1', '--cache', 'none']
+    judge = ['--judge', 'demo'] if find_spec('onnxruntime') else []
+    command = ['--data', str(blade), '--out', str(out), '--model', 'demo', '--device', 'cpu']
+    assert main([*command, '--word', *WORDS, *few, *judge]) == 0
     rows = [json.loads(line) for line in (out / 'manifest.jsonl').read_text().splitlines()]
-    (row,) = (r for r in rows if r['kind'] == 'edit')
-    assert (status == 0) == row['accepted']
-    return row
+    return {row['word']: row for row in rows if row['kind'] == 'edit'}
+
+
+@pytest.fixture
+def pixels(rows, blade):
+    """Source, edits by word ``(H, W, 3)``, and the label ``(H, W)``."""
+    out, row = blade.with_name('edited'), rows[WORDS[0]]
+    files = [row['source'], *(rows[word]['file'] for word in WORDS)]
+    source, *edits = (decode_image((out / file).read_bytes()).astype(int) for file in files)
+    return source, dict(zip(WORDS, edits)), decode_label((out / row['label']).read_bytes())
 
 
 def test_the_defaults_are_options_of_the_command():
@@ -45,27 +52,34 @@ def test_the_defaults_are_options_of_the_command():
     assert shipped.with_defaults({'model': 'other/model'}) == {'model': 'other/model'}
 
 
-@with_model
-def test_the_model_reconstructs_defects_and_changes_them(row):
+@pytest.mark.parametrize('word', WORDS)
+def test_the_model_reconstructs_defects_and_changes_them(rows, word):
+    row = rows[word]
     assert row['accepted'] and row['model']['id'] == 'demo'
     components = [c for region in row['regions'] for c in region['components']]
     # A speck of few pixels in a region may be below the median of the model card.
     assert np.median([c['psnr'] for c in components]) >= 30
     assert max(c['change'] for c in components) >= 3
+    if find_spec('onnxruntime'):
+        assert np.mean([c['judge_found'] for c in components]) >= 0.5
 
 
-@with_model
-def test_an_edit_leaves_everything_else_as_it_was(row, blade):
-    out = blade.with_name('edited')
-    source = decode_image((out / row['source']).read_bytes()).astype(int)
-    edited = decode_image((out / row['file']).read_bytes()).astype(int)
-    label = decode_label((out / row['label']).read_bytes())
-    changed = np.abs(source - edited).max(-1) > 0
+def test_rust_is_orange_and_a_dent_is_grey(pixels):
+    source, edits, label = pixels
+    changed = (label > 0) & (np.abs(edits['rust'] - source).max(-1) > 0) & (edits['dent'] != source).any(-1)
+    redness = {word: float((e[..., 0] - e[..., 2])[changed].mean()) for word, e in edits.items()}
+    before = float((source[..., 0] - source[..., 2])[changed].mean())
+    assert redness['rust'] >= before + 10
+    assert redness['dent'] <= before - 5
+
+
+def test_an_edit_leaves_everything_else_as_it_was(pixels):
+    source, edits, label = pixels
+    changed = np.abs(source - edits['rust']).max(-1) > 0
     assert changed[label > 0].any()
     assert changed.sum() < 0.2 * changed.size
 
 
-@with_segmenter
 def test_the_segmenter_finds_rendered_defects(blade):
     pytest.importorskip('onnxruntime')
     from augment.dataset.judge import load_judge

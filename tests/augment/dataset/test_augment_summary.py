@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from augment.dataset.components import CLASS_COLOURS
-from augment.dataset.summary import CELL, enlarged, outline, window_of
+from augment.dataset.rows import EditRow, RegionRecord
+from augment.dataset.summary import (
+    CELL,
+    accepted_edits,
+    enlarged,
+    outline,
+    refused_at,
+    shown_defect,
+    window_of,
+)
 
 
 def mask_with(shape, *boxes) -> np.ndarray:
@@ -12,6 +21,33 @@ def mask_with(shape, *boxes) -> np.ndarray:
     for left, top, right, bottom in boxes:
         mask[top:bottom, left:right] = True
     return mask
+
+
+def window_around(mask):
+    return window_of(mask.shape, shown_defect(mask, np.zeros(mask.shape, int)))
+
+
+def edit_with(*regions) -> EditRow:
+    """An accepted edit with regions (box, accepted, reasons)."""
+    records = [
+        RegionRecord(box=list(box), size=[64, 64], accepted=accepted, reasons=reasons)
+        for box, accepted, reasons in regions
+    ]
+    same = dict.fromkeys(('file', 'split', 'source', 'source_sha256', 'word', 'target_prompt'), 'x')
+    return EditRow(
+        **same,
+        kind='edit',
+        label=None,
+        label_sha256=None,
+        accepted=True,
+        reasons=[],
+        regions=records,
+        seed=0,
+        parameters={},
+        model=None,
+        reconstruction_psnr=None,
+        metrics=None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -24,18 +60,29 @@ def mask_with(shape, *boxes) -> np.ndarray:
     ],
 )
 def test_the_window_is_around_the_largest_defect(boxes, window):
-    assert window_of(mask_with((512, 512), *boxes)) == window
+    assert window_around(mask_with((512, 512), *boxes)) == window
+
+
+def test_a_defect_that_was_edited_is_shown_before_a_larger_one_whose_region_was_refused():
+    large, small = (10, 10, 20, 20), (100, 100, 104, 104)
+    mask = mask_with((128, 128), large, small)
+    rust = edit_with(((0, 0, 64, 64), False, ['it vanished']), ((90, 90, 128, 128), True, []))
+    dent = edit_with(((0, 0, 64, 64), True, []), ((90, 90, 128, 128), True, []))
+    assert shown_defect(mask, accepted_edits([rust, dent, None], mask.shape)) == small
+    assert shown_defect(mask, accepted_edits([dent], mask.shape)) == large
+    assert refused_at(rust, large) == ['it vanished']
+    assert refused_at(rust, small) == refused_at(dent, large) == refused_at(rust, None) == []
 
 
 def test_windows_keep_the_shape_of_small_images():
-    assert window_of(mask_with((48, 200), (100, 20, 103, 23))) == (69, 0, 133, 48)
+    assert window_around(mask_with((48, 200), (100, 20, 103, 23))) == (69, 0, 133, 48)
 
 
 def test_a_small_defect_is_enlarged_and_its_outline_leaves_it_visible():
     mask = mask_with((512, 512), (300, 200, 305, 205))
     image = np.zeros((512, 512, 3), np.uint8)
     image[mask] = 200
-    window = window_of(mask)
+    window = window_around(mask)
     cell = outline(enlarged(image, window), mask.astype(np.uint8) * 2, window)
     assert cell.shape == (CELL, CELL, 3)
     defect, drawn = (cell == 200).all(-1), (cell == CLASS_COLOURS[2]).all(-1)

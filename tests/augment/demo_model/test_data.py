@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from augment.config import AugmentConfig
 from augment.dataset.reading import decode_image, decode_label
@@ -38,6 +39,18 @@ def test_the_number_of_processes_changes_nothing(styled_dataset):
     one, two = (read_crops(styled_dataset, 'train', 64, workers) for workers in (1, 2))
     np.testing.assert_array_equal(one.images, two.images)
     np.testing.assert_array_equal(one.words, two.words)
+
+
+def test_labels_of_a_twin_replace_those_of_the_dataset(styled_dataset, tmp_path):
+    twin = tmp_path / 'twin'
+    for path in sorted((styled_dataset / 'ann_dir/val').iterdir()):
+        label = np.zeros((160, 160), np.uint8)
+        label[70:76, 80:90] = 2
+        (twin / 'ann_dir/val').mkdir(parents=True, exist_ok=True)
+        Image.fromarray(label).save(twin / 'ann_dir/val' / path.name)
+    crops = read_crops(styled_dataset, 'val', 64, side=64, labels=twin)
+    assert crops.words.tolist() == [1, 2, 3, 4, 5, 6, 0]
+    assert crops.defects.sum(axis=(1, 2)).tolist() == [60] * 7
 
 
 def test_crops_survive_the_disk(crops, tmp_path):

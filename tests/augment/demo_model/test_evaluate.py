@@ -8,6 +8,7 @@ import torch
 
 from augment.config import AugmentConfig
 from augment.dataset.packed import PackedArray
+from augment.demo_model import classifier
 from augment.demo_model.architecture import WORDS, build_parts, save_parts
 from augment.demo_model.classifier import WordClassifier, classify, train_classifier
 from augment.demo_model.evaluate import (
@@ -75,7 +76,8 @@ def test_figures_look_inside_the_label(edited):
     assert 'recognised' not in result
 
 
-def test_the_classifier_learns_looks_and_its_votes_are_counted(crops, edited, tmp_path):
+def test_the_classifier_learns_looks_and_its_votes_are_counted(crops, edited, tmp_path, monkeypatch):
+    monkeypatch.setattr(classifier, 'MARGINS', (0,))  # wide labels take more steps to learn from
     model = train_classifier(crops, tmp_path, CPU, steps=80, batch=12)
     accuracy = classifier_accuracy(model, crops, CPU)
     assert accuracy['all'] >= 0.9
@@ -85,6 +87,23 @@ def test_the_classifier_learns_looks_and_its_votes_are_counted(crops, edited, tm
         votes = recognised[word]['votes']
         assert sum(votes.values()) == len(edited.sources)
         assert recognised[word]['share'] == votes[word] / len(edited.sources)
+
+
+def test_labels_grow_by_the_margin():
+    mask = torch.zeros(1, 1, 16, 16, dtype=torch.bool)
+    mask[0, 0, 8, 8] = True
+    assert torch.equal(classifier.widened(mask, 0), mask)
+    wide = torch.zeros_like(mask)
+    wide[0, 0, 5:12, 5:12] = True
+    assert torch.equal(classifier.widened(mask, 3), wide)
+
+
+def test_a_trained_classifier_is_read_again_with_its_running_statistics(crops, tmp_path):
+    trained, again = (train_classifier(crops, tmp_path, CPU, steps=4, batch=4) for _ in range(2))
+    images = torch.rand(2, 3, 64, 64) * 2 - 1
+    defects = torch.ones(2, 1, 64, 64, dtype=torch.bool)
+    with torch.no_grad():
+        assert torch.equal(trained(images, defects), again(images, defects))
 
 
 def test_votes_depend_on_the_defect_alone():

@@ -3,7 +3,7 @@
 Reproduces no published figure. Images are enlarged three times: a speck is smaller than one of Fast-SCNN's output
 cells. Windows are cut first and enlarged then, so that a CPU is enough. Commands: those of
 augment/demo_model/README.md that render the data, then
-``wta-seg train configs/fastscnn/fast_scnn_1xb16-1k_wta_demo_styles-128x128.py``
+``wta-seg train configs/fastscnn/fast_scnn_1xb16-4k_wta_demo_styles-128x128.py``
 """
 
 _base_ = [
@@ -33,11 +33,11 @@ test_pipeline = [
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
-    batch_size=16, num_workers=1, dataset=dict(data_root=data_root, pipeline=train_pipeline)
+    batch_size=16, num_workers=4, dataset=dict(data_root=data_root, pipeline=train_pipeline)
 )
-val_dataloader = dict(num_workers=1, dataset=dict(data_root=data_root, pipeline=test_pipeline))
+val_dataloader = dict(num_workers=4, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = dict(
-    num_workers=1,
+    num_workers=4,
     dataset=dict(
         data_root=data_root,
         data_prefix=dict(img_path='img_dir/val', seg_map_path='ann_dir/val'),
@@ -47,7 +47,7 @@ test_dataloader = dict(
 
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, begin=0, end=50, by_epoch=False),
-    dict(type='PolyLR', eta_min=1e-5, power=0.9, begin=50, end=1000, by_epoch=False),
+    dict(type='PolyLR', eta_min=1e-5, power=0.9, begin=50, end=4000, by_epoch=False),
 ]
-train_cfg = dict(max_iters=1000, val_interval=1000)
-default_hooks = dict(checkpoint=dict(interval=250))
+train_cfg = dict(max_iters=4000, val_interval=4000)
+default_hooks = dict(checkpoint=dict(interval=1000))
