@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from mmseg.datasets.transforms import PackSegInputs
 from mmseg.models.data_preprocessor import SegDataPreProcessor
+from mmseg.processes import CORES
 from mmseg.structures.stacked_batch import StackedCollate
 from mmseg.utils.walk import dataset_configs
 
@@ -37,7 +38,10 @@ def prepare_data(runner: Runner) -> None:
 
 
 def usable_cores() -> int:
-    """Processor cores that this process may use."""
+    """Processor cores that this process may use, and that ``MMSEG_CORES`` leaves to it beside others."""
+    given = os.environ.get(CORES, '')
+    if given.isdigit() and int(given) > 0:
+        return int(given)
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 

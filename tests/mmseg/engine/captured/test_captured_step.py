@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
-from mmseg.engine import build_runner
+from mmseg.engine import NonFiniteLossError, build_runner
 from mmseg.engine.captured import TrainingStep, obstacle
 from mmseg.engine.captured.install import autocast_losses
 from mmseg.engine.captured.step import WARM_UP_STEPS
@@ -179,6 +179,15 @@ def test_values_for_the_log_survive_the_next_replay(experiment):
     results = [step(batch)['loss'] for _ in range(WARM_UP_STEPS + 3)]
     assert len({float(value) for value in results}) == len(results)
     assert not any(value.requires_grad for value in results)
+
+
+def test_a_loss_that_is_not_finite_names_the_files_of_its_batch(experiment):
+    options = {'optim_wrapper.optimizer.lr': 1e30, 'default_hooks.logger.interval': 3, 'param_scheduler': []}
+    with pytest.raises(NonFiniteLossError, match=r'iteration \d: .*loss_ce = nan') as error:
+        _train(experiment, _Calls(), **options | {'train_dataloader.sampler.shuffle': False})
+    iteration = int(str(error.value).partition('iteration ')[2][0])
+    first = 2 * (iteration - 1) % 8
+    assert f'{first}.png\n' in str(error.value) and f'{first + 1}.png' in str(error.value)
 
 
 class _Counts(torch.nn.Module):

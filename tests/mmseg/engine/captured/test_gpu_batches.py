@@ -10,7 +10,7 @@ from mmengine.dataset import pseudo_collate
 
 from mmseg.engine import build_runner
 from mmseg.engine.captured import TrainingStep
-from mmseg.engine.captured.data import MAX_WORKERS, prepare_loader
+from mmseg.engine.captured.data import MAX_WORKERS, prepare_loader, usable_cores
 from mmseg.models import SegDataPreProcessor
 from mmseg.models.utils.distortion import distort
 from mmseg.registry import TRANSFORMS
@@ -110,6 +110,15 @@ def test_the_loader_of_a_gpu(experiment):
     assert (own['num_workers'], own['pin_memory'], own['collate_fn']) == (0, False, len)
     other = dict(config, dataset=dict(config['dataset'], pipeline=config['dataset']['pipeline'][::-1]))
     assert prepare_loader(other, preprocessor, 8)['dataset']['pipeline'][1]['type'] == 'PhotoMetricDistortion'
+
+
+def test_cores_of_a_process(monkeypatch):
+    monkeypatch.delenv('MMSEG_CORES', raising=False)
+    every = usable_cores()
+    assert every >= 1
+    for text, count in (('3', 3), ('0', every), ('many', every)):
+        monkeypatch.setenv('MMSEG_CORES', text)
+        assert usable_cores() == count
 
 
 class _Calls:
