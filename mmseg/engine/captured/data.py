@@ -32,8 +32,9 @@ def prepare_data(runner: Runner) -> None:
         type(preprocessor).forward is not SegDataPreProcessor.forward
     ):
         return
+    processes = int(os.environ.get('LOCAL_WORLD_SIZE', get_world_size()))
     runner._train_dataloader = prepare_loader(
-        runner._train_dataloader, preprocessor, usable_cores() // get_world_size()
+        runner._train_dataloader, preprocessor, usable_cores() // processes
     )
 
 
@@ -58,7 +59,7 @@ def prepare_loader(config: dict, preprocessor: SegDataPreProcessor, cores: int) 
         cores: of one process.
     """
     config = copy.deepcopy(dict(config))
-    if config.get('collate_fn') is None:
+    if config.get('collate_fn') in (None, dict(type='pseudo_collate')):
         size = preprocessor.size
         config['collate_fn'] = StackedCollate(
             None if size is None else tuple(size), int(preprocessor.seg_pad_val)

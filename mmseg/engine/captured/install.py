@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from mmengine.model import BaseModel
@@ -18,11 +19,22 @@ from .step import TrainingStep
 
 #: Algorithms that cudnn tries for a convolution, those that it expects to be the fastest; PyTorch's default is 10.
 CUDNN_TRIES = 4
+#: First compute capability with bfloat16, Ampere.
+BFLOAT16_FROM = (8, 0)
 
 
 def on_gpu(model: nn.Module) -> bool:
     """Whether the weights of a model are on a CUDA device."""
     return next(model.parameters()).device.type == 'cuda'
+
+
+def settings_for(runner: Runner) -> StepSettings:
+    """The settings of a runner's config; float32 in place of bfloat16 on a GPU that does not compute in it."""
+    settings = StepSettings.from_config(runner.cfg)
+    device = next(runner.model.parameters()).device
+    if settings.autocast_dtype is torch.bfloat16 and torch.cuda.get_device_capability(device) < BFLOAT16_FROM:
+        return replace(settings, dtype='float32')
+    return settings
 
 
 def prepare_for_gpu(runner: Runner) -> None:
@@ -31,7 +43,7 @@ def prepare_for_gpu(runner: Runner) -> None:
     Does nothing on the CPU.
     """
     if on_gpu(runner.model):
-        if StepSettings.from_config(runner.cfg).uses_channels_last:
+        if settings_for(runner).uses_channels_last:
             runner.model.to(memory_format=torch.channels_last)
         limit_search()
         prepare_data(runner)
@@ -48,7 +60,7 @@ def install_training_step(runner: Runner) -> None:
     Without capture, or where it is not possible, the ordinary step computes in the dtype of the settings.
     """
     if on_gpu(runner.model):
-        settings = StepSettings.from_config(runner.cfg)
+        settings = settings_for(runner)
         reason = obstacle(runner) if settings.capture else None
         _give(runner.model, runner.optim_wrapper, settings, reason, runner.logger)
 
@@ -111,7 +123,7 @@ def describe_step(runner: Runner) -> str | None:
     """How the steps of a training run, for its first screen; None on the CPU and for mixed precision of the config."""
     if not on_gpu(runner.model):
         return None
-    settings = StepSettings.from_config(runner.cfg)
+    settings = settings_for(runner)
     dtype = _dtype(runner.optim_wrapper, settings)
     if isinstance(runner.optim_wrapper, AmpOptimWrapper):
         return None

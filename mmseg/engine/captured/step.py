@@ -80,20 +80,18 @@ class TrainingStep:
             their norm.
         """
         if self.reason is None:
-            tensors = self._tensors_of(data)
-            reason = self._mismatch(tensors)
-            if reason is None:
-                try:
+            try:
+                tensors = self._tensors_of(data)
+                reason = self._mismatch(tensors)
+                if reason is None:
                     return self._step(tensors)
-                except Exception as error:
-                    # an error of the model itself is raised again by the ordinary step below
-                    reason = f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}'
-                    self._give_up()
-                    self.backend.recover()
+            except Exception as error:
+                # an error of the data or the model itself is raised again by the ordinary step below
+                reason = f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}'
+                self._give_up()
+                self.backend.recover()
             self._fall_back(reason)
         return self._eager(data)
-
-    # ----------------------------------------------------------------------- one step
 
     def _tensors_of(self, data: Any) -> dict[str, Tensor] | None:
         """The tensors of a batch that the step begins with; None: it has no labels of one size.
