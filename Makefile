@@ -36,6 +36,8 @@ $(VENV)/.run: constraints.txt pyproject.toml $(VENV)/.torch
 
 $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[augment,table,deploy,dev]'
+# without its torchvision, of which the tests need nothing
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -c constraints.txt timm
 	@touch $@
 
 demo: $(VENV)/.run

@@ -8,7 +8,7 @@ import inspect
 import runpy
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, Field, fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,18 +16,18 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Parameter, Token
 from cyclopts.config import Dict
 
 from augment.config import AugmentConfig
-from augment.options import flag_of
+from augment.options import default_of, flag_of
 from augment.shipped import with_defaults
 
 HELP = """Edit the training images of a dataset with SDXL: null-text inversion with RLI, then prompt-to-prompt with a
-defect word. Started again after a stop, it continues where it was.
+defect word. With --mode plant, edit defects that are put into normal images. Started again after a stop, it continues where it was.
 
 Example: {command} --data data/wta_512 --word peeling --summary"""
 
 
 def help_of(f: Field) -> str:
     """Help text of one field: meaning, default and the default's source."""
-    default = f.default_factory() if f.default_factory is not MISSING else f.default
+    default = default_of(f)
     default = ' '.join(default) if isinstance(default, list) else default
     notes = [] if default == '' else [f'default: {default}']
     if f.metadata['source']:
@@ -52,7 +52,7 @@ def parameter_of(f: Field) -> inspect.Parameter:
         options['converter'] = whole_number
     elif f.type == list[str]:
         options |= {'consume_multiple': True, 'negative': ()}
-    default = f.default_factory() if f.default_factory is not MISSING else f.default
+    default = default_of(f)
     annotation = Annotated[f.type, Parameter(**options)]
     return inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 

@@ -10,6 +10,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from augment.config_checks import (
+    PASTE,
+    check_mode,
+    check_paths,
+    check_words,
+    counts_per_class,
+    settings_without_effect,
+    slug,
+)
 from augment.options import check_value, option
 
 SIZE_MULTIPLE = 64
@@ -30,6 +39,7 @@ EVALUATION_SPLITS = frozenset({'val', 'valid', 'validation', 'test'})
 # Where files are and how a run is carried out: edited images do not depend on these.
 NOT_IN_IMAGE = frozenset(
     {'data', 'out', 'cache', 'config', 'word', 'limit', 'device', 'summary', 'summary_rows', 'dry_run'}
+    | {'mode', 'ratio', 'per_class', 'plant_difference'}  # the row of a planted image has what comes of them
 )
 
 # Change an image by rounding alone, or not at all: a run may be continued with other values.
@@ -54,6 +64,32 @@ class AugmentConfig:
     out: str = option('', 'augmented dataset; left out: <data>_aug_<word>, several words joined by "_"')
     word: list[str] = option(
         ['peeling'], 'defect word(s) to add; may be repeated', 'published method, Table 4'
+    )
+    mode: Literal['edit', 'plant', 'paste'] = option(
+        'edit',
+        'edit: edit the defects of images; plant: put defects of other training images into normal ones and edit them '
+        'there; paste: put them there without editing, which needs no model',
+        'published method',
+    )
+    ratio: float = option(
+        0.0,
+        'images to make for each image of the split (and word); 0: mode edit: one of each image with defects, others: one '
+        'of each normal image',
+        PROJECT,
+        low=0.0,
+    )
+    per_class: list[str] = option(
+        [],
+        'CLASS=COUNT ...: defects of each class id to make in all; left out: mode edit: all, others: in the mean as many '
+        'in an image as the split has',
+        PROJECT,
+    )
+    plant_difference: float = option(
+        9.0,
+        'mode plant and paste: most difference between the place of a defect and its former surroundings, root mean square '
+        'in levels of 255',
+        MEASURED,
+        low=0.0,
     )
     source_prompt: str = option('photo of a crack', 'prompt that describes the source images', PROMPT)
     target_prompt: str = option(
@@ -197,6 +233,7 @@ class AugmentConfig:
         for f in fields(self):
             check_value(f, getattr(self, f.name))
         check_words(self)
+        check_mode(self)
         if self.split in EVALUATION_SPLITS:
             raise ValueError(
                 f'split: {self.split} is for evaluation and never edited, or results would measure the edits; '
@@ -217,11 +254,28 @@ class AugmentConfig:
         return Path(self.data)
 
     def out_dir(self) -> Path:
-        """The output folder: ``out``, or ``<data>_aug_<word>`` with several words joined by ``_``."""
+        """The output folder: ``out``, or ``<data>_aug_<word>`` with several words joined by ``_``.
+
+        With the other modes it is ``<data>_plant_<word>`` or ``<data>_paste``.
+        """
         if self.out:
             return Path(self.out)
         data = self.source_dir()
-        return data.with_name('_'.join([data.resolve().name, 'aug', *map(slug, self.word)]))
+        kinds = {
+            'edit': ['aug', *map(slug, self.word)],
+            'plant': ['plant', *map(slug, self.word)],
+            PASTE: [PASTE],
+        }
+        return data.with_name('_'.join([data.resolve().name, *kinds[self.mode]]))
+
+    @property
+    def words(self) -> list[str]:
+        """What the edits of an image are called: the words, or ``paste`` where nothing is edited."""
+        return [PASTE] if self.mode == PASTE else self.word
+
+    def counts(self) -> dict[int, int]:
+        """``per_class`` by class id; empty where it is left out."""
+        return counts_per_class(self.per_class)
 
     def cache_dir(self) -> Path | None:
         """The folder of inversions, shared by all augmentations made beside each other; None when off."""
@@ -234,66 +288,11 @@ class AugmentConfig:
         return self.target_prompt.replace('{word}', word)
 
     def image_parameters(self) -> dict[str, Any]:
-        """Everything that an edited image depends on besides its source, word and model weights."""
+        """Everything that an edited image depends on besides its source, word and model weights; empty for ``paste``."""
+        if self.mode == PASTE:
+            return {}
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in NOT_IN_IMAGE}
 
     def without_effect(self) -> list[str]:
         """One sentence for each setting that was changed but changes nothing under the other settings."""
-        idle = (
-            (
-                'inner_steps',
-                self.inversion != 'null-text',
-                f'inversion={self.inversion} has no optimisation',
-            ),
-            ('crop_context', self.crop == 'none', 'crop=none edits whole images'),
-            ('crop_min', self.crop == 'none', 'crop=none edits whole images'),
-            ('crop_limit', self.crop == 'none', 'crop=none edits whole images'),
-            ('self_max_positions', self.self_replace == 0, 'self=0 replaces no self-attention map'),
-            ('blend_threshold', self.blend != 'attention', f'blend={self.blend} reads no attention maps'),
-            ('blend_blocks', self.blend != 'attention', f'blend={self.blend} reads no attention maps'),
-            ('judge_gate', self.judge == 'none', 'judge=none looks for no defect'),
-            ('max_outside', self.blend == 'label', 'blend=label changes nothing outside the mask'),
-            ('summary_rows', not self.summary, '--summary is not given'),
-        )
-        return [
-            f'{name}={getattr(self, name)} has no effect: {why}'
-            for name, unused, why in idle
-            if unused and getattr(self, name) != getattr(type(self), name)
-        ]
-
-
-def slug(word: str) -> str:
-    """``word`` for file names: every run of characters other than letters and digits becomes ``_``."""
-    return '_'.join(''.join(c if c.isalnum() else ' ' for c in word).split())
-
-
-def check_paths(config: AugmentConfig) -> None:
-    """Raises when ``data`` is missing or ``out`` would write into it."""
-    if not Path(config.data).is_dir():
-        raise FileNotFoundError(f'data: {config.data} is not a folder; it should hold img_dir and ann_dir')
-    data, out = Path(config.data).resolve(), config.out_dir().resolve()
-    if out == data or data in out.parents or out in data.parents:
-        raise ValueError(
-            f'out: {out} and data {data} lie in one another; choose a folder apart from the data'
-        )
-
-
-def check_words(config: AugmentConfig) -> None:
-    """Raises when words are empty, collide in file names, or the target prompt has no place for them."""
-    if not config.word:
-        raise ValueError('word: the list is empty; give at least one word, as in --word peeling')
-    by_name: dict[str, str] = {}
-    for word in config.word:
-        name = slug(word)
-        if not name:
-            raise ValueError(f'word: {word!r} has no letter or digit; give a word such as peeling')
-        if name in by_name:
-            raise ValueError(
-                f'word: {word!r} and {by_name[name]!r} would write the same files (*__{name}.png); drop one'
-            )
-        by_name[name] = word
-    if '{word}' not in config.target_prompt:
-        raise ValueError(
-            f'target_prompt: {config.target_prompt!r} does not contain the word; put {{word}} where it belongs, '
-            "as in 'photo of a crack with {word}'"
-        )
+        return settings_without_effect(self)

@@ -13,6 +13,7 @@ from augment.dataset.judge import Judge
 from augment.dataset.manifest import Manifest
 from augment.dataset.pieces import Piece, batches, cut_pieces, to_tensor, to_uint8, without_broken
 from augment.dataset.plan import PlannedImage, edit_files
+from augment.dataset.planting import PlantedSample
 from augment.dataset.regions import latent_mask
 from augment.dataset.rows import EditRow, ModelIdentity
 from augment.dataset.writing import EditWriter
@@ -47,7 +48,7 @@ class Editor:
         samples = [planned.sample for planned in group]
         missing = [
             word
-            for word in self.config.word
+            for word in self.config.words
             if not all(map(self.manifest.is_done, edit_files(self.config.split, samples, [word])))
         ]
         if not missing:
@@ -176,3 +177,19 @@ class Editor:
         for piece in batch:
             piece.edited = piece.reconstruction = None
         without_broken(batch, work)
+
+
+class Paster:
+    """Writes groups of images with planted defects as they are."""
+
+    def __init__(self, config: AugmentConfig, manifest: Manifest) -> None:
+        self.config, self.manifest = config, manifest
+        self.writer = EditWriter(config, manifest)
+
+    def process(self, group: list[PlannedImage], progress: Silent) -> Iterator[EditRow]:
+        """Write the images of ``group`` that are missing; yields their rows."""
+        for planned in group:
+            (file,) = edit_files(self.config.split, [planned.sample], self.config.words)
+            if not self.manifest.is_done(file):
+                assert isinstance(planned.sample, PlantedSample)
+                yield self.writer.paste(planned.sample)

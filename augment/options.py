@@ -1,6 +1,6 @@
 """Fields of a dataclass of options, with help, source and limits, and their checks."""
 
-from dataclasses import field
+from dataclasses import MISSING, field
 from typing import Any, Literal, get_args
 
 
@@ -10,6 +10,11 @@ def option(default: Any, text: str, source: str = '', **limits: Any) -> Any:
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def default_of(f: Any) -> Any:
+    """The default of a field."""
+    return f.default if f.default_factory is MISSING else f.default_factory()
 
 
 def flag_of(f: Any) -> str:

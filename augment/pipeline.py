@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from augment.config import AugmentConfig
+from augment.config import PASTE, AugmentConfig
 from augment.dataset.cache import InversionCache
 from augment.dataset.judge import load_judge
 from augment.dataset.manifest import Manifest
@@ -16,7 +16,7 @@ from augment.dataset.writing import copy_originals, empty_row
 from augment.diffusion.loading import choose_dtype, load_model
 from augment.diffusion.prompts import align_tokens, word_positions
 from augment.diffusion.sampling import ddim_schedule
-from augment.editor import Editor
+from augment.editor import Editor, Paster
 from augment.files import temporaries
 from augment.processes import Processes, join_processes
 from augment.progress import Silent
@@ -38,7 +38,7 @@ def run(config: AugmentConfig, progress: Silent | None = None) -> Report:
         for sentence in config.without_effect() if group.main else ():
             log.warning(sentence)
         config = replace(config, dtype=choose_dtype(config.dtype, group.device(config.device)))
-        data = read_dataset(config.source_dir(), config.split, config.word)
+        data = read_dataset(config.source_dir(), config.split, config.words)
         plan = make_plan(config, data)
         if not plan.groups and not plan.empty:
             raise ValueError(
@@ -46,28 +46,30 @@ def run(config: AugmentConfig, progress: Silent | None = None) -> Report:
                 f'{plan.unusable[0].problem}'
             )
         manifest = Manifest(config.out_dir())
-        manifest.refuse_other_parameters(config.image_parameters())
+        manifest.refuse_other_parameters(config.image_parameters(), mode=config.mode)
         report = Report.before(config, plan, manifest)
         if config.dry_run:
             report.dry = True
             return report
-        editor = None
-        if pending_groups(plan, config, manifest) or manifest.stale(data):
+        editor: Editor | Paster | None = None
+        if config.mode == PASTE:
+            editor = Paster(config, manifest)
+        elif pending_groups(plan, config, manifest) or manifest.stale(data, plan.plantings()):
             editor = load_editor(config, manifest, group)
         with sole_writer(config.out_dir(), group):
             with progress if progress and group.main else Silent() as active_progress:
                 edit_images(editor, config, data, plan, manifest, group, active_progress)
             if group.main:
                 rows = manifest.merge(data)
-                report.count(rows, config.word)
+                report.count(rows, config.words)
                 if config.summary:
-                    write_summary(config, data, rows)
+                    write_summary(config, data, rows, plan.samples())
         report.accepted = group.share(report.accepted)
         return report
 
 
 def edit_images(
-    editor: Editor | None,
+    editor: Editor | Paster | None,
     config: AugmentConfig,
     data: Dataset,
     plan: Plan,
@@ -83,14 +85,14 @@ def edit_images(
     group.wait()
     copy_originals(data, config.out_dir(), group.rank, group.world)
     mine = [plan.groups[number] for number in todo[group.rank :: group.world]]
-    progress.start(sum(len(images) for images in mine) * len(config.word))
+    progress.start(sum(len(images) for images in mine) * len(config.words))
     for images in mine:
         assert editor is not None
         made = 0
         for _ in editor.process(images, progress):
             made += 1
             progress.finished(1)
-        progress.finished(len(images) * len(config.word) - made)
+        progress.finished(len(images) * len(config.words) - made)
     group.wait()
 
 
@@ -114,7 +116,7 @@ def load_editor(config: AugmentConfig, manifest: Manifest, group: Processes) -> 
             word_positions(tokenizer, config.prompt(word), word)
             align_tokens(tokenizer, config.source_prompt, config.prompt(word))
     editor = Editor(config, model, manifest, judge)
-    manifest.refuse_other_parameters(config.image_parameters(), editor.identity)
+    manifest.refuse_other_parameters(config.image_parameters(), editor.identity, config.mode)
     return editor
 
 
@@ -123,14 +125,14 @@ def tidy(config: AugmentConfig, data: Dataset, plan: Plan, manifest: Manifest) -
     for path in temporaries(config.out_dir()):
         path.unlink(missing_ok=True)
     InversionCache(config.cache_dir()).clean()
-    if stale := manifest.drop_stale(data):
+    if stale := manifest.drop_stale(data, plan.plantings()):
         log.warning(
             '%d edits are removed and made again where possible: their source or label has changed, such as %s',
             len(stale),
             stale[0],
         )
     for sample in plan.empty:
-        for word in config.word:
+        for word in config.words:
             row = empty_row(config, sample, word)
             if manifest.rows.get(row.file) != row:
                 manifest.add(row)

@@ -29,7 +29,7 @@ class Report:
     @classmethod
     def before(cls, config: AugmentConfig, plan: Plan, manifest: Manifest) -> 'Report':
         """What is known before the work."""
-        files = edit_files(config.split, plan.samples(), config.word)
+        files = edit_files(config.split, plan.samples(), config.words)
         return cls(
             out=config.out_dir(),
             images=len(plan.samples()),

@@ -1,4 +1,4 @@
-"""From nothing to results: render a dataset, check it, edit some of its images, train and test, tabulate and draw.
+"""From nothing to results: render, check, edit some images and relabel them, train and test, tabulate and draw.
 
 Two losses on the rendered images, and the first of them on the rendered and the edited images. Every stage skips what
 is done: run again, the demo continues where it stopped.
@@ -15,6 +15,7 @@ from wtaseg.blades.render import render
 from wtaseg.labels.check import check, describe
 from wtaseg.report.command import PARTS, ProjectReport
 from wtaseg.report.overlays import write_pairs
+from wtaseg.report.page import Image
 from wtaseg.runs.execute import run_experiment
 from wtaseg.runs.job import Experiment, Job, named_experiments
 from wtaseg.runs.layout import ProjectLayout, config_root
@@ -24,6 +25,7 @@ EXPERIMENTS = ('fastscnn/fast_scnn_1xb8-1k_wta_demo-96x96', 'fastscnn/fast_scnn_
 SPLITS = ('train', 'val', 'test')
 WORDS = ('peeling', 'rust')
 SIDE_BY_SIDE = 2  # trainings; each uses one core
+SHEET_ROWS = 8  # edits on the page
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def run_demo(project: str = 'demo', smoke: bool = False) -> int:
         project: results go to ``work_dirs/<project>``.
         smoke: a trial with a few images and iterations.
     """
-    # small images: one thread is faster than two that wait for each other
+    # A training is small: one thread is faster than two that wait for each other. Edits get all cores.
+    threads = int(os.environ.get('OMP_NUM_THREADS', os.cpu_count() or 1))
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     scale = SMOKE if smoke else FULL
     data = Path.cwd() / scale.data
@@ -78,17 +81,18 @@ def run_demo(project: str = 'demo', smoke: bool = False) -> int:
     print(describe(report), flush=True)
     if not report.ok:
         return 1
-    experiments = named_experiments(EXPERIMENTS)
-    if edited := edit_images(data, scale):
+    experiments, sheet = named_experiments(EXPERIMENTS), None
+    if edited := edit_images(data, scale, threads):
+        sheet = propose_labels(edited)
         override = f'train_dataloader.dataset.data_root={edited}'
         experiments.append(Experiment(EXPERIMENTS[0], f'{EXPERIMENTS[0]}-edited', (override,)))
     layout = ProjectLayout.named(project)
     status = train_and_test(layout, scale, experiments)
-    return status or write_results(layout.path, scale.overlays)
+    return status or write_results(layout.path, scale.overlays, sheet)
 
 
-def edit_images(data: Path, scale: Scale) -> Path | None:
-    """Write a dataset with edited images beside ``data``; returns its folder.
+def edit_images(data: Path, scale: Scale, threads: int) -> Path | None:
+    """Write a dataset with edited images beside ``data``, on ``threads`` threads; returns its folder.
 
     Direct inversion and few steps, so that a CPU needs a minute. None, and a line that says why, where the demo model or
     a package is missing or no edit was accepted.
@@ -124,14 +128,24 @@ def edit_images(data: Path, scale: Scale) -> Path | None:
         'of 50 and null-text inversion, for speed',
         flush=True,
     )
-    threads = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
         report = run(AugmentConfig(**shipped.with_defaults(settings)), Bars())
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
     print(f'{report.text()}\nContact sheet: {out / "summary.png"}', flush=True)
     return out if report.accepted else None
+
+
+def propose_labels(edited: Path) -> Path:
+    """Replace the copied labels of the edits by proposals; returns the contact sheet of both."""
+    from wtaseg.relabel.command import relabel
+    from wtaseg.relabel.options import ProposalOptions
+
+    summary = relabel(edited, ProposalOptions(), sheet_rows=SHEET_ROWS)
+    print(summary, flush=True)
+    return summary.sheet
 
 
 def train_and_test(layout: ProjectLayout, scale: Scale, experiments: Sequence[Experiment]) -> int:
@@ -154,6 +168,16 @@ def train_and_test(layout: ProjectLayout, scale: Scale, experiments: Sequence[Ex
     return result.exit_status
 
 
-def write_results(project: Path, overlays: int) -> int:
-    """Write table, curves, overlays and page of a project into it, print the table; returns the exit status."""
-    return 0 if ProjectReport.read(project).write(PARTS, project, count=overlays) else 1
+def write_results(project: Path, overlays: int, sheet: Path | None) -> int:
+    """Write table, curves, overlays and page of a project into it, print the table; returns the exit status.
+
+    Args:
+        project: the project's folder.
+        overlays: test images to draw.
+        sheet: contact sheet of edits and their labels, for the page; None: there are no edits.
+    """
+    report = ProjectReport.read(project)
+    if sheet is not None:
+        caption = 'Edits of the demo model: originals, edits, copied and proposed labels'
+        report.images.append(Image('proposals.png', sheet.read_bytes(), caption, wide=True))
+    return 0 if report.write(PARTS, project, count=overlays) else 1

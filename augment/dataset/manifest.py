@@ -7,7 +7,7 @@ being edited, and the merged file depends on the rows alone: no times, no order 
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,25 @@ from augment.dataset.reading import (
     label_file,
     source_file,
 )
-from augment.dataset.rows import DRAWN, EditRow, FileRow, ModelIdentity, read_rows, to_json
+from augment.dataset.rows import (
+    DRAWN,
+    PROPOSED,
+    REVIEW,
+    EditRow,
+    FileRow,
+    ModelIdentity,
+    Planting,
+    read_rows,
+    to_json,
+)
 from augment.files import TEMPORARY, inside, json_line, sha256, write_bytes, write_json
 
 MANIFEST = 'manifest.jsonl'
 PARTS = '.augment'
-REVIEW = 'review'
+
+
+EDIT = 'edit'
+"""The mode of rows that have none."""
 
 
 class Manifest:
@@ -79,10 +92,12 @@ class Manifest:
             return False
         return row.file_sha256 is None or sha256(image) == row.file_sha256
 
-    def refuse_other_parameters(self, parameters: dict[str, Any], model: ModelIdentity | None = None) -> None:
-        """Raises ``ValueError`` when earlier edits in this folder were made with other parameters or weights."""
+    def refuse_other_parameters(
+        self, parameters: dict[str, Any], model: ModelIdentity | None = None, mode: str = EDIT
+    ) -> None:
+        """Raises ``ValueError`` when earlier edits in this folder were made with other parameters, weights or mode."""
         for row in self.rows.values():
-            pairs = [(row.parameters, parameters)]
+            pairs = [({'mode': row.mode or EDIT}, {'mode': mode}), (row.parameters, parameters)]
             if model is not None and row.model is not None:
                 pairs.append((asdict(row.model), asdict(model)))
             for old, new in pairs:
@@ -93,29 +108,46 @@ class Manifest:
                             'asked for; name another --out, or remove that folder to start again'
                         )
 
-    def stale(self, data: Dataset) -> list[str]:
-        """Files of edits whose source or label has changed or vanished since."""
+    def stale(self, data: Dataset, plantings: Mapping[str, Planting] | None = None) -> list[str]:
+        """Files of edits whose source, donors or labels have changed or vanished since, or which are planted otherwise now.
+
+        ``plantings`` are those of the plan, by ``image``.
+        """
         now = {
             source_file(data.split, s): (s.image_sha256, s.label_sha256)
             for s in data.samples
             if not s.problem
         }
-        return [
-            file
-            for file, row in self.rows.items()
-            if row.split == data.split and now.get(row.source) != (row.source_sha256, row.label_sha256)
-        ]
+        known = {source: sums for source, sums in now.items() if sums[1]}
 
-    def drop_stale(self, data: Dataset) -> list[str]:
+        def is_current(row: EditRow) -> bool:
+            if known.get(row.source) != (row.source_sha256, row.label_sha256):
+                return False
+            if row.planting is None:
+                return True
+            same = (plantings or {}).get(row.planting.image, row.planting) == row.planting
+            return same and all(
+                known.get(d.donor) == (d.donor_sha256, d.donor_label_sha256) for d in row.planting.defects
+            )
+
+        return [file for file, row in self.rows.items() if row.split == data.split and not is_current(row)]
+
+    def drop_stale(self, data: Dataset, plantings: Mapping[str, Planting] | None = None) -> list[str]:
         """Remove the stale edits with their labels, except labels drawn by hand; returns their files."""
-        stale = self.stale(data)
+        stale = self.stale(data, plantings)
         for file in stale:
             row = self.rows.pop(file)
-            label = self.root / row.label
-            if label.is_file() and sha256(label) == row.label_sha256:
-                label.unlink()
-            reviewed = (self.review('rejected', file), self.review('reconstruction', row.source))
-            for path in (self.root / file, *reviewed, self.part(file)):
+            if has_made_label(self.root, row):
+                (self.root / row.label).unlink()
+            made = [
+                self.root / file,
+                self.review('rejected', file),
+                self.root / row.reconstruction,
+                self.part(file),
+            ]
+            if row.planting:
+                made += [self.root / row.planting.image, self.root / row.planting.label]
+            for path in made:
                 path.unlink(missing_ok=True)
         if stale:
             self.write_rows(data, list(self.rows.values()))
@@ -140,7 +172,10 @@ class Manifest:
 
 def check_row_paths(root: Path, row: EditRow, where: str) -> None:
     """Raises ``ValueError`` unless the files of ``row`` lie in the image and label folders below ``root``."""
-    for name, folder in ((row.file, IMAGES), (row.source, IMAGES), (row.label, LABELS)):
+    pairs = [(row.file, IMAGES), (row.source, IMAGES), (row.label, LABELS)]
+    if row.planting:
+        pairs += [(row.planting.image, REVIEW), (row.planting.label, REVIEW)]
+    for name, folder in pairs:
         path = inside(root, name, where)
         if path.relative_to(root).parts[0] != folder:
             raise ValueError(
@@ -186,6 +221,17 @@ def untouched_rows(data: Dataset) -> Iterator[FileRow]:
         )
 
 
+def has_made_label(root: Path, row: EditRow) -> bool:
+    """Whether the label beside the edit of ``row`` is a copy of the source's or a proposal, and not drawn by hand."""
+    path = root / row.label
+    if not path.is_file():
+        return False
+    made = {row.copied_label_sha256}
+    if row.relabelled == PROPOSED:
+        made.add(row.written_label_sha256)
+    return sha256(path) in made
+
+
 def with_written_label(root: Path, row: EditRow) -> EditRow:
     """``row`` with the SHA-256 of the label beside the edit and where that label comes from.
 
@@ -198,7 +244,7 @@ def with_written_label(root: Path, row: EditRow) -> EditRow:
     digest = sha256(path)
     if digest == row.written_label_sha256 and row.relabelled:
         return row
-    if digest == row.label_sha256:
+    if digest == row.copied_label_sha256:
         return replace(row, written_label_sha256=digest, relabelled=False)
     try:
         size = decode_image((root / row.file).read_bytes()).shape[:2]

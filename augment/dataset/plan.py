@@ -4,15 +4,20 @@ Batches are planned from the whole list, never from what remains of it, and do n
 so an image has the same neighbours, and the same rounding, in every run that makes it.
 """
 
+import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from augment.config import AugmentConfig
+from augment.config import PASTE, AugmentConfig
+from augment.dataset.donors import count_defects
 from augment.dataset.manifest import Manifest
+from augment.dataset.planting import PlantedSample, plant
 from augment.dataset.reading import Dataset, Sample, edit_name, image_file
 from augment.dataset.regions import Region, plan_regions
+from augment.dataset.rows import Planting
 
 
 @dataclass(frozen=True)
@@ -39,18 +44,60 @@ class Plan:
         """The samples of ``images()``."""
         return [image.sample for image in self.images()]
 
+    def plantings(self) -> dict[str, Planting]:
+        """What is planted, by ``Planting.image``."""
+        samples = [*self.samples(), *self.empty]
+        return {s.planting.image: s.planting for s in samples if isinstance(s, PlantedSample)}
+
 
 def make_plan(config: AugmentConfig, data: Dataset) -> Plan:
-    """Group the usable images of ``data`` by working size into batches of at most ``batch_size`` regions.
+    """Group the images to edit by working size into batches of at most ``batch_size`` regions.
 
-    With ``limit`` the images are the first of a shuffle by ``seed``, so a larger limit contains a smaller one's.
+    They are the usable images of ``data``, or with the modes ``plant`` and ``paste`` normal ones with planted defects;
+    for ``paste`` they have no regions.
+
+    Raises:
+        ValueError: Nothing can be planted.
     """
+    unusable = [s for s in data.samples if s.problem]
+    if config.mode == PASTE:
+        planted = plant(config, data)
+        images = [PlannedImage(s, []) for s in planted if s.placed]
+        starts = range(0, len(images), config.batch_size)
+        groups = [images[start : start + config.batch_size] for start in starts]
+        return Plan(groups, [s for s in planted if not s.placed], unusable)
     usable = [s for s in data.samples if not s.problem]
-    planned = [PlannedImage(s, plan_regions(s.class_ids(), config)) for s in usable]
+    samples = usable if config.mode == 'edit' else plant(config, data)
+    planned = [PlannedImage(s, plan_regions(s.class_ids(), config)) for s in samples]
     chosen = [image for image in planned if image.regions]
-    if config.limit:
-        drawn = np.random.default_rng(config.seed).permutation(len(chosen))[: config.limit]
-        chosen = [chosen[i] for i in sorted(drawn)]
+    if config.mode == 'edit':
+        chosen = choose(chosen, config, len(usable))
+    empty = [image.sample for image in planned if not image.regions]
+    return Plan(grouped(chosen, config), empty, unusable)
+
+
+def choose(images: list[PlannedImage], config: AugmentConfig, originals: int) -> list[PlannedImage]:
+    """The images that ``limit``, ``ratio`` and ``per_class`` ask for.
+
+    They are the first of a shuffle by ``seed``, so that more of them contain fewer. With ``per_class``, images are taken as
+    long as they have a defect of a class of which there are not enough.
+    """
+    missing = Counter(config.counts())
+    counts = [count for count in (config.limit, math.ceil(config.ratio * originals)) if count]
+    drawn = np.random.default_rng(config.seed).permutation(len(images))[: min(counts, default=None)]
+    if missing:
+        needed = []
+        for i in drawn:
+            defects = count_defects(images[i].sample.class_ids())
+            if any(missing[class_id] > 0 for class_id in defects):
+                missing.subtract(defects)
+                needed.append(i)
+        drawn = needed
+    return [images[i] for i in sorted(drawn)]
+
+
+def grouped(chosen: list[PlannedImage], config: AugmentConfig) -> list[list[PlannedImage]]:
+    """Images of the same working sizes in batches."""
     buckets: dict[tuple, list[PlannedImage]] = {}
     for image in chosen:
         buckets.setdefault(tuple(sorted({r.size for r in image.regions})), []).append(image)
@@ -63,8 +110,7 @@ def make_plan(config: AugmentConfig, data: Dataset) -> Plan:
                 room = config.batch_size
             groups[-1].append(image)
             room -= len(image.regions)
-    empty = [image.sample for image in planned if not image.regions]
-    return Plan(groups, empty, [s for s in data.samples if s.problem])
+    return groups
 
 
 def edit_files(split: str, samples: Iterable[Sample], words: Iterable[str]) -> list[str]:
@@ -78,5 +124,5 @@ def pending_groups(plan: Plan, config: AugmentConfig, manifest: Manifest) -> lis
     return [
         number
         for number, group in enumerate(plan.groups)
-        if not all(map(manifest.is_done, edit_files(config.split, [i.sample for i in group], config.word)))
+        if not all(map(manifest.is_done, edit_files(config.split, [i.sample for i in group], config.words)))
     ]

@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,11 @@ class Sample:
     packed_label: PackedArray | None = None
     turned_label: bytes = b''
     value_range: tuple[float, float] | None = None
+
+    @property
+    def source_name(self) -> str:
+        """Name of the image file that ``pixels`` are made from."""
+        return self.name
 
     def pixels(self) -> np.ndarray:
         """The upright image ``(H, W, 3)`` uint8 RGB."""
@@ -171,13 +176,20 @@ def refuse_collisions(samples: list[Sample], words: Iterable[str], folder: Path)
                 'label; rename or remove one'
             )
         by_name[sample.name] = sample.image
-    names = by_name.keys()
-    for word in words:
-        for sample in samples:
-            if edit_name(sample.name, word) in names:
+    refuse_taken_names(by_name, by_name, words, folder)
+
+
+def refuse_taken_names(
+    names: Container[str], sources: Iterable[str], words: Iterable[str], folder: Path
+) -> None:
+    """Raises ``ValueError`` when the edit of one of ``sources`` with one of ``words`` has one of the ``names`` in ``folder``."""
+    words = list(words)
+    for name in sources:
+        for word in words:
+            if edit_name(name, word) in names:
                 raise ValueError(
-                    f'{folder / edit_name(sample.name, word)}.png has the name that the edit of {sample.name}.png with '
-                    f'{word!r} would take; augment the original dataset, not an augmented one, or rename the file'
+                    f'{folder / edit_name(name, word)}.png has the name that the edit of {name}.png with {word!r} would '
+                    'take; augment the original dataset, not an augmented one, or rename the file'
                 )
 
 
@@ -253,7 +265,7 @@ def edit_name(name: str, word: str) -> str:
 
 def source_file(split: str, sample: Sample) -> str:
     """Path of the image of ``sample`` relative to the dataset's root."""
-    return f'{IMAGES}/{split}/{sample.name}{sample.image.suffix}'
+    return f'{IMAGES}/{split}/{sample.source_name}{sample.image.suffix}'
 
 
 def image_file(split: str, name: str) -> str:

@@ -7,13 +7,19 @@ others are always there. Unknown and missing keys are errors.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from pathlib import Path, PurePosixPath
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin
 
 from augment.dataset.components import ComponentRecord
 from augment.dataset.quality import OPTIONAL, Metrics
+from augment.dataset.reading import IMAGES, LABELS
 
 Kind = TypeVar('Kind')
+
+REVIEW = 'review'
+PLANTED, PLANTED_LABELS = f'{REVIEW}/planted', f'{REVIEW}/planted_labels'
+"""Where images with planted defects and their labels are, as they were before they were edited."""
 
 PROPOSED, REVIEWED, DRAWN = 'proposed', 'reviewed', 'drawn'
 RELABELLED = (PROPOSED, REVIEWED, DRAWN)
@@ -43,6 +49,40 @@ class RegionRecord:
     metrics: Metrics | None = field(default=None, metadata=OPTIONAL)
     inner_steps: int | None = field(default=None, metadata=OPTIONAL)
     components: list[ComponentRecord] | None = field(default=None, metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedDefect:
+    """A defect that was put into a normal image.
+
+    Attributes:
+        defect: Name of the class.
+        area: Pixels.
+        donor: Image that it was cut from, relative to the input.
+        donor_sha256, donor_label_sha256: Of that image and its label.
+        donor_box: Box (left, top, right, bottom) that was cut out.
+        turn: Quarter turns of it, 0 to 3; 4 to 7: mirrored as well.
+        position: Where its upper left corner came, (left, top).
+    """
+
+    defect: str
+    area: int
+    donor: str
+    donor_sha256: str
+    donor_label_sha256: str
+    donor_box: list[int]
+    turn: int
+    position: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planting:
+    """A normal image with planted defects, before it is edited: paths in the output, and what was planted."""
+
+    image: str
+    label: str
+    label_sha256: str
+    defects: list[PlantedDefect]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +117,8 @@ class EditRow(FileRow):
         relabelled: False for a copy of the source's label, else ``proposed`` by a program, ``reviewed`` by a person who
             left it as it was, or ``drawn`` by a person or imported.
         judge_sha256: Of the segmenter given by ``--judge``.
+        mode: ``plant`` or ``paste``; None for an edit of an image as it is.
+        planting: With these modes, what was put into ``source``; without, None.
     """
 
     word: str
@@ -91,6 +133,31 @@ class EditRow(FileRow):
     written_label_sha256: str | None = field(default=None, metadata=OPTIONAL)
     relabelled: str | bool | None = field(default=None, metadata=OPTIONAL)
     judge_sha256: str | None = field(default=None, metadata=OPTIONAL)
+    mode: str | None = field(default=None, metadata=OPTIONAL)
+    planting: Planting | None = field(default=None, metadata=OPTIONAL)
+
+    @property
+    def edited_image(self) -> str:
+        """Path in the output of the image that was edited: the source, or the source with planted defects."""
+        return self.planting.image if self.planting else self.source
+
+    @property
+    def edited_label(self) -> str:
+        """Path in the output of the label of ``edited_image``."""
+        if self.planting:
+            return self.planting.label
+        return f'{LABELS}/{PurePosixPath(self.source).relative_to(IMAGES).with_suffix(".png")}'
+
+    @property
+    def copied_label_sha256(self) -> str | None:
+        """SHA-256 of the label of ``edited_image``, which is copied beside the edit."""
+        return self.planting.label_sha256 if self.planting else self.label_sha256
+
+    @property
+    def reconstruction(self) -> str:
+        """Path in the output of the reconstruction of ``edited_image``."""
+        folder = PLANTED if self.planting else IMAGES
+        return f'{REVIEW}/reconstruction/{PurePosixPath(self.edited_image).relative_to(folder).with_suffix(".png")}'
 
 
 ROW_KINDS: dict[str, type[FileRow]] = {'original': FileRow, 'copy': FileRow, 'edit': EditRow}
@@ -98,6 +165,8 @@ NESTED: dict[tuple[type, str], type] = {
     (EditRow, 'model'): ModelIdentity,
     (EditRow, 'metrics'): Metrics,
     (EditRow, 'regions'): RegionRecord,
+    (EditRow, 'planting'): Planting,
+    (Planting, 'defects'): PlantedDefect,
     (RegionRecord, 'metrics'): Metrics,
     (RegionRecord, 'components'): ComponentRecord,
 }
@@ -145,10 +214,17 @@ def from_json(kind: type[Kind], value: Any, where: str) -> Kind:
             )
 
     def read(name: str, item: Any) -> Any:
-        nested = NESTED.get((kind, name))
-        if nested is None or item is None:
+        nested, expected = NESTED.get((kind, name)), known[name].type
+        types = get_args(expected) if isinstance(expected, UnionType) else (expected,)
+        if nested is None or (item is None and NoneType in types):
             return item
-        if isinstance(item, list):
+        several = any(get_origin(one) is list for one in types)
+        if several is not isinstance(item, list):
+            what = 'a list' if several else 'an object'
+            raise ValueError(
+                f'{where}: {name} is {item!r}; expected {what}. Restore the file, or remove the folder to start again'
+            )
+        if several:
             return [from_json(nested, entry, f'{where}, {name}') for entry in item]
         return from_json(nested, item, f'{where}, {name}')
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from scipy import ndimage
 from augment.config import AugmentConfig
 from augment.dataset.components import CLASS_COLOURS, EIGHT_CONNECTED, OTHER_COLOUR
 from augment.dataset.manifest import REVIEW
+from augment.dataset.planting import PlantedSample
 from augment.dataset.quality import Metrics
-from augment.dataset.reading import IMAGES, Dataset, decode_image, defect_mask, source_file
+from augment.dataset.reading import IMAGES, Dataset, Sample, decode_image, defect_mask, source_file
 from augment.dataset.regions import Box, cut, extent
-from augment.dataset.rows import EditRow
+from augment.dataset.rows import PLANTED, EditRow
 from augment.files import write_bytes, write_png
 
 CELL, GAP, LINE = 192, 6, 14
@@ -28,26 +29,39 @@ METRICS = tuple(f.name for f in fields(Metrics))
 WINDOW_MIN = 64  # pixels; three times as large in its cell
 WINDOW_CONTEXT = 1.0  # surroundings shown on each side, in multiples of the defect's extent
 OUTLINE_GAP = 2  # pixels of the cell, so that thin defects stay visible
+Cell = tuple[np.ndarray | None, str, tuple]
+"""Pixels ``(H, W, 3)`` uint8 of a cell, its caption and the colour of that."""
+
 PAPER, INK, REFUSED = (255, 255, 255), (30, 30, 30), (200, 30, 30)
 
 
-def write_summary(config: AugmentConfig, data: Dataset, edits: list[EditRow]) -> None:
-    """Write both files into the output folder from the rows of its manifest."""
+def write_summary(
+    config: AugmentConfig, data: Dataset, edits: list[EditRow], planned: Sequence[Sample] = ()
+) -> None:
+    """Write both files into the output folder from the rows of its manifest.
+
+    The images that were edited are those of ``data``, and ``planned`` ones with planted defects.
+    """
     out = config.out_dir()
     write_bytes(out / 'summary.csv', table(edits).encode())
-    sources = sorted({row.source for row in edits if row.regions})
+    samples = {source_file(data.split, sample): sample for sample in data.samples}
+    samples |= {s.planting.image: s for s in planned if isinstance(s, PlantedSample)}
+    edited = {row.edited_image for row in edits if row.regions or row.planting}
+    sources = sorted(edited & samples.keys())
     if len(sources) > config.summary_rows:
         drawn = np.random.default_rng(config.seed).permutation(len(sources))[: config.summary_rows]
         sources = [sources[i] for i in sorted(drawn)]
     words = sorted({row.word for row in edits})
-    by_cell = {(row.source, row.word): row for row in edits}
-    samples = {source_file(data.split, sample): sample for sample in data.samples}
+    by_cell = {(row.edited_image, row.word): row for row in edits}
     strips = []
     for source in sources:
         original, label = samples[source].pixels(), samples[source].class_ids()
         rows = [by_cell.get((source, word)) for word in words]
         strips.append(strip(out, source, original, label, rows))
-    write_png(out / 'summary.png', sheet(words, strips))
+    titles = ['source and label', 'reconstruction']
+    for word in words:
+        titles += [word, f'difference x{DIFFERENCE_GAIN}']
+    write_png(out / 'summary.png', sheet(titles, strips))
 
 
 def table(edits: list[EditRow]) -> str:
@@ -71,13 +85,13 @@ def strip(
     around it was refused in an accepted edit, the cell says why. ``original`` ``(H, W, 3)`` uint8 is the image at path
     ``source``, ``label`` ``(H, W)`` holds its class ids.
     """
-    name = Path(source).relative_to(IMAGES)
+    name = Path(source).relative_to(PLANTED if source.startswith(PLANTED) else IMAGES)
     mask = defect_mask(label)
     defect = shown_defect(mask, accepted_edits(edits, mask.shape))
     window = window_of(mask.shape, defect)
     reconstruction = read(out / REVIEW / 'reconstruction' / name)
     outlined = outline(enlarged(original, window), label, window)
-    cells = [
+    cells: list[Cell] = [
         (outlined, name.with_suffix('').as_posix(), INK),
         (None if reconstruction is None else enlarged(reconstruction, window), '', INK),
     ]
@@ -88,10 +102,16 @@ def strip(
         rejected = out / REVIEW / 'rejected' / Path(row.file).relative_to(IMAGES)
         edited = read(out / row.file if row.accepted else rejected)
         reasons = row.reasons if not row.accepted else refused_at(row, defect)
-        text, colour = ('; '.join(reasons), REFUSED) if reasons else (caption(row.metrics), INK)
+        described = caption(row.metrics) if row.metrics else 'as planted'
+        text, colour = ('; '.join(reasons), REFUSED) if reasons else (described, INK)
         changed = None if edited is None else enlarged(difference(original, edited), window)
         cells.append((None if edited is None else enlarged(edited, window), text, colour))
         cells.append((changed, '', INK))
+    return row_of_cells(cells)
+
+
+def row_of_cells(cells: Sequence[Cell]) -> Image.Image:
+    """Cells beside each other."""
     image = Image.new('RGB', (len(cells) * (CELL + GAP), CELL + 2 * LINE + GAP), PAPER)
     for column, (pixels, text, colour) in enumerate(cells):
         draw_cell(image, column * (CELL + GAP), pixels, text, colour)
@@ -194,11 +214,8 @@ def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(11)
 
 
-def sheet(words: list[str], strips: list[Image.Image]) -> np.ndarray:
-    """Headings over all strips: ``(H, W, 3)`` uint8."""
-    titles = ['source and label', 'reconstruction']
-    for word in words:
-        titles += [word, f'difference x{DIFFERENCE_GAIN}']
+def sheet(titles: Sequence[str], strips: Sequence[Image.Image]) -> np.ndarray:
+    """Headings of the columns over all strips: ``(H, W, 3)`` uint8."""
     width = max([len(titles) * (CELL + GAP), *(s.width for s in strips)])
     image = Image.new('RGB', (width, 2 * LINE + sum(s.height for s in strips)), PAPER)
     draw = ImageDraw.Draw(image)

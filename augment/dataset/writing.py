@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from augment.config import AugmentConfig
+from augment.config import PASTE, AugmentConfig
 from augment.dataset.judge import Judge, Verdict
-from augment.dataset.manifest import Manifest
+from augment.dataset.manifest import EDIT, Manifest, has_made_label
 from augment.dataset.pieces import Piece
+from augment.dataset.planting import PlantedSample
 from augment.dataset.quality import Metrics
 from augment.dataset.reading import RECORD, Dataset, Sample, edit_name, image_file, label_file, source_file
 from augment.dataset.regions import cut, paste, resize, support
@@ -57,7 +58,7 @@ def edit_row(
         accepted=accepted,
         reasons=reasons,
         word=word,
-        target_prompt=config.prompt(word),
+        target_prompt='' if config.mode == PASTE else config.prompt(word),
         regions=regions,
         seed=config.seed,
         parameters=config.image_parameters(),
@@ -65,12 +66,17 @@ def edit_row(
         reconstruction_psnr=None if metrics is None else metrics.reconstruction_psnr,
         metrics=metrics,
         judge_sha256=judge_sha256,
+        mode=None if config.mode == EDIT else config.mode,
+        planting=sample.planting if isinstance(sample, PlantedSample) else None,
     )
 
 
 def empty_row(config: AugmentConfig, sample: Sample, word: str) -> EditRow:
     """The row of an image whose label has nothing to edit."""
-    reason = f'no defect in the label: nothing to edit with blend={config.blend}, crop={config.crop}'
+    if isinstance(sample, PlantedSample):
+        reason = f'no defect found a place that fits, plant_difference={config.plant_difference:g}'
+    else:
+        reason = f'no defect in the label: nothing to edit with blend={config.blend}, crop={config.crop}'
     return edit_row(
         config, sample, word, accepted=False, reasons=[reason], regions=[], model=None, metrics=None
     )
@@ -80,12 +86,18 @@ class EditWriter:
     """Judges the edits of images, writes what is accepted, and last of all the row."""
 
     def __init__(
-        self, config: AugmentConfig, manifest: Manifest, model: ModelIdentity, judge: Judge | None = None
+        self,
+        config: AugmentConfig,
+        manifest: Manifest,
+        model: ModelIdentity | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self.config, self.manifest, self.model, self.judge = config, manifest, model, judge
 
     def finish(self, sample: Sample, word: str, pieces: list[Piece]) -> EditRow:
         """Judge and write the edit of one image with ``word``, made of its ``pieces``; returns its row."""
+        if isinstance(sample, PlantedSample):
+            sample.write_before_edit(self.manifest.root)
         verdict = self.verdict(pieces)
         records = [piece.judge(self.config, verdict) for piece in pieces]
         accepted = [piece for piece, record in zip(pieces, records) if record.accepted]
@@ -110,6 +122,16 @@ class EditWriter:
         self.manifest.add(row)
         return row
 
+    def paste(self, sample: PlantedSample) -> EditRow:
+        """Write a planted image as it is; returns its row."""
+        sample.write_before_edit(self.manifest.root)
+        row = edit_row(
+            self.config, sample, PASTE, accepted=True, reasons=[], regions=[], model=None, metrics=None
+        )
+        row = self.write_accepted(row, sample, sample.pixels())
+        self.manifest.add(row)
+        return row
+
     def verdict(self, pieces: list[Piece]) -> Verdict | None:
         """What the judge predicts for the source and for the image with the edits of all ``pieces``."""
         edited = compose([p for p in pieces if p.edited is not None])
@@ -119,15 +141,15 @@ class EditWriter:
 
     def write_accepted(self, row: EditRow, sample: Sample, image: np.ndarray) -> EditRow:
         """Write image and label, except a label drawn by hand; returns the row with the image's SHA-256."""
-        root = self.manifest.root
+        root, earlier = self.manifest.root, self.manifest.rows.get(row.file)
         write_png(root / row.file, image)
-        if not (root / row.label).is_file():
+        if not (root / row.label).is_file() or (earlier and has_made_label(root, earlier)):
             sample.write_label(root / row.label)
         return replace(row, file_sha256=sha256(root / row.file))
 
     def write_reconstruction(self, row: EditRow, pieces: list[Piece]) -> None:
         """Write the reconstruction, that of the first word, for the contact sheet and for inspection."""
-        path = self.manifest.review('reconstruction', row.source)
+        path = self.manifest.root / row.reconstruction
         reconstructed = [p for p in pieces if p.reconstruction is not None]
         if path.is_file() or not reconstructed:
             return

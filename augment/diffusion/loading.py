@@ -2,7 +2,8 @@
 
 import hashlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def load_model(
         raise ValueError(f'device {device!r} asked for, but torch sees no GPU here; use device cpu')
     dtype = choose_dtype(dtype, device)
     # A LoRA is added in float32, so that none of it is lost to rounding.
-    pipeline, revision, identity = _load_pipeline(model, DTYPES[dtype] if lora is None else torch.float32)
+    with _silent_libraries() if model == shipped.DEMO else nullcontext():
+        pipeline, revision, identity = _load_pipeline(model, DTYPES[dtype] if lora is None else torch.float32)
     if lora is not None:
         _fuse_lora(pipeline, Path(lora))
         identity += f'+lora:{content_hash(Path(lora))}'
@@ -85,6 +87,27 @@ def choose_dtype(dtype: str, device: str) -> str:
     if dtype not in DTYPES:
         raise ValueError(f'dtype {dtype!r} is unknown; expected one of {", ".join(DTYPES)}, auto')
     return dtype
+
+
+@contextmanager
+def _silent_libraries() -> Iterator[None]:
+    """Without progress bars and warnings of diffusers and Transformers: the demo model is complete and loads in a second."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    libraries = [
+        (m, m.get_verbosity(), m.is_progress_bar_enabled()) for m in (diffusers_logging, transformers_logging)
+    ]
+    try:
+        for module, *_ in libraries:
+            module.set_verbosity_error()
+            module.disable_progress_bar()
+        yield
+    finally:
+        for module, verbosity, bars in libraries:
+            module.set_verbosity(verbosity)
+            if bars:
+                module.enable_progress_bar()
 
 
 def _load_pipeline(model: str, dtype: torch.dtype) -> tuple[Any, str | None, str]:

@@ -21,6 +21,7 @@ from mmseg.models.utils.folding import prepare_for_inference
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.class_names import class_colour, get_classes, get_palette
+from mmseg.utils.config_file import read_config
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.typing_utils import SampleList
 from mmseg.visualization import SegLocalVisualizer
@@ -108,7 +109,7 @@ def init_model(
         ValueError: the checkpoint holds pickled objects, is damaged, does not fit the model, or has NaN weights.
     """
     if isinstance(config, (str, Path)):
-        config = Config.fromfile(config)
+        config = read_config(config)
     elif not isinstance(config, Config):
         raise TypeError(f'config is a file name or a Config, got {type(config).__name__}')
     config = copy.deepcopy(config)  # Config.copy shares nested values

@@ -16,6 +16,7 @@ from mmseg.engine.checkpoint_loading import load_checkpoint_into, read_checkpoin
 from mmseg.registry import INFERENCERS, MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.class_names import get_classes, get_palette
+from mmseg.utils.config_file import read_config
 from mmseg.utils.config_text import read_config_text
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.set_env import register_all_modules
@@ -88,6 +89,8 @@ class MMSegInferencer(BaseInferencer):
         scope: str | None = 'mmseg',
     ) -> None:
         register_all_modules()
+        if isinstance(model, str) and Path(model).is_file():
+            model = read_config(model)
         self.num_visualized_imgs = 0
         self.num_pred_imgs = 0
         super().__init__(model=model, weights=weights, device=device, scope=scope)
@@ -123,7 +126,7 @@ class MMSegInferencer(BaseInferencer):
                 f'model={model!r} is neither a file nor the name of a config of this project; expected for example '
                 'fast_scnn_4xb4-40k_wta-512x512, see MMSegInferencer.list_models()'
             )
-        return Config.fromfile(_configs()[model]), None
+        return read_config(_configs()[model]), None
 
     def _init_model(self, cfg: Config | ConfigDict, weights: str | None, device: str = 'cpu') -> nn.Module:
         """Build the model as mmengine's method does, without unpickling or executing anything in the file."""

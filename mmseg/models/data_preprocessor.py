@@ -14,7 +14,7 @@ from mmseg.structures.stacked_batch import SIDES, unstack
 from mmseg.utils.misc import stack_batch
 
 from .utils.distortion import distort
-from .utils.targets import have_stackable_gt, stack_gt
+from .utils.targets import have_stackable_gt, stack_targets
 
 
 @MODELS.register_module()
@@ -97,7 +97,8 @@ class SegDataPreProcessor(BaseDataPreprocessor):
 
         Returns:
             ``inputs`` float32 of shape (N, C, H, W) and ``data_samples``; of a training batch whose samples all
-            have labels of one size also ``gt``, int64 of shape (N, H, W).
+            have labels of one size also ``gt``, int64 of shape (N, H, W), or (N, 2, H, W) of labels and edge maps
+            if they have these.
 
         Raises:
             ValueError: a training batch without samples, or a test batch whose images can't be stacked.
@@ -178,7 +179,7 @@ class SegDataPreProcessor(BaseDataPreprocessor):
             inputs, data_samples = augment(inputs, data_samples)
         batch = dict(inputs=inputs, data_samples=data_samples)
         if have_stackable_gt(data_samples):
-            batch['gt'] = stack_gt(data_samples)
+            batch['gt'] = stack_targets(data_samples)
         return batch
 
     def _test_batch(

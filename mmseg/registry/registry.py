@@ -4,11 +4,29 @@ A name is looked up here first, then in mmengine. ``locations`` are the modules 
 imports, so that a config needs no imports.
 """
 
+from importlib.util import find_spec
+
 from mmengine import registry as root
 from mmengine.registry import Registry
 
 _MODEL_LOCATIONS = ['mmseg.models']
 _ENGINE_LOCATIONS = ['mmseg.engine']
+
+
+#: Packages whose backbones mmsegmentation's configs name, as ``mmpretrain.ConvNeXt``.
+BACKBONE_PACKAGES = ('mmpretrain', 'mmcls')
+
+
+class ModelRegistry(Registry):
+    """A registry in which names of a backbone package that is not installed stand for the classes here."""
+
+    def get(self, key: str) -> type | None:
+        """The class of a name, as mmengine's registry finds it."""
+        scope, name = self.split_scope_key(key)
+        if scope in BACKBONE_PACKAGES and find_spec(scope) is None:
+            self.import_from_location()
+            key = name if name in self._module_dict else key
+        return super().get(key)
 
 
 def _child(name: str, parent: Registry, locations: list[str]) -> Registry:
@@ -31,7 +49,7 @@ DATASETS = _child('dataset', root.DATASETS, ['mmseg.datasets'])
 DATA_SAMPLERS = _child('data sampler', root.DATA_SAMPLERS, ['mmseg.datasets'])
 TRANSFORMS = _child('transform', root.TRANSFORMS, ['mmseg.datasets'])
 
-MODELS = _child('model', root.MODELS, _MODEL_LOCATIONS)
+MODELS = ModelRegistry('model', parent=root.MODELS, scope='mmseg', locations=_MODEL_LOCATIONS)
 MODEL_WRAPPERS = _child('model wrapper', root.MODEL_WRAPPERS, _MODEL_LOCATIONS)
 WEIGHT_INITIALIZERS = _child('weight initializer', root.WEIGHT_INITIALIZERS, _MODEL_LOCATIONS)
 TASK_UTILS = _child('task util', root.TASK_UTILS, _MODEL_LOCATIONS)

@@ -11,6 +11,7 @@ import torch.distributed
 from mmengine.config import Config
 
 from .config_errors import config_errors, refuse_circles
+from .config_file import read_config
 from .config_keys import check_options, name_evaluators
 from .optimizer_config import refuse_merged_optimizer
 
@@ -47,7 +48,7 @@ def load_config(
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
     refuse_circles(path)
     with config_errors(path, 'read'):
-        cfg = Config.fromfile(path)
+        cfg = read_config(path)
         refuse_merged_optimizer(path, cfg)
     if cfg_options:
         cfg_options = name_evaluators(cfg, cfg_options)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from contract import ARCHITECTURES, assign
+from contract import ARCHITECTURES, OTHER_EXPERIMENTS, assign
 from mmengine.config import Config
 from mmengine.runner.checkpoint import _load_checkpoint
+from timm_import import INSTALLED, import_timm
 
 from mmseg.engine import build_runner
 from mmseg.registry import MODELS
@@ -48,7 +49,10 @@ def _listed(part: dict | list) -> list:
 
 
 #: Options that make the layers of an architecture narrow, from the contract test of the models.
-NARROW_OPTIONS = {_parts(architecture.config()): architecture.options for architecture in ARCHITECTURES}
+NARROW_OPTIONS = {
+    _parts(architecture.config()): architecture.options
+    for architecture in (*ARCHITECTURES, *OTHER_EXPERIMENTS)
+}
 
 
 def _heads(model: dict) -> list[dict]:
@@ -61,8 +65,18 @@ def path(request):
     return request.param
 
 
-def test_the_model_is_built(path):
+def load(path: Path) -> Config:
+    """The config; the test is skipped where its model needs timm, which is not installed."""
     cfg = Config.fromfile(path)
+    if cfg.model.backbone.type.startswith('TIMM'):
+        if not INSTALLED:
+            pytest.skip('needs timm: pip install "wta-seg[timm]"')
+        import_timm()
+    return cfg
+
+
+def test_the_model_is_built(path):
+    cfg = load(path)
     with torch.device('meta'):
         model = MODELS.build(cfg.model)
     assert sum(parameter.numel() for parameter in model.parameters()) > 1e6
@@ -99,9 +113,9 @@ def test_the_batch_job_lists_every_published_experiment():
 
 def test_trains_and_is_tested(path, blades, tmp_path, monkeypatch):
     monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
-    cfg = shrink(Config.fromfile(path), iterations=2, samples=2)
+    cfg = shrink(load(path), iterations=2, samples=2)
     for key, value in NARROW_OPTIONS[_parts(cfg.model)].items():
-        if key != 'backbone.img_size':  # set by shrink
+        if key not in ('backbone.img_size', 'backbone.frozen'):  # set by shrink; as the experiment has it
             assign(cfg.model, key.split('.'), value)
     for split in ('train', 'val', 'test'):
         for dataset in dataset_configs(cfg[f'{split}_dataloader'].dataset):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -26,9 +27,12 @@ def label_with_square(side: int, at: int = 10, class_id: int = 1) -> np.ndarray:
 
 
 def make_edited_dataset(
-    root: Path, accepted: int = 3, refused: int = 1, side: int = 48, word: str = 'rust'
+    root: Path, accepted: int = 3, refused: int = 1, side: int = 48, word: str = 'rust', grown: int = 0
 ) -> Path:
-    """Write originals, accepted edits ``a<n>__<word>`` with copied labels, and refused ones ``r<n>__<word>``."""
+    """Write originals, accepted edits ``a<n>__<word>`` with copied labels, and refused ones ``r<n>__<word>``.
+
+    The edits are brighter in the label and up to ``grown`` pixels around it.
+    """
     rng = np.random.default_rng(0)
     names = [f'a{n}' for n in range(accepted)] + [f'r{n}' for n in range(refused)]
     for name in names:
@@ -36,7 +40,8 @@ def make_edited_dataset(
         label = label_with_square(side)
         write_image(root / f'img_dir/train/{name}.png', image)
         write_bytes(root / f'ann_dir/train/{name}.png', encode_label(label))
-        image[label > 0] += 60
+        brighter = cv2.dilate(label, np.ones((2 * grown + 1,) * 2, np.uint8)) > 0
+        image[brighter] += 60
         if name.startswith('a'):
             write_image(root / f'img_dir/train/{name}__{word}.png', image)
             write_bytes(root / f'ann_dir/train/{name}__{word}.png', encode_label(label))

@@ -12,7 +12,7 @@ from wtaseg import demo
 @pytest.fixture
 def runs(monkeypatch):
     """Stages of the demo that take long, replaced; their arguments."""
-    calls = SimpleNamespace(experiments=None, config=None, accepted=3)
+    calls = SimpleNamespace(experiments=None, config=None, accepted=3, sheet=None)
 
     def train_and_test(layout, scale, experiments):
         calls.experiments = list(experiments)
@@ -23,7 +23,15 @@ def runs(monkeypatch):
         return SimpleNamespace(accepted=calls.accepted, text=lambda: f'{calls.accepted} edits accepted')
 
     monkeypatch.setattr(demo, 'train_and_test', train_and_test)
-    monkeypatch.setattr(demo, 'write_results', lambda project, overlays: 0)
+
+    def write_results(project, overlays, sheet):
+        calls.sheet = sheet
+        return 0
+
+    monkeypatch.setattr(demo, 'write_results', write_results)
+    monkeypatch.setattr(
+        'wtaseg.relabel.command.relabel', lambda root, *_, **__: SimpleNamespace(sheet=root / 'sheet')
+    )
     monkeypatch.setattr('augment.pipeline.run', run)
     return calls
 
@@ -43,7 +51,7 @@ def test_a_missing_package_is_named_with_its_remedy(runs, tmp_path, monkeypatch,
     monkeypatch.setattr(shipped, 'WEIGHTS', tmp_path)
     (tmp_path / 'model_index.json').write_text('{}')
     monkeypatch.setitem(sys.modules, 'diffusers', None)
-    assert demo.edit_images(tmp_path / 'data', demo.SMOKE) is None
+    assert demo.edit_images(tmp_path / 'data', demo.SMOKE, threads=1) is None
     line = capsys.readouterr().out
     assert 'diffusers' in line and line.endswith('pip install "wta-seg[augment]"\n')
 
@@ -62,3 +70,13 @@ def test_with_the_model_a_third_experiment_trains_on_the_edited_images(runs, tmp
         out = tmp_path / 'data/wta_demo_smoke_aug_peeling_rust'
         assert runs.experiments[2].overrides == (f'train_dataloader.dataset.data_root={out}',)
         assert runs.experiments[2].config == demo.EXPERIMENTS[0]
+    assert runs.sheet == (out / 'sheet' if accepted else None)
+
+
+def test_the_page_shows_edits_with_both_labels(tmp_path, monkeypatch):
+    (tmp_path / 'sheet.png').write_bytes(b'PNG')
+    report = SimpleNamespace(images=[], write=lambda parts, folder, count: True)
+    monkeypatch.setattr(demo.ProjectReport, 'read', lambda project: report)
+    assert demo.write_results(tmp_path, 2, tmp_path / 'sheet.png') == 0
+    assert [image.png for image in report.images] == [b'PNG']
+    assert demo.write_results(tmp_path, 2, None) == 0 and len(report.images) == 1

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import venv
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ('mmseg', 'augment', 'wtaseg', 'configs')
+EXPERIMENTS = 3 if find_spec('diffusers') and find_spec('transformers') else 2  # one on edited images
 FILES = ('pyproject.toml', 'setup.py', 'MANIFEST.in', 'README.md', 'LICENSE')
 
 
@@ -103,6 +105,8 @@ def test_demo(installed, environment, tmp_path):
     assert (project / 'results.csv').is_file() and (project / 'results.xlsx').is_file()
     assert (project / 'curves/test_set_eval.png').is_file()
     assert len(list((project / 'overlays').glob('*.png'))) == 2
-    assert len(list(project.glob('exp/fastscnn/*/train/ckpt/iter_4.pth'))) == 2
+    assert len(list(project.glob('exp/fastscnn/*/train/ckpt/iter_4.pth'))) == EXPERIMENTS
+    edited = tmp_path / 'data/wta_demo_smoke_aug_peeling_rust/manifest.jsonl'
+    assert edited.is_file() == (EXPERIMENTS == 3)
     again = run(installed, 'demo', '--smoke', **environment)
-    assert again.count('skipped fastscnn/') >= 2 and ' 0 drawn now' in again
+    assert again.count('skipped fastscnn/') >= EXPERIMENTS and ' 0 drawn now' in again

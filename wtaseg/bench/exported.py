@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from mmengine.config import Config
 
 from mmseg.apis import export_onnx, init_model
+from mmseg.utils.config_file import read_config
 from mmseg.utils.from_scratch import drop_pretrained
 from wtaseg.bench.flops import fit_image_size
 from wtaseg.deploy import comparison
@@ -42,7 +42,7 @@ def measure(config: str | Path, size: tuple[int, int]) -> ExportedCost:
     Raises:
         ExportError: the model can not be exported in this size.
     """
-    cfg = Config.fromfile(config)
+    cfg = read_config(config)
     drop_pretrained(cfg)
     fit_image_size(cfg, size)
     model = init_model(cfg, None, 'cpu')

@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import mmseg.models  # noqa: F401
 from mmseg.registry import MODELS
+from mmseg.utils.config_file import read_config
 from mmseg.utils.from_scratch import drop_pretrained
 from wtaseg.markdown import table_lines
 
@@ -83,7 +84,7 @@ def measure(
     Raises:
         ValueError: the config has no model.
     """
-    cfg = Config.fromfile(config)
+    cfg = read_config(config)
     if 'model' not in cfg:
         raise ValueError(f'{config}: no model in it; expected a config of configs/ or configs/_base_/models/')
     init_default_scope('mmseg')

@@ -25,6 +25,7 @@ import mmseg.engine
 import mmseg.models  # noqa: F401
 from mmseg.engine.captured import StepSettings, TrainingStep, give_training_step, limit_search
 from mmseg.registry import MODELS
+from mmseg.utils.config_file import read_config
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.launch import enable_amp
 from mmseg.utils.walk import config_dicts
@@ -137,7 +138,7 @@ def load_experiment(config: str | Path, cross_entropy: bool = False) -> Config:
     Raises:
         ValueError: the config is not that of an experiment.
     """
-    cfg = Config.fromfile(config)
+    cfg = read_config(config)
     if missing := [key for key in ('model', 'optim_wrapper', 'train_dataloader') if key not in cfg]:
         raise ValueError(f'{config}: no {missing[0]} in it; expected the config of an experiment')
     drop_pretrained(cfg)

@@ -56,6 +56,12 @@ def _view(rng: np.random.Generator, size: int) -> Part:
     return part
 
 
+def metal_of(seed: int, split: str, index: int, size: int) -> np.ndarray:
+    """Where an image shows metal, ``(H, W)`` bool: neither background nor hole; arguments as :func:`render_blade`."""
+    rng = np.random.default_rng([seed, SPLITS.index(split), index])
+    return _view(rng, size).metal > 0.5
+
+
 def render_blade(seed: int, split: str, index: int, size: int, style: str | None = None) -> Blade:
     """Render one image of a dataset; the same arguments give the same pixels.
 

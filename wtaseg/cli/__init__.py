@@ -33,6 +33,7 @@ COMMANDS = {
     'render': 'Render a synthetic dataset of blade images with rare defects.',
     'check': 'Check every file of a dataset and print the share of each class.',
     'convert': 'Convert masks, LabelMe, COCO or CVAT annotations to label maps, and label maps back.',
+    'relabel': 'Propose labels for edited images from what the edit changed.',
     'review': 'Review and correct labels in the browser.',
     'train': 'Train one experiment.',
     'test': 'Test a checkpoint of an experiment.',
@@ -44,7 +45,7 @@ COMMANDS = {
     'export': 'Export a trained model to ONNX.',
     'augment': 'Edit the training images of a dataset with Stable Diffusion XL.',
     'tools': 'Print a config, browse a dataset, plot logs or a confusion matrix, publish a checkpoint.',
-    'bench': 'Measure the data pipeline, a training step, image editing or model sizes.',
+    'bench': 'Measure the data pipeline, a training step, image editing, model sizes, labels or planted defects.',
 }
 
 #: What the commands are called in other projects.

@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from wtaseg.cli import FAILED, MANY, image_size, make_app, run_alone
+from wtaseg.cli import FAILED, MANY, bench_edits, image_size, make_app, run_alone
 from wtaseg.cli.bench_models import test, train
-from wtaseg.cli.bench_output import STDOUT, Count, Positive, write_json
+from wtaseg.cli.figures import STDOUT, Count, Positive, write_json
 
 command = make_app(
     'bench',
-    help="""Measure the data pipeline, a training step, prediction, image editing or model sizes.
+    help="""Measure the data pipeline, a training step, prediction, image editing, model sizes, proposed labels or planted defects.
 
 Example: `wta-seg bench flops fastscnn/fast_scnn_4xb4-40k_wta-512x512 --shape 512`""",
     help_format='markdown',
@@ -177,6 +177,10 @@ def export(
         print(f'measured {costs[-1].name}', file=sys.stderr)
     print(table(costs))
     return 0
+
+
+command.command(bench_edits.relabel)
+command.command(bench_edits.plant)
 
 
 def _script(function: Callable, name: str) -> Callable[[Sequence[str] | None], int]:

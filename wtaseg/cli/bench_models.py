@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from wtaseg.cli import FAILED, MANY, image_size
-from wtaseg.cli.bench_output import STDOUT, Count, Positive, write_json
+from wtaseg.cli.figures import STDOUT, Count, Positive, write_json
 
 
 @Parameter(name='*')

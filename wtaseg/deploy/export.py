@@ -10,6 +10,7 @@ from mmengine.config import Config
 from rich.progress import track
 
 from mmseg.apis.export_onnx import Export, ExportError, export_checkpoint
+from mmseg.utils.config_file import read_config
 from mmseg.utils.files import atomic_path
 from wtaseg.deploy.comparison import Quality, measure, table
 from wtaseg.deploy.images import LabelledImage, Reader, choose_images, images_of
@@ -66,7 +67,7 @@ def export_model(config: Path, checkpoint: str, options: ExportOptions = ExportO
             f'--limit {options.limit:g}, --calibration-images {options.calibration_images}; '
             'expected percent points from 0, and at least 1 image'
         )
-    cfg = Config.fromfile(config)
+    cfg = read_config(config)
     if options.data is not None:
         set_data_root(cfg, options.data, ('train', 'val') if options.precisions else ())
     exported = export_checkpoint(

@@ -34,7 +34,7 @@ def load_predictor(
         ValueError: the file is no model, its config can not be read without executing it, or it has no thresholds for
             ``false_alarms``.
     """
-    path = _find(model)
+    path = find_model(model)
     if path.suffix.lower() != '.onnx':
         predictor = _load_checkpoint(path, config, device, windows)
     elif config is not None:
@@ -52,7 +52,8 @@ def load_predictor(
     return predictor
 
 
-def _find(model: str | Path) -> Path:
+def find_model(model: str | Path) -> Path:
+    """The file of a model, named as for :func:`load_predictor`; raises ``FileNotFoundError`` where there is none."""
     if str(model) == shipped.DEMO:
         model = shipped.segmenter()
     path = Path(model)
@@ -70,16 +71,15 @@ def _find(model: str | Path) -> Path:
 def _load_checkpoint(
     path: Path, config: str | None, device: str | None, windows: Windows | None
 ) -> Predictor:
-    from mmengine.config import Config
-
     from mmseg.apis.mmseg_inferencer import stored_config
     from mmseg.engine import read_checkpoint
+    from mmseg.utils.config_file import read_config
     from wtaseg.errors import always, one_line_errors
     from wtaseg.predict.segmentor import SegmentorPredictor
     from wtaseg.runs.layout import find_config
 
     if config is not None:
-        cfg = Config.fromfile(find_config(config))
+        cfg = read_config(find_config(config))
     else:
         cfg = stored_config(read_checkpoint(str(path), map_location='cpu'), str(path))
     with one_line_errors(f'{path}{"" if config else " (its config)"}', always):

@@ -101,6 +101,7 @@ class Page:
         table: results.
         question: what a study asks.
         findings: sentences.
+        differences: a second table, of texts: its titles and then its lines; empty: none.
         images: bars, curves, overlays.
         seeds: runs of each row of a study; None for a project, where each row is a run.
         common_settings: settings that all rows share beside their config.
@@ -115,6 +116,7 @@ class Page:
     table: Table
     question: str = ''
     findings: tuple[str, ...] = ()
+    differences: tuple[tuple[str, ...], ...] = ()
     images: tuple[Image, ...] = ()
     seeds: int | None = None
     common_settings: tuple[str, ...] = ()

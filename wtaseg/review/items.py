@@ -22,7 +22,8 @@ class Item:
         name: split and name without ending, ``train/NAME``.
         image: path of the image while it is part of the dataset.
         label: path of its label.
-        source: path of the image that an edit was made of.
+        source: path of the image that an edit was made of; with planted defects, of the image with them.
+        source_label: path of its label.
         word: of an edit.
         refused: why the gates of ``wta-seg augment`` refused an edit.
     """
@@ -31,13 +32,9 @@ class Item:
     image: str
     label: str
     source: str = ''
+    source_label: str = ''
     word: str = ''
     refused: tuple[str, ...] = ()
-
-    @property
-    def source_label(self) -> str:
-        """Label of the source of an edit."""
-        return f'{LABELS}/{PurePosixPath(self.source).relative_to(IMAGES).with_suffix(".png")}'
 
     @property
     def rejected_image(self) -> str:
@@ -109,7 +106,7 @@ def _edit(row: EditRow) -> Item:
     name = PurePosixPath(row.label).relative_to(LABELS).with_suffix('').as_posix()
     gates = (reason for reason in row.reasons if not reason.startswith(REJECTED_IN_REVIEW))
     refused = () if row.accepted else tuple(gates)
-    return Item(name, row.file, row.label, row.source, row.word, refused)
+    return Item(name, row.file, row.label, row.edited_image, row.edited_label, row.word, refused)
 
 
 def _images(root: Path, split: str) -> Iterable[Item]:

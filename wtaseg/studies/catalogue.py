@@ -10,6 +10,7 @@ from wtaseg.report.summary import Marking
 from wtaseg.studies import overrides
 from wtaseg.studies.datasets import augmented_root, check_dataset, write_ratio_list
 from wtaseg.studies.folds import folds
+from wtaseg.studies.pays import PAYS, pays
 from wtaseg.studies.provenance import program
 from wtaseg.studies.spec import Experiment, Study, StudyOptions, StudyRow
 
@@ -221,20 +222,23 @@ def final(options: StudyOptions) -> Study:
 
 STUDIES: dict[str, Callable[[StudyOptions], Study]] = {
     maker.__name__: maker
-    for maker in (losses, gamma, loss_aug, words, relabel, ratio, imbalance, final, folds)
+    for maker in (losses, gamma, loss_aug, words, relabel, ratio, imbalance, final, folds, pays)
 }
 
 
 def define(name: str, options: StudyOptions) -> Study:
-    """A study by name, cut to the rows that ``options.only`` names by label or by group.
+    """A study by name, cut to the rows that ``options.only`` names by label or by group; pays keeps its first row.
 
     Raises:
         FileNotFoundError, ValueError: data or a config is missing, or no row is left.
     """
     study = STUDIES[name](options)
     named = {text.casefold() for text in options.only}
+    always = study.rows[:1] if study.name == PAYS else ()
     rows = tuple(
-        row for row in study.rows if not named or {row.group.casefold(), row.label.casefold()} & named
+        row
+        for row in study.rows
+        if not named or row in always or {row.group.casefold(), row.label.casefold()} & named
     )
     if not rows:
         texts = dict.fromkeys(text for row in study.rows for text in (row.group, row.label) if text)

@@ -3,25 +3,25 @@
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from wtaseg.io import remove_abandoned_drafts
 from wtaseg.report.overlays import write_pairs
-from wtaseg.report.summary import Marking
 from wtaseg.runs import pool
 from wtaseg.runs.execute import run_experiment
 from wtaseg.runs.job import Experiment, Job
 from wtaseg.runs.layout import relative_to_base
-from wtaseg.runs.records import read_run
 from wtaseg.studies.catalogue import STUDIES, define
+from wtaseg.studies.collecting import collect, compare_rows
 from wtaseg.studies.configs import CommonSettings, write_configs
-from wtaseg.studies.pooled import DEFAULT_TARGET, PooledPoint, pool_runs
+from wtaseg.studies.cost import cost_of_pays
+from wtaseg.studies.pays import PAYS, SEEDS
 from wtaseg.studies.provenance import describe
 from wtaseg.studies.report import write_bundle, write_report
-from wtaseg.studies.results import RowRecord, StudyRecord, StudyResults, StudyRun, StudySettings, load, save
+from wtaseg.studies.results import RowRecord, StudyRecord, StudyResults, StudySettings, load, save
 from wtaseg.studies.spec import Study, StudyOptions
 
 # while runs go on, reports are written again after this many seconds at the earliest
@@ -46,6 +46,7 @@ class StudyCommand:
         results: of all studies of the project.
         job: what the runs share; None with ``--report-only``.
         reported: when the reports were last written, of ``time.monotonic``.
+        common: what all experiments share; None with ``--report-only``.
     """
 
     options: StudyOptions
@@ -53,6 +54,7 @@ class StudyCommand:
     results: StudyResults = field(default_factory=StudyResults)
     job: Job | None = None
     reported: float = field(default_factory=time.monotonic)
+    common: CommonSettings | None = None
 
     # ------------------------------------------------------------------ before the training
 
@@ -65,6 +67,9 @@ class StudyCommand:
                 is missing.
         """
         options.check(STUDIES)
+        if PAYS in options.studies and options.seeds < SEEDS and not options.smoke:
+            print(f'The study {PAYS} has {SEEDS} seeds at least: --seeds {SEEDS}')
+            options = replace(options, seeds=SEEDS)
         command = cls(options)
         if options.report_only:
             command.results = command.load_results()
@@ -78,12 +83,14 @@ class StudyCommand:
         common = CommonSettings(
             relative_to_base(data, options.base), options.iters, options.validations, command.workers()
         )
+        command.common = common
         records = write_configs(command.studies, options.configs, options.layout.study_configs, common)
         file = options.layout.report / 'results.json'
         results = load(file) if file.is_file() else StudyResults()
         results.experiments |= records
         results.studies |= command.describe_studies()
         command.results = results
+        command.follow_up()  # of an earlier call
         command.job = command.make_job()
         return command
 
@@ -157,11 +164,11 @@ class StudyCommand:
             for name in experiments
         ]
 
-    def train(self, deadline: float | None) -> pool.PoolResult:
-        """Run what is not done, until ``deadline`` (of ``time.monotonic``)."""
+    def train(self, deadline: float | None, known: Collection[Experiment] = ()) -> pool.PoolResult:
+        """Run what is not done, until ``deadline`` (of ``time.monotonic``); ``known`` runs are left out."""
         several = self.options.jobs > 1 and self.options.gpus == 1
         return pool.run_pool(
-            self.runs(),
+            [run for run in self.runs() if run not in known],
             partial(run_experiment, self.job),
             self.job.project,
             self.options.jobs,
@@ -170,35 +177,28 @@ class StudyCommand:
             lambda outcome: self.report(last=False),
         )
 
+    def follow_up(self) -> bool:
+        """Add the rows that depend on results; returns whether there are any."""
+        if not any(study.follow_up for study in self.studies):
+            return False
+        collect(self.results, self.options.layout)
+        added = []
+        for study in self.studies:
+            rows = study.follow_up(self.results, self.results.studies[study.name]) if study.follow_up else ()
+            added.append(replace(study, rows=rows))
+        if not any(study.rows for study in added):
+            return False
+        assert self.common is not None
+        folder = self.options.layout.study_configs
+        self.results.experiments |= write_configs(added, self.options.configs, folder, self.common)
+        self.studies = [
+            replace(study, rows=(*study.rows, *more.rows)) for study, more in zip(self.studies, added)
+        ]
+        self.results.studies |= self.describe_studies()
+        collect(self.results, self.options.layout)
+        return True
+
     # ------------------------------------------------------------------ reporting
-
-    def collect(self) -> None:
-        """Read every run of every study of the project from disk."""
-        runs = {}
-        for study in self.results.studies.values():
-            for row in study.rows:
-                for seed, name in enumerate(row.runs):
-                    if name not in runs:
-                        earlier = self.results.runs.get(name)
-                        record = read_run(self.options.layout.run(name).exp)
-                        runs[name] = StudyRun.of(record, seed, earlier.seconds if earlier else None)
-        self.results.runs = runs
-        self.results.pooled = {}
-        for name, study in self.results.studies.items():
-            if study.marking is Marking.MEAN and (point := self._pool(study)):
-                self.results.pooled[name] = point
-
-    def _pool(self, study: StudyRecord) -> PooledPoint | None:
-        """The pooled operating point of the first seed of all folds; None until all are done."""
-        runs = [row.runs[0] for row in study.rows]
-        if self.results.unfinished(runs):
-            return None
-        target = self.results.found_target(study)
-        try:
-            return pool_runs(self.options.layout, runs, DEFAULT_TARGET if target is None else target)
-        except (FileNotFoundError, ValueError) as error:
-            print(f'no pooled operating point: {error}', file=sys.stderr)
-            return None
 
     @property
     def names(self) -> list[str]:
@@ -210,10 +210,13 @@ class StudyCommand:
         options = self.options
         folder = options.report_folder
         remove_abandoned_drafts(folder)
+        write_now = last or time.monotonic() - self.reported >= REPORT_INTERVAL
         if options.source is None:
-            self.collect()
+            collect(self.results, options.layout)
+            if write_now:
+                compare_rows(self.results, options.layout)
             save(self.results, folder / 'results.json')
-        if not last and time.monotonic() - self.reported < REPORT_INTERVAL:
+        if not write_now:
             return
         for name in self.names:
             write_report(self.results, name, folder)
@@ -238,7 +241,13 @@ def run_studies(command: StudyCommand, started: float) -> int:
     interrupted = False
     if command.job is not None:
         limit = command.options.time_limit
-        interrupted = command.train(None if limit is None else started + limit).interrupted
+        deadline = None if limit is None else started + limit
+        if cost := cost_of_pays(command.options, command.studies, command.results):
+            print(cost, flush=True)
+        known = command.runs()
+        interrupted = command.train(deadline).interrupted
+        if not interrupted and command.follow_up():
+            interrupted = command.train(deadline, known).interrupted
     command.report(last=True)
     if interrupted:
         return INTERRUPTED

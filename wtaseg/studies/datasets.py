@@ -70,6 +70,19 @@ def write_ratio_list(data: Path, augmented: Path, percent: int, folder: Path) ->
     Raises:
         ValueError: ``augmented`` lacks original images, or has no others.
     """
+    edited = added_images(data, augmented)
+    chosen = edited[: math.ceil(len(edited) * percent / 100)]
+    path = folder / f'{augmented.name}-{percent}.txt'
+    write(path, ''.join(f'{name}\n' for name in sorted([*image_names(data), *chosen])))
+    return path
+
+
+def added_images(data: Path, augmented: Path) -> list[str]:
+    """Names of the images of ``augmented`` that ``data`` does not have, in the order of a hash of their names.
+
+    Raises:
+        ValueError: ``augmented`` lacks original images, or has no others.
+    """
     originals = set(image_names(data))
     names = image_names(augmented)
     missing = sorted(originals.difference(names))
@@ -78,10 +91,7 @@ def write_ratio_list(data: Path, augmented: Path, percent: int, folder: Path) ->
             f'{augmented}/img_dir/train lacks {len(missing)} of the original images, such as {missing[0]!r}; '
             'it must hold the originals and their edited copies, as augment/run.py leaves it'
         )
-    edited = sorted(set(names) - originals, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
-    if not edited:
+    added = sorted(set(names) - originals, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    if not added:
         raise ValueError(f'{augmented}/img_dir/train holds no image that is not in {data}/img_dir/train')
-    chosen = edited[: math.ceil(len(edited) * percent / 100)]
-    path = folder / f'{augmented.name}-{percent}.txt'
-    write(path, ''.join(f'{name}\n' for name in sorted([*originals, *chosen])))
-    return path
+    return added

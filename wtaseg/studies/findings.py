@@ -4,8 +4,10 @@ import math
 
 from wtaseg.report.summary import Marking, Row, Summary, Table, metric_titles
 from wtaseg.studies.folds import MEAN, fold_findings
+from wtaseg.studies.pays import PAYS
 from wtaseg.studies.results import StudyRecord, StudyResults
 from wtaseg.studies.selection import Selection, select_word
+from wtaseg.studies.verdict import verdict
 
 # with three seeds each, Welch's two-sided 5 % bound lies between 2.8 and 4.3
 CLEAR_RATIO = 4.3
@@ -22,6 +24,8 @@ def findings(name: str, results: StudyResults, study: StudyRecord, table: Table)
         sentences.append(
             f'{missing} of {expected} runs have no test results yet; the means are over those that have.'
         )
+    if name == PAYS:
+        return [*sentences, *verdict(study, results.paired.get(name))]
     if name == 'words':
         return [*sentences, *word_selection(table)[1]]
     if table.marking is Marking.MEAN:

@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from wtaseg.new.resplit import FOLDS, IMAGE_DIR, LABEL_DIR, fold_lists, write_folds
 from wtaseg.report.summary import Marking, Row, Summary, Table
+from wtaseg.studies.overrides import save_counts
 from wtaseg.studies.pooled import PooledPoint
 from wtaseg.studies.results import StudyRecord
 from wtaseg.studies.spec import Experiment, Override, Study, StudyOptions, StudyRow
@@ -49,22 +50,9 @@ def hold_out(train: Path, held_out: Path) -> Override:
                 )
             dataset.ann_file = str(names.resolve())
             dataset.data_prefix = {**dataset.data_prefix, 'img_path': IMAGE_DIR, 'seg_map_path': LABEL_DIR}
-        cfg.test_evaluator = _with_counts(cfg.get('test_evaluator'))
+        save_counts(cfg)
 
     return override
-
-
-def _with_counts(evaluators: object) -> list[dict]:
-    """The evaluators, an InspectionMetric among them that writes the counts of each image."""
-    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
-    evaluators = [dict(evaluator) for evaluator in evaluators if evaluator]
-    inspections = [evaluator for evaluator in evaluators if evaluator['type'] == 'InspectionMetric']
-    if not inspections:
-        inspections = [dict(type='InspectionMetric')]
-        evaluators += inspections
-    for evaluator in inspections:
-        evaluator['save_counts'] = True
-    return evaluators
 
 
 def mean_row(study: StudyRecord, rows: list[Row]) -> Row:

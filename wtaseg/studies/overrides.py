@@ -76,6 +76,20 @@ def train_on(root: Path, word: str = '', names: Path | None = None) -> Override:
     return override
 
 
+def save_counts(cfg: Config) -> None:
+    """Have the test write the counts of each image, with an InspectionMetric where there is none."""
+    evaluators = cfg.get('test_evaluator')
+    evaluators = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
+    evaluators = [dict(evaluator) for evaluator in evaluators if evaluator]
+    inspections = [evaluator for evaluator in evaluators if evaluator['type'] == 'InspectionMetric']
+    if not inspections:
+        inspections = [dict(type='InspectionMetric')]
+        evaluators += inspections
+    for evaluator in inspections:
+        evaluator['save_counts'] = True
+    cfg.test_evaluator = evaluators
+
+
 def set_iterations(cfg: Config, iterations: int, validations: int) -> None:
     """Set the length of the training and how often it is validated; the learning rate's schedule is scaled.
 

@@ -3,9 +3,13 @@
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from wtaseg.runs.layout import ProjectLayout
 from wtaseg.runs.state import read_state
+
+if TYPE_CHECKING:
+    from mmseg.evaluation.inspection.pooling import SweepCounts
 
 #: False alarms per image and class, where the runs were validated without an operating point.
 DEFAULT_TARGET = 0.1
@@ -91,13 +95,9 @@ def pool_runs(project: ProjectLayout, runs: Iterable[str], target: float) -> Poo
         FileNotFoundError: a run has no counts.
         ValueError: counts of two runs do not go together.
     """
-    from mmseg.evaluation.inspection.pooling import COUNTS_FILE, SweepCounts
+    from mmseg.evaluation.inspection.pooling import SweepCounts
 
-    parts = []
-    for name in runs:
-        layout = project.run(name)
-        metrics = layout.exp / read_state(layout)['metrics']
-        parts.append(SweepCounts.load(metrics.parent / COUNTS_FILE))
+    parts = load_counts(project, runs)
     counts = SweepCounts.pool(parts)
     classes = {}
     for (name, point), defects in zip(
@@ -112,6 +112,20 @@ def pool_runs(project: ProjectLayout, runs: Iterable[str], target: float) -> Poo
             defects,
         )
     return PooledPoint(target, len(parts), counts.images, classes)
+
+
+def load_counts(project: ProjectLayout, runs: Iterable[str]) -> list['SweepCounts']:
+    """The counts of the tests of runs that are done.
+
+    Raises:
+        FileNotFoundError: a run has no counts.
+        ValueError: a file has another form.
+    """
+    from mmseg.evaluation.inspection.pooling import COUNTS_FILE, SweepCounts
+
+    layouts = [project.run(name) for name in runs]
+    metrics = [layout.exp / read_state(layout)['metrics'] for layout in layouts]
+    return [SweepCounts.load(path.parent / COUNTS_FILE) for path in metrics]
 
 
 def _finite(value: float) -> float | None:

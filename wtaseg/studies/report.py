@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wtaseg.io import write
+from wtaseg.markdown import table_lines
 from wtaseg.report import tables
 from wtaseg.report.found import draw_found
 from wtaseg.report.page import Image, Page, RowSettings, RunLine, render
@@ -15,7 +16,9 @@ from wtaseg.runs.layout import ProjectLayout
 from wtaseg.runs.records import DONE
 from wtaseg.studies.findings import findings
 from wtaseg.studies.folds import HELD_OUT, mean_row
+from wtaseg.studies.paired import PairedDifferences
 from wtaseg.studies.results import StudyRecord, StudyResults
+from wtaseg.studies.verdict import difference_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +89,7 @@ def write_report(results: StudyResults, name: str, folder: Path) -> list[Path]:
     sentences = findings(name, results, study, table)
     images = draw_images(results, name, study, table)
     files: dict[str, str | bytes] = {
-        f'{name}.md': markdown(study, table, sentences),
+        f'{name}.md': markdown(study, table, sentences, results.paired.get(name)),
         f'{name}.csv': tables.csv(table),
         **{image.name: image.png for image in images},
         f'{name}.html': render(make_page(results, name, table, sentences, images)),
@@ -109,8 +112,10 @@ def _is_of_longer_name(file: str, name: str, studies: Iterable[str]) -> bool:
     return any(file.startswith(f'{other}_') for other in longer)
 
 
-def markdown(study: StudyRecord, table: Table, sentences: Iterable[str]) -> str:
-    """The table with its findings and provenance as Markdown."""
+def markdown(
+    study: StudyRecord, table: Table, sentences: Iterable[str], paired: PairedDifferences | None = None
+) -> str:
+    """The table with its findings, differences and provenance as Markdown."""
     escape = tables.escape_markdown
     provenance = study.provenance
     seeds = f'; mean ± standard deviation over {study.seeds} seeds.' if study.seeds > 1 else ', one seed.'
@@ -125,11 +130,19 @@ def markdown(study: StudyRecord, table: Table, sentences: Iterable[str]) -> str:
             '',
             *(f'- {escape(text)}' for text in sentences),
             '',
+            *(_difference_lines(paired) if paired else ()),
             f'`{provenance.command}`, commit {escape(provenance.commit)}, {provenance.date}, '
             f'GPU: {escape(provenance.machine.gpus)}, torch {provenance.packages.get("torch", "?")}.',
             '',
         ]
     )
+
+
+def _difference_lines(paired: PairedDifferences) -> list[str]:
+    titles, lines = difference_table(paired)
+    escape = tables.escape_markdown
+    cells = [[escape(text) for text in line] for line in lines]
+    return [*table_lines([escape(title) for title in titles], cells, texts=2), '']
 
 
 def run_frame(results: StudyResults, study: StudyRecord, table: Table) -> 'pd.DataFrame':
@@ -168,6 +181,7 @@ def make_page(
         question=study.question,
         table=table,
         findings=tuple(sentences),
+        differences=_differences(results, name),
         images=tuple(images),
         seeds=study.seeds,
         common_settings=common,
@@ -176,6 +190,13 @@ def make_page(
         commands=(study.provenance.command, by_hand),
         provenance=study.provenance.lines,
     )
+
+
+def _differences(results: StudyResults, name: str) -> tuple[tuple[str, ...], ...]:
+    if name not in results.paired:
+        return ()
+    titles, lines = difference_table(results.paired[name])
+    return tuple(map(tuple, (titles, *lines)))
 
 
 def _settings(results: StudyResults, study: StudyRecord) -> tuple[tuple[str, ...], tuple[RowSettings, ...]]:

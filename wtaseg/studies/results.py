@@ -6,6 +6,7 @@ Inside the program they are the dataclasses of this module; ``results.json`` is 
     studies     by name: title, question, columns, marks, rows [{group, label, variant, runs}], settings, provenance
     variants    by name of the experiment: base config, what all experiments change in it, what this one changes
     pooled      by name of a study of folds: the operating point of all folds together
+    paired      by name of the study pays: differences of its rows with their intervals
     runs        by name: seed, status, scores {class: [IoU, Acc]}, validations, seconds of all its parts, error,
                 inspection {target, classes {class: {found, false_alarms, curves {size: [[false alarms, found], ...]}}}}
 """
@@ -19,6 +20,7 @@ from wtaseg.io import read_json, write
 from wtaseg.report.summary import Marking, Summary
 from wtaseg.runs.inspection import Inspection
 from wtaseg.runs.records import DONE
+from wtaseg.studies.paired import PairedDifferences
 from wtaseg.studies.pooled import PooledPoint
 from wtaseg.studies.provenance import Provenance
 from wtaseg.studies.study_run import StudyRun
@@ -124,6 +126,7 @@ class StudyResults:
     experiments: dict[str, ExperimentRecord] = field(default_factory=dict)
     runs: dict[str, StudyRun] = field(default_factory=dict)
     pooled: dict[str, PooledPoint] = field(default_factory=dict)
+    paired: dict[str, PairedDifferences] = field(default_factory=dict)
 
     def done_runs(self, row: RowRecord) -> list[StudyRun]:
         """The runs of a row that have test results."""
@@ -164,11 +167,11 @@ class StudyResults:
             'studies': {name: study.to_json() for name, study in self.studies.items()},
             'variants': {name: asdict(record) for name, record in self.experiments.items()},
             'runs': {name: run.to_json() for name, run in self.runs.items()},
-            **(
-                {'pooled': {name: point.to_json() for name, point in self.pooled.items()}}
-                if self.pooled
-                else {}
-            ),
+            **{
+                key: {name: one.to_json() for name, one in values.items()}
+                for key, values in (('pooled', self.pooled), ('paired', self.paired))
+                if values
+            },
         }
 
     @classmethod
@@ -190,6 +193,9 @@ class StudyResults:
             experiments=experiments,
             runs={name: StudyRun.from_json(run) for name, run in content['runs'].items()},
             pooled={name: PooledPoint.from_json(point) for name, point in content.get('pooled', {}).items()},
+            paired={
+                name: PairedDifferences.from_json(one) for name, one in content.get('paired', {}).items()
+            },
         )
 
 

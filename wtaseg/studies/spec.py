@@ -14,6 +14,8 @@ from wtaseg.runs.training_flags import TrainingFlags
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from wtaseg.studies.results import StudyRecord, StudyResults
+
 FAST_SCNN = 'fastscnn/fast_scnn_4xb4-40k_wta-512x512'
 
 Override = Callable[['Config'], None]
@@ -54,9 +56,15 @@ class StudyRow:
     experiment: Experiment
 
 
+FollowUp = Callable[['StudyResults', 'StudyRecord'], tuple[StudyRow, ...]]
+
+
 @dataclass(frozen=True)
 class Study:
-    """Experiments to compare, and how the table shows them."""
+    """Experiments to compare, and how the table shows them.
+
+    ``follow_up`` gives further rows, once those before have results.
+    """
 
     name: str
     title: str
@@ -64,6 +72,7 @@ class Study:
     columns: tuple[str, str]
     rows: tuple[StudyRow, ...]
     marking: Marking = Marking.BEST_SECOND
+    follow_up: FollowUp | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +93,13 @@ class StudyOptions(TrainingFlags):
         jobs: runs side by side.
         workers: processes of each data loader (default: the configs'; with --jobs what the cores allow).
         time_limit: after so many seconds stop what still runs, and report.
-        model: config that losses, gamma, words, ratio, imbalance and folds train.
+        model: config that losses, gamma, words, ratio, imbalance, folds and pays train.
         folds: of the study folds; lists of `wta-seg split --folds` in the dataset are used if there are any.
-        word: whose edited images loss_aug, ratio and final take.
-        relabelled: for relabel, edited images with labels of their own.
-        not_relabelled: for relabel, edited images with the labels of the originals.
+        word: whose edited images loss_aug, ratio, final and pays take.
+        relabelled: for relabel and pays, edited images with labels of their own (pays: <data>_aug_<word>_proposed).
+        not_relabelled: for relabel and pays, edited images with the labels of the originals.
+        pasted: for pays, normal images with pasted defects (default: <data>_paste).
+        planted: for pays, normal images with planted and edited defects (default: <data>_plant_<word>).
         only: only rows of these labels or groups.
         cfg_options: KEY=VALUE for every run.
         from_scratch: do not load pretrained weights.
@@ -122,6 +133,8 @@ class StudyOptions(TrainingFlags):
     word: str = 'peeling'
     relabelled: Path | None = None
     not_relabelled: Path | None = None
+    pasted: Path | None = None
+    planted: Path | None = None
     only: Annotated[tuple[str, ...], _Words] = ()
     cfg_options: Annotated[tuple[str, ...], _Words] = ()
     from_scratch: Annotated[bool, _Flag] = False

@@ -68,8 +68,10 @@ def _of_schedulers(runner: Runner) -> str | None:
 
 def _of_hooks(runner: Runner) -> str | None:
     for hook in runner.hooks:
-        kind = type(hook)
-        if kind.__module__.partition('.')[0] in _KNOWN_PACKAGES or getattr(hook, 'capturable', False):
+        kind, capturable = type(hook), getattr(hook, 'capturable', None)
+        if capturable is False:
+            return f'{kind.__name__} does in each step what a CUDA graph can not'
+        if capturable or kind.__module__.partition('.')[0] in _KNOWN_PACKAGES:
             continue
         for name in _IN_EACH_ITERATION:
             if getattr(kind, name) is not getattr(Hook, name):

@@ -6,6 +6,7 @@ from .checkpoint_hook import CheckpointHook
 from .class_weight_hook import ClassWeightHook
 from .early_stopping_hook import EarlyStoppingHook
 from .ema_hook import EMAHook
+from .feature_cache_hook import FeatureCacheHook
 from .freeze_hook import FreezeHook
 from .logger_hook import LoggerHook
 from .operating_point_hook import OperatingPointHook
@@ -19,6 +20,7 @@ __all__ = [
     'DatasetCheckHook',
     'EMAHook',
     'EarlyStoppingHook',
+    'FeatureCacheHook',
     'FreezeHook',
     'GradientAccumulationHook',
     'LoggerHook',

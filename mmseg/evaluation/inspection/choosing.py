@@ -9,7 +9,7 @@ from .levels import thresholds
 from .operating_point import ClassPoint, Interval
 
 RESAMPLES = 1000
-_PERCENTILES = (2.5, 97.5)
+PERCENTILES = (2.5, 97.5)
 # resamples computed at a time: bounds the memory
 _CHUNK = 100
 
@@ -31,7 +31,7 @@ def choose_point(
     )
     grid = thresholds().astype(float)
     shares, chosen = [], []
-    for weights in _resamples(images, seed):
+    for weights in resamples(images, seed):
         places = choose_index(weights @ found, weights @ false_alarms, target * images)
         padded = np.pad(weights @ found, ((0, 0), (0, 1)))
         total = weights @ defects
@@ -49,12 +49,12 @@ def share_interval(counts: np.ndarray, totals: np.ndarray, seed: int = 0) -> Int
     """The interval of ``sum(counts) / sum(totals)`` over resampled images; both (N,)."""
     values = []
     with np.errstate(divide='ignore', invalid='ignore'):
-        for weights in _resamples(len(counts), seed):
+        for weights in resamples(len(counts), seed):
             values.append((weights @ counts) / (weights @ totals))
     return _interval(np.concatenate(values))
 
 
-def _resamples(images: int, seed: int):
+def resamples(images: int, seed: int):
     """How often each image is drawn in each resample, (chunk, N) at a time."""
     rng = np.random.default_rng(seed)
     for _ in range(RESAMPLES // _CHUNK):
@@ -65,4 +65,4 @@ def _interval(values: np.ndarray) -> Interval:
     values = values[~np.isnan(values)]
     if not values.size:
         return Interval(float('nan'), float('nan'))
-    return Interval(*(float(value) for value in np.percentile(values, _PERCENTILES)))
+    return Interval(*(float(value) for value in np.percentile(values, PERCENTILES)))

@@ -23,6 +23,7 @@ class ClassCounts:
         argmax: of the pixels where the class is the most probable one.
         applied: at a given threshold; None: there is none.
         positives, negatives: (LEVELS + 1,): pixels of the class, and of other classes, at each level.
+        pixels: (3,): pixels predicted (argmax) and labelled as the class, predicted, and labelled.
     """
 
     defects: np.ndarray
@@ -31,6 +32,7 @@ class ClassCounts:
     applied: Match | None
     positives: np.ndarray
     negatives: np.ndarray
+    pixels: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -114,16 +116,18 @@ def count_image(maps: Maps, rule: Rule) -> ImageCounts:
     """Count the components of one image."""
     classes, masks = [], maps.marked
     for index in range(1, len(maps.levels)):
-        defects = find_defects(maps.label == index, rule)
+        labelled, predicted = maps.label == index, maps.predicted == index
+        defects = find_defects(labelled, rule)
         at_point = None if masks is None else match(np.ascontiguousarray(masks[index - 1]), defects, rule)
         classes.append(
             ClassCounts(
                 defects=defects.count_by_bin,
                 sweep=_compact(sweep(maps.levels[index - 1], defects, rule)),
-                argmax=match(maps.predicted == index, defects, rule),
+                argmax=match(predicted, defects, rule),
                 applied=at_point,
                 positives=maps.histograms[2 * index - 2],
                 negatives=maps.histograms[2 * index - 1],
+                pixels=np.array([np.count_nonzero(m) for m in (labelled & predicted, predicted, labelled)]),
             )
         )
     foreground = maps.label > 0

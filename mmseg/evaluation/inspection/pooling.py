@@ -17,6 +17,7 @@ from .operating_point import OperatingPoint
 #: File of a test's counts, beside its metrics.
 COUNTS_FILE = 'inspection_counts.npz'
 _ARRAYS = ('found', 'false_alarms', 'defects')
+_PIXELS = 'pixels'
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class SweepCounts:
         rule: how components were matched.
         found, false_alarms: (C, N, K): defects found, and false alarms.
         defects: (C, N): labelled defects.
+        pixels: (C, N, 3): pixels predicted (argmax) and labelled as the class, predicted, and labelled; None: not known,
+            as in files of earlier versions.
     """
 
     names: tuple[str, ...]
@@ -35,6 +38,7 @@ class SweepCounts:
     found: np.ndarray
     false_alarms: np.ndarray
     defects: np.ndarray
+    pixels: np.ndarray | None = None
 
     @classmethod
     def of(cls, images: Sequence[ImageCounts], names: Sequence[str], rule: Rule) -> 'SweepCounts':
@@ -46,6 +50,7 @@ class SweepCounts:
             np.stack([[one.sweep.found.sum(axis=0) for one in counts] for counts in by_class]),
             np.stack([[one.sweep.false_alarms for one in counts] for counts in by_class]),
             np.stack([[one.defects.sum() for one in counts] for counts in by_class]),
+            np.stack([[one.pixels for one in counts] for counts in by_class]),
         )
 
     @property
@@ -65,7 +70,8 @@ class SweepCounts:
     def save(self, path: Path) -> None:
         """Write an ``.npz`` file, atomically; counts are small and compress well."""
         content = io.BytesIO()
-        arrays = {key: getattr(self, key).astype(np.int32) for key in _ARRAYS}
+        keys = _ARRAYS if self.pixels is None else (*_ARRAYS, _PIXELS)
+        arrays = {key: getattr(self, key).astype(np.int32) for key in keys}
         rule = np.array([self.rule.min_area, self.rule.tolerance, self.rule.min_overlap], float)
         np.savez_compressed(content, names=np.array(self.names), rule=rule, **arrays)
         write_atomically(path, content.getvalue())
@@ -82,6 +88,7 @@ class SweepCounts:
             with np.load(path, allow_pickle=False) as file:
                 area, tolerance, overlap = file['rule'].tolist()
                 arrays = [file[key] for key in _ARRAYS]
+                arrays.append(file.get(_PIXELS))
                 return cls(tuple(file['names'].tolist()), Rule(int(area), int(tolerance), overlap), *arrays)
         except FileNotFoundError:
             raise
@@ -102,5 +109,7 @@ class SweepCounts:
                     f'counts of {", ".join(part.names)} by {part.rule} can not be pooled with those of '
                     f'{", ".join(first.names)} by {first.rule}; test all with the same settings'
                 )
-        arrays = (np.concatenate([getattr(part, key) for part in parts], axis=1) for key in _ARRAYS)
+        known = all(part.pixels is not None for part in parts)
+        keys = (*_ARRAYS, _PIXELS) if known else _ARRAYS
+        arrays = (np.concatenate([getattr(part, key) for part in parts], axis=1) for key in keys)
         return cls(first.names, first.rule, *arrays)

@@ -101,6 +101,7 @@ class Bottleneck(_Block):
         dcn: config of the 3x3 convolution; its ``fallback_on_stride`` keeps the plain one.
         plugins: ``dict(cfg=…, position='after_conv1' | 'after_conv2' | 'after_conv3')`` each, where ``cfg`` may
             hold a ``postfix`` that distinguishes plugins of one type.
+        width: channels of the 3x3 convolution; ``planes`` if None.
     """
 
     expansion = 4
@@ -119,20 +120,22 @@ class Bottleneck(_Block):
         dcn: dict | None = None,
         plugins: Sequence[dict] | None = None,
         init_cfg: dict | None = None,
+        width: int | None = None,
     ) -> None:
         if style not in ('pytorch', 'caffe'):
             raise ValueError(f"style is 'pytorch' or 'caffe', got {style!r}")
         super().__init__(stride, dilation, with_cp, init_cfg)
         stride1, stride2 = (1, stride) if style == 'pytorch' else (stride, 1)
         outplanes = planes * self.expansion
+        width = planes if width is None else width
         convs = (
-            build_conv_layer(conv_cfg, inplanes, planes, 1, stride=stride1, bias=False),
-            self._middle_conv(conv_cfg, dcn, planes, stride2, dilation),
-            build_conv_layer(conv_cfg, planes, outplanes, 1, bias=False),
+            build_conv_layer(conv_cfg, inplanes, width, 1, stride=stride1, bias=False),
+            self._middle_conv(conv_cfg, dcn, width, stride2, dilation),
+            build_conv_layer(conv_cfg, width, outplanes, 1, bias=False),
         )
-        self._build(convs, (planes, planes, outplanes), norm_cfg, downsample)
+        self._build(convs, (width, width, outplanes), norm_cfg, downsample)
         self._plugin_names = self._add_plugins(
-            plugins or (), dict(after_conv1=planes, after_conv2=planes, after_conv3=outplanes)
+            plugins or (), dict(after_conv1=width, after_conv2=width, after_conv3=outplanes)
         )
 
     @property

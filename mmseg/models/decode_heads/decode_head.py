@@ -2,7 +2,7 @@
 
 import warnings
 from abc import ABCMeta, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from mmengine.model import BaseModule
@@ -108,6 +108,11 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
                 f'{type(self).__name__}: loss_decode is a dict or a list of dicts, got {type(loss_decode).__name__}'
             )
 
+    @property
+    def losses(self) -> list[nn.Module]:
+        """The losses of ``loss_decode``, also if it is one."""
+        return list(self.loss_decode) if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
+
     def _init_inputs(
         self, in_channels: int | Sequence[int], in_index: int | Sequence[int], input_transform: str | None
     ) -> None:
@@ -194,14 +199,16 @@ class BaseDecodeHead(BaseModule, metaclass=ABCMeta):
         seg_logits = resize(seg_logits, gt.shape[1:], mode='bilinear', align_corners=self.align_corners)
         seg_weight = self.sampler.sample(seg_logits, gt.unsqueeze(1)) if self.sampler is not None else None
         losses = {}
-        for loss_decode in (
-            self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
-        ):
+        for loss_decode in self.losses:
             value = loss_decode(seg_logits, gt, weight=seg_weight, ignore_index=self.ignore_index)
             name = loss_decode.loss_name
             losses[name] = losses[name] + value if name in losses else value
         losses['acc_seg'] = accuracy(seg_logits, gt, ignore_index=self.ignore_index)
         return losses
+
+    def sum_of_losses(self, losses: Iterable[nn.Module], seg_logits: Tensor, gt: Tensor) -> Tensor:
+        """The sum of losses of logits (N, out_channels, H, W) with labels int64 (N, H, W), for heads with branches."""
+        return sum(loss(seg_logits, gt, ignore_index=self.ignore_index) for loss in losses)
 
     def predict_by_feat(self, seg_logits: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Logits resized to the network's input size.

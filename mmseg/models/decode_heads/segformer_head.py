@@ -18,15 +18,18 @@ class SegformerHead(BaseDecodeHead):
 
     Args:
         interpolate_mode: of the resizing.
+        linear_projection: project without norm and activation, as the paper and Hugging Face do; mmsegmentation has
+            both.
         kwargs: of :class:`BaseDecodeHead`, ``input_transform`` excepted.
     """
 
-    def __init__(self, interpolate_mode: str = 'bilinear', **kwargs) -> None:
+    def __init__(self, interpolate_mode: str = 'bilinear', linear_projection: bool = False, **kwargs) -> None:
         super().__init__(input_transform='multiple_select', **kwargs)
         self.interpolate_mode = interpolate_mode
         common = dict(conv_cfg=self.conv_cfg, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
+        projection = dict(conv_cfg=self.conv_cfg, act_cfg=None) if linear_projection else common
         self.convs = nn.ModuleList(
-            ConvModule(width, self.channels, 1, **common) for width in self.in_channels
+            ConvModule(width, self.channels, 1, **projection) for width in self.in_channels
         )
         self.fusion_conv = ConvModule(self.channels * len(self.in_channels), self.channels, 1, **common)
 

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.logging import print_log
+from mmengine.utils import to_2tuple
 from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.misc import add_prefix
 
-from ..utils.targets import GroundTruth, stack_gt
+from ..utils.targets import GroundTruth, stack_targets
 from .base import BaseSegmentor
 
 #: Pixels of the sliding windows that the network gets at once on a GPU: 16 windows of 512 x 512.
@@ -29,8 +30,8 @@ class EncoderDecoder(BaseSegmentor):
         backbone, decode_head, neck: configs.
         auxiliary_head: a config or a list of them; only used in training.
         train_cfg: handed to the heads.
-        test_cfg: ``dict(mode='whole')`` or ``dict(mode='slide', crop_size=(h, w), stride=(h, w))``, with ``windows`` of
-            them at once.
+        test_cfg: ``dict(mode='whole')`` or ``dict(mode='slide', crop_size=(h, w), stride=(h, w))``, where one number
+            stands for both sides, with ``windows`` of them at once.
         data_preprocessor: config.
         pretrained: checkpoint of the backbone; the older form of ``backbone.init_cfg``.
         init_cfg: weight initialisation.
@@ -103,7 +104,7 @@ class EncoderDecoder(BaseSegmentor):
 
         Args:
             inputs: images (N, C, H, W).
-            gt: labels, int64 (N, H, W).
+            gt: labels, int64 (N, H, W), or (N, 2, H, W) of labels and edge maps.
 
         Returns:
             Scalars such as ``decode.loss_ce``, ``decode.acc_seg``, ``aux_0.loss_ce``.
@@ -116,7 +117,7 @@ class EncoderDecoder(BaseSegmentor):
 
     def loss(self, inputs: Tensor, data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
         """Losses of images (N, C, H, W) with their samples; see :meth:`loss_tensors`."""
-        return self.loss_tensors(inputs, stack_gt(data_samples))
+        return self.loss_tensors(inputs, stack_targets(data_samples))
 
     def predict(
         self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None
@@ -150,8 +151,8 @@ class EncoderDecoder(BaseSegmentor):
         back to end at the border. An image smaller than a window is one window of its own size. On a GPU the network
         gets several windows at once, up to :data:`WINDOW_PIXELS`; ``test_cfg.windows`` sets their number.
         """
-        stride_h, stride_w = self.test_cfg['stride']
-        crop_h, crop_w = self.test_cfg['crop_size']
+        stride_h, stride_w = to_2tuple(self.test_cfg['stride'])
+        crop_h, crop_w = to_2tuple(self.test_cfg['crop_size'])
         n, _, height, width = inputs.shape
         total = inputs.new_zeros((n, self.out_channels, height, width))
         count = inputs.new_zeros((1, 1, height, width))

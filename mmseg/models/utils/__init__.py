@@ -1,11 +1,12 @@
 """Blocks and functions that several models use."""
 
+from .basic_block import BasicBlock, Bottleneck
 from .context_block import ContextBlock, NonLocal2d
 from .embed import AdaptivePadding, PatchEmbed, PatchMerging
 from .encoding import Encoding
 from .inverted_residual import InvertedResidual, InvertedResidualV3
 from .make_divisible import make_divisible
-from .ppm import PPM
+from .ppm import DAPPM, PAPPM, PPM
 from .pretrained import BaseBackbone, PretrainedInit
 from .res_layer import ResLayer
 from .se_layer import SELayer
@@ -16,9 +17,13 @@ from .up_conv_block import UpConvBlock
 from .wrappers import Upsample, resize
 
 __all__ = [
+    'DAPPM',
+    'PAPPM',
     'PPM',
     'AdaptivePadding',
     'BaseBackbone',
+    'BasicBlock',
+    'Bottleneck',
     'ContextBlock',
     'Encoding',
     'InvertedResidual',

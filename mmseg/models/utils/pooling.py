@@ -49,16 +49,16 @@ class AdaptiveAvgPool2d(nn.Module):
         return f'output_size={self.output_size}'
 
 
-def check_pooled_batch(x: Tensor, module: ConvModule, name: str) -> Tensor:
+def check_pooled_batch(x: Tensor, module: ConvModule | nn.Module, name: str) -> Tensor:
     """Return ``x`` of shape (N, C, H, W) unchanged; raise if a BatchNorm would train on one value per channel.
 
-    Call it between global pooling and the ``module`` that normalises. With ``SyncBatchNorm`` and several
+    Call it between global pooling and the ``module`` that normalises, a norm or a ``ConvModule`` with one. With ``SyncBatchNorm`` and several
     processes the values of all are counted, and nothing is raised.
 
     Raises:
         ValueError: N = H = W = 1 before a BatchNorm that computes batch statistics; names ``name``.
     """
-    norm = module.norm
+    norm = module.norm if isinstance(module, ConvModule) else module
     if not isinstance(norm, _BatchNorm) or not norm.training or x.shape[0] * x.shape[2] * x.shape[3] > 1:
         return x
     if isinstance(norm, nn.SyncBatchNorm):

@@ -2,9 +2,24 @@
 
 from collections.abc import Sequence
 
+import torch
+import torch.nn.functional as F
 from mmcv.cnn import build_conv_layer, build_norm_layer
 from mmengine.model import Sequential
-from torch import nn
+from torch import Tensor, nn
+
+
+class ShortcutPool(nn.AvgPool2d):
+    """Average pooling by a stride to the size that a convolution of that stride has."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__(stride, stride, ceil_mode=True, count_include_pad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.compiler.is_compiling() and self.stride == 2:
+            # The same, but an export can prove its size for all sides: a last window of one pixel is that pixel twice.
+            return F.avg_pool2d(F.pad(x, (0, 1, 0, 1), mode='replicate'), 2, 2)
+        return super().forward(x)
 
 
 def _shortcut(
@@ -13,7 +28,7 @@ def _shortcut(
     """Projection of a shortcut; ``avg_down`` pools before it (ResNet-D of He et al., CVPR 2019)."""
     layers = []
     if avg_down:
-        layers.append(nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False))
+        layers.append(ShortcutPool(stride))
         stride = 1
     layers.append(build_conv_layer(conv_cfg, inplanes, outplanes, kernel_size=1, stride=stride, bias=False))
     layers.append(build_norm_layer(norm_cfg, outplanes)[1])

@@ -6,7 +6,16 @@ import pytest
 
 from augment.dataset.manifest import Manifest
 from augment.dataset.quality import Metrics
-from augment.dataset.rows import EditRow, FileRow, ModelIdentity, RegionRecord, read_rows, to_json
+from augment.dataset.rows import (
+    EditRow,
+    FileRow,
+    ModelIdentity,
+    PlantedDefect,
+    Planting,
+    RegionRecord,
+    read_rows,
+    to_json,
+)
 from augment.files import json_line
 
 
@@ -60,7 +69,23 @@ class TestRows:
             label_sha256=None,
             accepted=True,
         )
-        rows = [example_row(), refused, copy]
+        defect = PlantedDefect(
+            defect='broken',
+            area=5,
+            donor='img_dir/train/b.png',
+            donor_sha256='s',
+            donor_label_sha256='l',
+            donor_box=[0, 0, 16, 16],
+            turn=3,
+            position=[7, 9],
+        )
+        planting = Planting(
+            image='review/planted/train/a.png',
+            label='review/planted_labels/train/a.png',
+            label_sha256='p',
+            defects=[defect],
+        )
+        rows = [example_row(), refused, copy, example_row(mode='plant', planting=planting)]
         path = self.write(tmp_path / 'manifest.jsonl', *map(to_json, rows))
         assert list(read_rows(path)) == rows
 
@@ -104,6 +129,14 @@ class TestRows:
             ),
             (lambda row: row | {'regions': [7]}, r'line 2, regions: expected an object .* found 7'),
             (lambda row: [row], 'line 2: kind is None'),
+            (lambda row: row | {'regions': None}, 'line 2: regions is None; expected a list'),
+            (lambda row: row | {'planting': [{}]}, r'line 2: planting is \[{}\]; expected an object'),
+            (
+                lambda row: (
+                    row | {'planting': {'image': 'a', 'label': 'b', 'label_sha256': 'c', 'defects': {}}}
+                ),
+                r'line 2, planting: defects is {}; expected a list',
+            ),
         ],
     )
     def test_unknown_and_missing_keys_are_refused_with_file_and_line(self, tmp_path, change, message):

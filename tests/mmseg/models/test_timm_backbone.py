@@ -1,70 +1,21 @@
-"""TIMMBackbone on timm's own models; torchvision, of which features need nothing, is a stand-in."""
+"""TIMMBackbone on timm's own models."""
 
-import enum
-import importlib.machinery
-import importlib.util
 import sys
-import types
 
 import pytest
 import torch
+from timm_import import import_timm, needs_timm
 
 import mmseg.models  # noqa: F401
 from mmseg.registry import MODELS
 
 
-class _Standin(types.ModuleType):
-    """A module that has every class one asks for."""
-
-    __path__ = ()
-
-    class InterpolationMode(enum.Enum):
-        NEAREST, NEAREST_EXACT, BILINEAR, BICUBIC, BOX, HAMMING, LANCZOS = range(7)
-
-    def __getattr__(self, name):
-        if name.startswith('__'):
-            raise AttributeError(name)
-        return type(name, (torch.nn.Module,), {})
-
-
-class _Finder:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition('.')[0] == 'torchvision':
-            return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        return None
-
-    def create_module(self, spec):
-        return _Standin(spec.name)
-
-    def exec_module(self, module):
-        pass
-
-
 @pytest.fixture(scope='module')
 def timm():
-    """timm, imported beside the stand-in; both are forgotten afterwards."""
-    if importlib.util.find_spec('timm') is None:
-        pytest.skip('needs timm: pip install "wta-seg[timm]"')
-    known = dict(sys.modules)
-    for name in list(sys.modules):
-        if name.partition('.')[0] in ('timm', 'torchvision'):
-            del sys.modules[name]
-    finder = _Finder()
-    sys.meta_path.insert(0, finder)
-    try:
-        yield importlib.import_module('timm')
-    finally:
-        sys.meta_path.remove(finder)
-        for name in list(sys.modules):
-            if name.partition('.')[0] in ('timm', 'torchvision'):
-                del sys.modules[name]
-        sys.modules.update(
-            {
-                name: module
-                for name, module in known.items()
-                if name.partition('.')[0] in ('timm', 'torchvision')
-            }
-        )
+    """timm beside a stand-in for torchvision."""
+    if needs_timm.args[0]:
+        pytest.skip(needs_timm.kwargs['reason'])
+    return import_timm()
 
 
 def _build(**kwargs):
@@ -96,10 +47,36 @@ def test_a_file_is_loaded(timm, tmp_path):
     backbone.init_weights()
     assert torch.equal(backbone.timm_model.conv1.weight, state['conv1.weight'])
     with pytest.raises(FileNotFoundError, match='nowhere'):
-        _build(model_name='resnet18', checkpoint_path='nowhere.pth')
+        _build(model_name='resnet18', checkpoint_path='nowhere.pth').init_weights()
     torch.save({'other': torch.zeros(1)}, tmp_path / 'other.pth')
     with pytest.raises(ValueError, match="not in timm's layout"):
-        _build(model_name='resnet18', checkpoint_path=str(tmp_path / 'other.pth'))
+        _build(model_name='resnet18', checkpoint_path=str(tmp_path / 'other.pth')).init_weights()
+    torch.save({**state, 'conv1.weight': torch.zeros(1)}, tmp_path / 'shape.pth')
+    with pytest.raises(ValueError, match=r'shape\.pth does not fit resnet18'):
+        _build(model_name='resnet18', checkpoint_path=str(tmp_path / 'shape.pth')).init_weights()
+
+
+def test_without_a_network_the_error_says_which_file_to_bring(timm, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError('no network')
+
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    backbone = MODELS.build(
+        dict(type='TIMMBackbone', model_name='resnet18')
+    )  # no weights are needed to build it
+    with monkeypatch.context() as patch:
+        patch.setattr(timm.models._builder, 'load_state_dict_from_hf', fail)
+        patch.setattr(timm.models._builder, 'load_state_dict_from_url', fail)
+        with pytest.raises(FileNotFoundError) as raised:
+            backbone.init_weights()
+    file = tmp_path / 'checkpoints' / 'resnet18.a1_in1k.safetensors'
+    message = str(raised.value)
+    assert 'huggingface.co/timm/resnet18.a1_in1k' in message and str(file) in message and '\n' not in message
+    state = timm.create_model('resnet18').state_dict()
+    file.parent.mkdir()
+    pytest.importorskip('safetensors.torch').save_file(state, file)
+    backbone.init_weights()
+    assert torch.equal(backbone.timm_model.conv1.weight, state['conv1.weight'])
 
 
 def test_wrong_names_are_refused(timm):

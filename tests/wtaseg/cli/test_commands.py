@@ -20,7 +20,7 @@ HEAVY = ['torch', 'mmengine', 'mmcv', 'cv2', 'numpy', 'pandas', 'matplotlib', 'P
 GROUPS = {
     'convert': ['palette', 'binary', 'values', 'labelme', 'coco', 'cvat', 'to-coco', 'to-labelme'],
     'tools': ['print-config', 'browse-dataset', 'analyze-logs', 'confusion-matrix', 'publish-model'],
-    'bench': ['data', 'train', 'edit', 'flops'],
+    'bench': ['data', 'train', 'edit', 'flops', 'relabel', 'plant'],
 }
 
 #: The scripts that are shims of a subcommand; the weight converters have command lines of their own.

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
-from mmseg.engine import NonFiniteLossError, build_runner
+from mmseg.engine import FeatureCacheHook, NonFiniteLossError, build_runner
 from mmseg.engine.captured import TrainingStep, obstacle
 from mmseg.engine.captured.install import autocast_losses
 from mmseg.engine.captured.step import WARM_UP_STEPS
@@ -225,6 +225,7 @@ def test_obstacles_are_named(experiment, tmp_path):
 
     assert reason() is None
     assert reason(_Thaw()) is None
+    assert 'FeatureCacheHook does' in reason(FeatureCacheHook())
     assert '_Stranger.after_train_iter' in reason(_Stranger())
     assert 'AmpOptimWrapper' in reason(**{'optim_wrapper.type': 'AmpOptimWrapper'})
     assert 'LBFGS' in reason(**{'optim_wrapper.optimizer': dict(type='LBFGS', _delete_=True)})

@@ -1,6 +1,6 @@
-"""What the subcommands of ``wta-seg bench`` share: kinds of numbers, output as JSON."""
+"""Figures that a command measures: their options, and their JSON."""
 
-import json as json_format
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ def write_json(content: Any, path: Path | None, indent: int | None = None) -> No
     """Write JSON to a file atomically, or to stdout; nothing where ``path`` is None."""
     from wtaseg.io import write
 
-    text = json_format.dumps(content, indent=indent) + '\n'
+    text = json.dumps(content, indent=indent) + '\n'
     if path == STDOUT:
         sys.stdout.write(text)
     elif path is not None:

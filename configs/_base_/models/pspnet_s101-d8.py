@@ -1,0 +1,5 @@
+"""PSPNet on ResNeSt-101."""
+
+_base_ = ['./pspnet_r50-d8.py', './resnest101_d8.py']
+
+model = dict(pretrained=_base_.resnest_weights, backbone=_base_.resnest)

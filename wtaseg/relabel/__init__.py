@@ -1,0 +1,1 @@
+"""Proposed labels for the edits of an augmented dataset."""

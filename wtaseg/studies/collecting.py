@@ -1,0 +1,65 @@
+"""The results of a project's studies, read from its runs."""
+
+import sys
+from dataclasses import replace
+
+from wtaseg.report.summary import Marking
+from wtaseg.runs.layout import ProjectLayout
+from wtaseg.runs.records import read_run
+from wtaseg.studies.bootstrap import compare
+from wtaseg.studies.paired import PairedDifferences
+from wtaseg.studies.pays import PAYS, pairs_to_compare
+from wtaseg.studies.pooled import DEFAULT_TARGET, PooledPoint, load_counts, pool_runs
+from wtaseg.studies.results import StudyRecord, StudyResults, StudyRun
+
+
+def collect(results: StudyResults, project: ProjectLayout) -> None:
+    """Read every run of every study from disk into ``results``, and the pooled operating points."""
+    runs = {}
+    for study in results.studies.values():
+        for row in study.rows:
+            for seed, name in enumerate(row.runs):
+                if name not in runs:
+                    earlier = results.runs.get(name)
+                    record = read_run(project.run(name).exp)
+                    runs[name] = StudyRun.of(record, seed, earlier.seconds if earlier else None)
+    results.runs = runs
+    results.pooled = {}
+    for name, study in results.studies.items():
+        if study.marking is Marking.MEAN and (point := _pool(results, study, project)):
+            results.pooled[name] = point
+
+
+def compare_rows(results: StudyResults, project: ProjectLayout) -> None:
+    """Put the differences between the rows of the study pays, as far as they have been tested, into ``results``."""
+    study = results.studies.get(PAYS)
+    differences = study and _compare(results, study, project)
+    results.paired = {PAYS: differences} if differences else {}
+
+
+def _pool(results: StudyResults, study: StudyRecord, project: ProjectLayout) -> PooledPoint | None:
+    """The pooled operating point of the first seed of all folds; None until all are done."""
+    runs = [row.runs[0] for row in study.rows]
+    if results.unfinished(runs):
+        return None
+    target = results.found_target(study)
+    try:
+        return pool_runs(project, runs, DEFAULT_TARGET if target is None else target)
+    except (FileNotFoundError, ValueError) as error:
+        print(f'no pooled operating point: {error}', file=sys.stderr)
+        return None
+
+
+def _compare(results: StudyResults, study: StudyRecord, project: ProjectLayout) -> PairedDifferences | None:
+    """The differences of the rows whose runs are all done; None before there are two, the first one among them."""
+    rows = [row for row in study.rows if not results.unfinished(row.runs)]
+    if len(rows) < 2 or rows[0] != study.rows[0]:
+        return None
+    target = results.found_target(study)
+    try:
+        counts = {row.title: load_counts(project, row.runs) for row in rows}
+        pairs = pairs_to_compare(replace(study, rows=tuple(rows)))
+        return compare(counts, pairs, DEFAULT_TARGET if target is None else target)
+    except (FileNotFoundError, ValueError) as error:
+        print(f'no differences: {error}', file=sys.stderr)
+        return None
