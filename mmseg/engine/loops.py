@@ -34,7 +34,7 @@ class IterBasedTrainLoop(_IterBasedTrainLoop):
         while self._iter < self._max_iters and not self.stop_training:
             if (
                 not self.runner.model.training
-            ):  # after a validation; in each iteration it takes longer than all else
+            ):  # after a validation; in each step it would take longer than all else
                 self.runner.model.train()
             self.run_iter(next(self.dataloader_iterator))
             self._decide_current_val_interval()

@@ -85,8 +85,8 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
 
     Differences: checkpoints are read without unpickling and written atomically; ``resume=True`` takes the last
     complete checkpoint; several processes on the CPU communicate through gloo; SyncBN becomes BN where it can't
-    run; ``compile`` compiles the model's :data:`CORE`; on a GPU the training step is captured in a CUDA graph; a broken torchvision is not imported; a second run in
-    one process shares no state with the first.
+    run; ``compile`` compiles the model's :data:`CORE`; on a GPU the training step is captured in a CUDA graph; a broken
+    torchvision is not imported; a second run in one process shares no state with the first.
 
     Keys of the config that mmengine does not know: ``frozen_layers`` (:func:`.freezing.freeze_layers`), ``init_from``
     (:func:`.initial_weights.load_initial_weights`), ``training_step`` (:class:`.captured.StepSettings`),
