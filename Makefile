@@ -1,5 +1,6 @@
 # make demo    render a dataset, edit images, train Fast-SCNN with two losses and on the edits, test, tabulate and draw
 # make test    all tests
+# make test-gpu  what needs a GPU, which make test skips without one
 # make torture kill every program at random, fill its disk, feed it broken files; docs/reliability.md
 # make lint    ruff, format and lint
 # Each sets up $(VENV) first and does nothing twice.
@@ -17,7 +18,7 @@ DEMO_EXTRAS := $(if $(wildcard augment/demo_model/weights/model_index.json),augm
 BIN := $(VENV)/bin
 TORCH_PIN := $(shell grep '^torch==' constraints.txt)
 
-.PHONY: demo test torture lint clean
+.PHONY: demo test test-gpu torture lint clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -44,6 +45,9 @@ demo: $(VENV)/.run
 
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 15
+
+test-gpu: $(VENV)/.dev
+	$(BIN)/python -m pytest -m gpu -v -rfE --durations 10
 
 # KILLS=40 SEED=1 make torture
 torture: $(VENV)/.dev

@@ -20,6 +20,9 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
+#: Environment variable with the processor cores that a process may use, where others run beside it.
+CORES = 'MMSEG_CORES'
+
 # descriptors of the locks that this process holds
 _held: set[int] = set()
 

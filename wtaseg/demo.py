@@ -54,7 +54,7 @@ class Scale:
 
 
 #: Minutes on two cores.
-FULL = Scale('data/wta_demo', {'train': 160, 'val': 16, 'test': 40}, 512, (), 6, edited=10, crops=3, steps=10)
+FULL = Scale('data/wta_demo', {'train': 160, 'val': 16, 'test': 40}, 512, (), 6, edited=12, crops=3, steps=10)
 #: Less than a minute; the results mean nothing.
 SMOKE = Scale(
     'data/wta_demo_smoke', {'train': 8, 'val': 4, 'test': 4}, 128, ('--smoke',), 2, edited=1, crops=1, steps=4

@@ -13,6 +13,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmseg.datasets.label_counts import count_classes
+from mmseg.engine.captured import describe_step
 from mmseg.engine.hooks import EMAHook
 from mmseg.engine.hooks.accumulation_hook import counts_of
 from mmseg.utils.walk import leaf_datasets
@@ -175,6 +176,8 @@ def _schedule(runner: Runner) -> str:
         parts.append(f'validation every {loop.val_interval:,}')
     if 'Amp' in type(runner.optim_wrapper).__name__:
         parts.append('mixed precision')
+    elif step := describe_step(runner):
+        parts.append(step)
     if (counts := counts_of(runner.optim_wrapper)) > 1:
         parts.append(f'weights updated every {counts} iterations ({counts * batch} images)')
     if any(isinstance(hook, EMAHook) for hook in runner.hooks):

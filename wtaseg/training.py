@@ -203,6 +203,7 @@ def test(
         if out is not None:
             launch.write_predictions(cfg, out)
         runner, _ = _build(cfg)
+        runner.only_tests = True
     with one_line_errors(experiment.config, always), named_folder(cfg.work_dir):
         runner.test()
     launch.end_distributed_run()

@@ -17,6 +17,7 @@ from mmengine.registry import init_default_scope
 from mmseg.engine import load_checkpoint
 from mmseg.evaluation.inspection import read_operating_point
 from mmseg.models.segmentors import BaseSegmentor
+from mmseg.models.utils.folding import prepare_for_inference
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils.class_names import class_colour, get_classes, get_palette
@@ -84,6 +85,7 @@ def init_model(
     device: str = 'cuda:0',
     cfg_options: dict | None = None,
     strict: bool = True,
+    fold: bool = False,
 ) -> BaseSegmentor:
     """Build a segmentor for inference.
 
@@ -94,6 +96,8 @@ def init_model(
         cfg_options: changes to the config, ``{'model.test_cfg.mode': 'whole'}``.
         strict: refuse a checkpoint whose keys or shapes differ from the model's; False loads what fits and logs
             how much that was.
+        fold: fold batch norms into convolutions, which is quicker: see
+            :func:`mmseg.models.utils.folding.prepare_for_inference`.
 
     Returns:
         The model in evaluation mode, with ``cfg``, ``dataset_meta`` (classes, palette) and ``operating_point``, that of
@@ -123,8 +127,10 @@ def init_model(
     model.dataset_meta = resolve_dataset_meta(config, saved)
     model.operating_point = read_operating_point(saved)
     model.cfg = config
-    model.to(_usable_device(device))
-    return model.eval()
+    model.to(_usable_device(device)).eval()
+    if fold:
+        prepare_for_inference(model)
+    return model
 
 
 def _name(transform: dict) -> str:

@@ -69,6 +69,9 @@ def check_test_cfg(model: object) -> None:
     mode = test_cfg.get('mode', 'whole') if isinstance(test_cfg, Mapping) else 'whole'
     if mode not in ('whole', 'slide'):
         raise ValueError(f"model.test_cfg.mode={mode!r}, expected 'slide' or 'whole'")
+    windows = test_cfg.get('windows') if isinstance(test_cfg, Mapping) else None
+    if windows is not None and (type(windows) is not int or windows < 1):
+        raise ValueError(f'model.test_cfg.windows={windows!r}; expected a number of windows of at least 1')
     missing = [key for key in ('crop_size', 'stride') if mode == 'slide' and not test_cfg.get(key)]
     if missing:
         raise ValueError(

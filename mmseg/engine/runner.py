@@ -19,13 +19,16 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from torch.utils.data import DataLoader
 
+from mmseg.datasets.transforms.decoded_cache import share_caches
 from mmseg.evaluation.metric_names import rename_in_config
 from mmseg.registry import RUNNERS, VISUALIZERS
 from mmseg.utils.collect_env import torchvision_hidden
 from mmseg.utils.config_errors import config_errors
 from mmseg.utils.optimizer_config import check_optimizer
+from mmseg.utils.walk import leaf_datasets
 
 from .build_errors import NamedConfigErrors
+from .captured import StepSettings, install_training_step, prepare_for_gpu
 from .freezing import FrozenLayers, freeze_layers
 from .log_errors import report_unwritten_logs
 from .run_settings import check_test_cfg, check_train_cfg
@@ -82,17 +85,21 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
 
     Differences: checkpoints are read without unpickling and written atomically; ``resume=True`` takes the last
     complete checkpoint; several processes on the CPU communicate through gloo; SyncBN becomes BN where it can't
-    run; ``compile`` compiles the model's :data:`CORE`; a broken torchvision is not imported; a second run in
-    one process shares no state with the first.
+    run; ``compile`` compiles the model's :data:`CORE`; on a GPU the training step is captured in a CUDA graph; a broken
+    torchvision is not imported; a second run in one process shares no state with the first.
 
     Keys of the config that mmengine does not know: ``frozen_layers`` (:func:`.freezing.freeze_layers`), ``init_from``
-    (:func:`.initial_weights.load_initial_weights`), ``allow_partial``, ``brief_console``.
+    (:func:`.initial_weights.load_initial_weights`), ``training_step`` (:class:`.captured.StepSettings`),
+    ``allow_partial``, ``brief_console``.
 
     Attributes:
         frozen: what ``frozen_layers`` has frozen; None: nothing.
+        only_tests: set to True before :meth:`test` for a model that is not trained afterwards: its batch norms are then
+            folded into convolutions, see :func:`mmseg.models.utils.folding.prepare_for_inference`.
     """
 
     frozen: FrozenLayers | None = None
+    only_tests = False
 
     def __init__(self, *args, **kwargs) -> None:
         for part in ('default_hooks', 'custom_hooks', 'param_scheduler'):
@@ -100,6 +107,7 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
         check_train_cfg(kwargs.get('train_cfg'))
         check_test_cfg(kwargs.get('model'))
         check_optimizer(kwargs)
+        StepSettings.from_config(kwargs.get('cfg') or {})
         run = next(_RUNS)
         if (
             run
@@ -137,10 +145,14 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """As mmengine's; stop signals from outside do not end the workers, see :mod:`.stop_signals`."""
+        """As mmengine's; the workers share the caches of decoded files, stop signals from outside do not end them."""
         if isinstance(dataloader, DataLoader):
             return dataloader
-        return protect_workers(Runner.build_dataloader(dataloader, seed, diff_rank_seed))
+        loader = protect_workers(Runner.build_dataloader(dataloader, seed, diff_rank_seed))
+        if loader.num_workers:
+            for dataset in leaf_datasets(loader.dataset):
+                share_caches(getattr(dataset, 'pipeline', None))
+        return loader
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """Register mmengine's default hooks and those of :data:`DEFAULT_HOOKS`.
@@ -182,10 +194,17 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
         Raises:
             FolderInUseError: another training is at work in it; names the process.
         """
+        prepare_for_gpu(self)
         with sole_training(self.work_dir, self._checkpoint_folders()):
             return super().train()
 
     def _maybe_compile(self, target: str) -> None:
+        """Compile what the config says; then capture a training's step on a GPU, see :mod:`.captured`."""
+        self._compile(target)
+        if target == 'train_step':
+            install_training_step(self)
+
+    def _compile(self, target: str) -> None:
         """``compile=True`` or ``compile=dict(target='loss_tensors', backend=…, mode=…)``.
 
         ``target`` is a method of the model. By default it is :data:`CORE`, a function of tensors only; for models

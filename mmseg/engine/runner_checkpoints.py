@@ -4,8 +4,10 @@ from pathlib import Path
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import BaseLoop
 
+from mmseg.models.utils.folding import prepare_for_inference
 from mmseg.utils.checkpoint_reading import BrokenCheckpointError
 from mmseg.utils.files import atomic_path
 
@@ -104,6 +106,9 @@ class RunnerCheckpoints:
             load_initial_weights(self, self.cfg.init_from)
             self._has_loaded = True
         super().load_or_resume()
+        if getattr(self, 'only_tests', False):
+            model = self.model.module if is_model_wrapper(self.model) else self.model
+            prepare_for_inference((model.module if isinstance(model, BaseTTAModel) else model).eval())
 
     def _checkpoint_folders(self) -> list[Path]:
         # the hook appends the name of the work folder itself, but only when training begins

@@ -1,6 +1,7 @@
 """From a collated batch of images and labels to tensors on the model's device."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -9,8 +10,10 @@ from torch import Tensor
 
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from mmseg.structures.stacked_batch import SIDES, unstack
 from mmseg.utils.misc import stack_batch
 
+from .utils.distortion import distort
 from .utils.targets import have_stackable_gt, stack_targets
 
 
@@ -100,11 +103,65 @@ class SegDataPreProcessor(BaseDataPreprocessor):
         Raises:
             ValueError: a training batch without samples, or a test batch whose images can't be stacked.
         """
+        if training and SIDES in data:
+            return self._stacked_batch(data)
         data = self.cast_data(data)
+        if training:
+            data['inputs'] = _distorted(data['inputs'], data.get('data_samples'))
         inputs = self._normalize_all(data['inputs'])
         if training:
             return self._training_batch(inputs, data.get('data_samples'))
         return self._test_batch(inputs, data.get('data_samples'))
+
+    def raw_tensors(self, data: dict) -> dict[str, Tensor] | None:
+        """The tensors of a stacked training batch on the device; :meth:`finish` makes images and labels of them.
+
+        Args:
+            data: of :class:`mmseg.datasets.stacked_batch.StackedCollate`.
+
+        Returns:
+            None for other batches, for those that are not padded enough, and where ``batch_augments`` need samples.
+        """
+        if SIDES not in data or self.batch_augments or not self._is_padded(data['inputs']):
+            return None
+        tensors = {name: value for name, value in data.items() if isinstance(value, Tensor)}
+        return _copied(tensors, torch.device(self.device))
+
+    def finish(self, raw: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Distort, normalise and pad the images of a stacked batch, by operations on tensors that no value changes.
+
+        Args:
+            raw: of :meth:`raw_tensors`.
+
+        Returns:
+            Images float32 (N, C, H, W) and labels int64 (N, H, W).
+        """
+        images = raw['inputs']
+        if images.shape[1] == 3:
+            images = distort(images, raw['distortion'])
+        images = self._normalize(images)
+        height, width = images.shape[-2:]
+        rows = torch.arange(height, device=images.device).view(1, 1, -1, 1)
+        columns = torch.arange(width, device=images.device)
+        heights, widths = raw[SIDES].view(-1, 2, 1, 1, 1).unbind(1)
+        inside = (rows < heights) & (columns < widths)
+        return torch.where(inside, images, self.pad_val), raw['gt'].long()
+
+    def _is_padded(self, images: Tensor) -> bool:
+        height, width = images.shape[-2:]
+        if self.size is not None:
+            return height >= self.size[0] and width >= self.size[1]
+        divisor = self.size_divisor or 1
+        return height % divisor == width % divisor == 0
+
+    def _stacked_batch(self, data: dict) -> dict[str, Any]:
+        tensors = {name: value for name, value in data.items() if isinstance(value, Tensor)}
+        raw = _copied(tensors, torch.device(self.device))
+        inputs, gt = self.finish(raw)
+        samples = unstack(data, inputs, gt)
+        if self.batch_augments or not self._is_padded(inputs):
+            return self._training_batch(inputs, samples)
+        return dict(inputs=inputs, data_samples=samples, gt=gt)
 
     def _training_batch(
         self, inputs: Tensor | list[Tensor], data_samples: Sequence[SegDataSample] | None
@@ -146,3 +203,32 @@ class SegDataPreProcessor(BaseDataPreprocessor):
         for sample, info in zip(data_samples or (), infos):
             sample.set_metainfo(info)
         return dict(inputs=inputs, data_samples=data_samples)
+
+
+def _distorted(images: Sequence[Tensor], samples: Sequence[SegDataSample] | None) -> Sequence[Tensor]:
+    """Images (C, H, W) of any sizes; those whose distortion was only drawn, distorted."""
+    rows = [sample.metainfo.get('distortion') for sample in samples or ()]
+    if not any(rows):
+        return images
+    return [
+        image.float() if row is None else distort(image[None], torch.tensor([row], device=image.device))[0]
+        for image, row in zip(images, rows, strict=True)
+    ]
+
+
+@cache
+def _copy_stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)
+
+
+def _copied(tensors: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Tensors on a device; from pinned memory they are copied to a GPU while it computes."""
+    if device.type != 'cuda':
+        return {name: value.to(device) for name, value in tensors.items()}
+    current, stream = torch.cuda.current_stream(device), _copy_stream(device)
+    with torch.cuda.stream(stream):
+        copies = {name: value.to(device, non_blocking=True) for name, value in tensors.items()}
+    current.wait_stream(stream)
+    for value in copies.values():
+        value.record_stream(current)
+    return copies

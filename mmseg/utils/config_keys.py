@@ -28,6 +28,7 @@ _READ_BESIDE = (
     'model_wrapper_cfg',
     'runner_type',
     'sync_bn',
+    'training_step',
     'tta_model',
     'tta_pipeline',
 )
@@ -161,10 +162,12 @@ def _arguments(node: Mapping, path: list[str]) -> tuple[set[str], bool]:
         return {*inspect.signature(DataLoader.__init__).parameters, *_OF_DATALOADERS} - {'self'}, True
     if path == ['env_cfg']:
         return {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}, False
+    if path == ['training_step']:
+        return {'capture', 'channels_last', 'data', 'dtype'}, True
     if path == ['randomness']:
         return {'seed', 'diff_rank_seed', 'deterministic'}, True
     if path[-1] in ('test_cfg', 'train_cfg') and path[0] == 'model':
-        return {'mode', 'crop_size', 'stride'}, False
+        return {'mode', 'crop_size', 'stride', 'windows'}, False
     if path == ['default_hooks']:
         from mmseg.engine.runner import DEFAULT_HOOKS
 

@@ -40,6 +40,21 @@ def accumulate_gradients(cfg: Config, count: int) -> Config:
     return cfg
 
 
+def set_training_step(cfg: Config, **options) -> Config:
+    """Change ``training_step`` of a config, see :class:`mmseg.engine.captured.StepSettings`. In place; returns ``cfg``.
+
+    Raises:
+        ValueError: float32 for a config that sets up mixed precision.
+    """
+    kind = str((cfg.get('optim_wrapper') or {}).get('type'))
+    if options.get('dtype') == 'float32' and kind.rpartition('.')[2] == 'AmpOptimWrapper':
+        raise ValueError(
+            '--fp32: the training is one of mixed precision (AmpOptimWrapper); leave out --amp or --fp32'
+        )
+    cfg.training_step = {**(cfg.get('training_step') or {}), **options}
+    return cfg
+
+
 def freeze(cfg: Config, patterns: Sequence[str]) -> Config:
     """Freeze these modules beside those that the config freezes. In place; returns ``cfg``."""
     before = cfg.get('frozen_layers') or ()

@@ -1,6 +1,7 @@
-"""Time one training step of a config without its data: forward, losses, backward, optimizer.
+"""Time one training step of a config without its data: forward, losses, backward, clipping, optimizer.
 
-Images and labels are random and already on the device. ``issued_ms`` is the time the program takes to issue a step,
+On a GPU it is the step that a training makes, captured in a CUDA graph unless told otherwise. Images and labels are random
+and already on the device. ``issued_ms`` is the time the program takes to issue a step,
 ``whole_ms`` the time until it is finished: where both are equal, a GPU waits for the processor. On a GPU the kernels of
 a step are counted and their times added, and the longest are listed.
 """
@@ -22,12 +23,17 @@ from torch.profiler import ProfilerActivity, profile
 
 import mmseg.engine
 import mmseg.models  # noqa: F401
+from mmseg.engine.captured import StepSettings, TrainingStep, give_training_step, limit_search
 from mmseg.registry import MODELS
 from mmseg.utils.config_file import read_config
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.launch import enable_amp
+from mmseg.utils.walk import config_dicts
+from wtaseg.bench.peers import ask_peer
 
 PROFILED_STEPS = 3
+#: The settings of a training whose config has none.
+AS_TRAINED = StepSettings()
 #: Shares of pixels of class 1 or 2, and of class 2, as in the blade images.
 FOREGROUND_SHARES = (6e-3, 6e-4)
 
@@ -44,6 +50,7 @@ class StepTimes:
         size: side of the square images in pixels.
         amp: mixed precision.
         compile: mode of torch.compile for the losses, None: not compiled.
+        step: how the step runs, ``'bfloat16, one CUDA graph'``; for a step that is not captured, the reason.
         warmup_seconds: time of the steps before timing.
         issued_ms: time to issue a step.
         whole_ms: time until a step is finished.
@@ -60,6 +67,7 @@ class StepTimes:
     size: int
     amp: bool
     compile: str | None
+    step: str
     warmup_seconds: float
     issued_ms: float
     whole_ms: float
@@ -69,24 +77,40 @@ class StepTimes:
     peak_memory_mib: int | None = None
 
 
+class _Given(torch.nn.Module):
+    """In the place of the preprocessor: the batch is prepared already."""
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """The batch as it is."""
+        return data
+
+
 def build_step(
-    cfg: Config, batch: int, size: int, device: str, compile: str | None = None
+    cfg: Config,
+    batch: int,
+    size: int,
+    device: str,
+    compile: str | None = None,
+    settings: StepSettings = AS_TRAINED,
 ) -> tuple[torch.nn.Module, Callable[[], None]]:
     """The model in training mode, and a function that runs one training step on random images ``(batch, 3, size, size)``."""
     torch.manual_seed(0)
     model = revert_sync_batchnorm(MODELS.build(cfg.model)).train().to(device)
+    if device == 'cuda' and settings.uses_channels_last:
+        model.to(memory_format=torch.channels_last)
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
-    losses_of = torch.compile(model.loss_tensors, mode=compile) if compile else model.loss_tensors
+    if compile:
+        model.loss_tensors = torch.compile(model.loss_tensors, mode=compile)
     images = torch.randn(batch, 3, size, size, device=device)
     drawn = torch.rand(batch, size, size, device=device)
     labels = sum((drawn < share).long() for share in FOREGROUND_SHARES)
     labels = labels.clamp(max=model.num_classes - 1)
+    model.data_preprocessor = _Given()
+    data = dict(inputs=images, data_samples=None, gt=labels)
+    give_training_step(model, optimizer, settings, compile)
 
     def step() -> None:
-        with optimizer.optim_context(model):
-            losses = losses_of(images, labels)
-            total = sum(value for name, value in losses.items() if 'loss' in name)
-        optimizer.update_params(total)
+        model.train_step(data, optimizer)
 
     return model, step
 
@@ -104,6 +128,27 @@ def kernels(step: Callable[[], None]) -> tuple[float, Counter]:
     return len(events) / PROFILED_STEPS, milliseconds
 
 
+def load_experiment(config: str | Path, cross_entropy: bool = False) -> Config:
+    """The config of an experiment, without pretrained weights.
+
+    Args:
+        config: its path.
+        cross_entropy: every head has plain cross entropy as its loss, which other packages have, too.
+
+    Raises:
+        ValueError: the config is not that of an experiment.
+    """
+    cfg = read_config(config)
+    if missing := [key for key in ('model', 'optim_wrapper', 'train_dataloader') if key not in cfg]:
+        raise ValueError(f'{config}: no {missing[0]} in it; expected the config of an experiment')
+    drop_pretrained(cfg)
+    if cross_entropy:
+        for part in config_dicts(cfg.model):
+            if 'loss_decode' in part:
+                part['loss_decode'] = dict(type='CrossEntropyLoss', loss_weight=1.0)
+    return cfg
+
+
 def measure(
     config: str | Path,
     batch: int | None = None,
@@ -113,6 +158,8 @@ def measure(
     steps: int = 30,
     warmup: int = 8,
     top: int = 12,
+    settings: StepSettings = AS_TRAINED,
+    cross_entropy: bool = False,
 ) -> StepTimes:
     """Time the training step of an experiment.
 
@@ -125,20 +172,22 @@ def measure(
         steps: timed steps.
         warmup: steps before.
         top: longest kernels to list.
+        settings: how the step runs on a GPU.
+        cross_entropy: with this loss instead of that of the config.
 
     Raises:
         ValueError: the config is not that of an experiment.
     """
-    cfg = read_config(config)
-    if missing := [key for key in ('model', 'optim_wrapper', 'train_dataloader') if key not in cfg]:
-        raise ValueError(f'{config}: no {missing[0]} in it; expected the config of an experiment')
+    cfg = load_experiment(config, cross_entropy)
     init_default_scope('mmseg')
-    drop_pretrained(cfg)
     if amp:
         enable_amp(cfg)
     device = get_device()
     batch = batch or cfg.train_dataloader.batch_size
-    _, step = build_step(cfg, batch, size, device, compile)
+    torch.backends.cudnn.benchmark = bool(cfg.get('env_cfg', {}).get('cudnn_benchmark', False))
+    if device == 'cuda':
+        limit_search()
+    model, step = build_step(cfg, batch, size, device, compile, settings)
     warmup_seconds, _ = _timed(step, warmup, device)
     whole, issued = _timed(step, steps, device)
     return StepTimes(
@@ -149,11 +198,46 @@ def measure(
         size=size,
         amp=amp,
         compile=compile,
+        step=_describe(model, None if amp else settings, device),
         warmup_seconds=round(warmup_seconds, 2),
         issued_ms=issued / steps * 1e3,
         whole_ms=whole / steps * 1e3,
         **(_kernel_times(step, top) if device == 'cuda' else {}),
     )
+
+
+def measure_peer(
+    command: str,
+    config: str | Path,
+    batch: int | None = None,
+    size: int = 512,
+    steps: int = 30,
+    warmup: int = 8,
+) -> dict[str, Any]:
+    """The same step of another package with mmsegmentation's interface, as it is shipped, with plain cross entropy.
+
+    Args:
+        command: of its interpreter, ``'env PYTHONPATH=/some/path /other/bin/python'``.
+        config: path of the config; it must be one that the other package can build.
+        batch, size, steps, warmup: as of :func:`measure`.
+
+    Raises:
+        RuntimeError: it failed; the message has the end of its stderr.
+    """
+    cfg = load_experiment(config, cross_entropy=True)
+    batch = batch or cfg.train_dataloader.batch_size
+    return ask_peer(command, cfg, kind='train', batch=batch, size=size, steps=steps, warmup=warmup)
+
+
+def _describe(model: torch.nn.Module, settings: StepSettings | None, device: str) -> str:
+    step = model.train_step
+    if device != 'cuda':
+        return 'float32, eager'
+    if settings is None:
+        return 'mixed precision of the config, eager'
+    if isinstance(step, TrainingStep):
+        return f'{settings.dtype}, ' + ('one CUDA graph' if step.reason is None else f'eager: {step.reason}')
+    return f'{settings.dtype}, eager'
 
 
 def _timed(step: Callable[[], None], count: int, device: str) -> tuple[float, float]:

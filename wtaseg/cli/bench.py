@@ -1,6 +1,5 @@
 """``wta-seg bench``, also the scripts ``benchmark_*.py`` and ``get_flops.py`` in ``tools/analysis_tools``."""
 
-import json as json_format
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,11 +9,12 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from wtaseg.cli import FAILED, MANY, bench_edits, image_size, make_app, run_alone
+from wtaseg.cli.bench_models import test, train
 from wtaseg.cli.figures import STDOUT, Count, Positive, write_json
 
 command = make_app(
     'bench',
-    help="""Measure the data pipeline, a training step, image editing, model sizes, proposed labels or planted defects.
+    help="""Measure the data pipeline, a training step, prediction, image editing, model sizes, proposed labels or planted defects.
 
 Example: `wta-seg bench flops fastscnn/fast_scnn_4xb4-40k_wta-512x512 --shape 512`""",
     help_format='markdown',
@@ -111,55 +111,8 @@ def data(
     return 0
 
 
-@command.command
-def train(
-    config: str,
-    /,
-    *,
-    batch: Positive | None = None,
-    size: Positive = 512,
-    amp: bool = False,
-    compile: str | None = None,
-    steps: Positive = 30,
-    warmup: Count = 8,
-    top: Count = 12,
-    json: Path | None = None,
-) -> int:
-    """Time one training step without its data: forward, losses, backward, optimizer.
-
-    Example: `wta-seg bench train fastscnn/fast_scnn_4xb4-40k_wta-512x512 --batch 8 --amp`
-
-    Parameters
-    ----------
-    config
-        config of the experiment: its name below configs/, or a path
-    batch
-        images of a step [default: as the config says]
-    size
-        side of the square images
-    amp
-        mixed precision, as in training
-    compile
-        mode of torch.compile for the losses, e.g. reduce-overhead
-    steps
-        timed steps
-    warmup
-        steps before
-    top
-        longest kernels to list, on a GPU
-    json
-        also write the result to this file
-    """
-    from wtaseg.bench.step import measure
-    from wtaseg.runs.layout import find_config
-
-    result = asdict(measure(find_config(config), batch, size, amp, compile, steps, warmup, top))
-    if json != STDOUT:
-        print(json_format.dumps(result, indent=2))
-    write_json(result, json, indent=2)
-    return 0
-
-
+command.command(train)
+command.command(test)
 command.command('augment.bench.command:command', name='edit', help=EDIT_HELP)
 
 

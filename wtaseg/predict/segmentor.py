@@ -37,7 +37,7 @@ class SegmentorPredictor(Predictor):
         device = device or ('cuda:0' if torch.cuda.is_available() else 'cpu')
         if str(device).startswith('cuda') and not torch.cuda.is_available():
             raise ValueError(f'--device: {device}; there is no CUDA device, expected cpu')
-        self.model = init_model(config, checkpoint, device)
+        self.model = init_model(config, checkpoint, device, fold=True)
         steps = inference_steps(self.model.cfg)
         if windows is not None:
             side, stride = (windows.side,) * 2, (windows.stride,) * 2

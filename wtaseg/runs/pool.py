@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from mmseg.processes import CORES
 from wtaseg.io import write
 from wtaseg.runs.job import Experiment, Outcome
 from wtaseg.runs.layout import ProjectLayout
@@ -168,7 +169,9 @@ class _Pool:
         env = os.environ.copy()
         if several:
             # each would use all cores
-            env.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // self.jobs)))
+            share = str(max(1, (os.cpu_count() or 1) // self.jobs))
+            env.setdefault('OMP_NUM_THREADS', share)
+            env.setdefault(CORES, share)
         if self.devices:
             env['CUDA_VISIBLE_DEVICES'] = self.devices[slot % len(self.devices)]
         output = Output(log)

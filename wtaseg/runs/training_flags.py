@@ -50,13 +50,16 @@ class TrainingFlags:
         ),
     ] = None
 
+    eager: Annotated[bool, _help('on a GPU: do not capture the training step in a CUDA graph')] = False
+    fp32: Annotated[bool, _help('on a GPU: train in float32 instead of bfloat16')] = False
+
     def words(self, base: Path | None = None) -> tuple[str, ...]:
         """The flags as ``wta-seg train`` takes them, one word each.
 
         Args:
             base: what relative paths count from; None: they stay relative.
         """
-        words = ['--ema'] if self.ema else []
+        words = [f'--{flag}' for flag in ('ema', 'eager', 'fp32') if getattr(self, flag)]
         for flag, value in (
             ('early-stop', self.early_stop),
             ('accumulate', self.accumulate),
@@ -82,6 +85,10 @@ class TrainingFlags:
             launch.stop_early(cfg, self.early_stop)
         if self.ema:
             training_config.average_weights(cfg)
+        if self.eager:
+            training_config.set_training_step(cfg, capture=False)
+        if self.fp32:
+            training_config.set_training_step(cfg, dtype='float32')
         if self.accumulate is not None:
             training_config.accumulate_gradients(cfg, self.accumulate)
         if self.freeze:

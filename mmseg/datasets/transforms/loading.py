@@ -37,8 +37,8 @@ class LoadImageFromFile(MMCV_LoadImageFromFile):
     Args:
         value_range: (low, high) that become 0 and 255 in images of more than 8 bits; None: the least and
             greatest value of each file.
-        cache_mb: Bound of the decoded images cached per process, in MiB; the default is 341 images of
-            512 x 512. Images on other file backends are never cached.
+        cache_mb: Bound of the decoded images that all workers of a loader cache together, in MiB; the default is
+            1365 images of 512 x 512. Images on other file backends are never cached.
         **kwargs: mmcv's arguments.
 
     Raises:
@@ -47,7 +47,7 @@ class LoadImageFromFile(MMCV_LoadImageFromFile):
     """
 
     def __init__(
-        self, *args, cache_mb: int = 256, value_range: Sequence[float] | None = None, **kwargs
+        self, *args, cache_mb: int = 1024, value_range: Sequence[float] | None = None, **kwargs
     ) -> None:
         super().__init__(*args, **kwargs)
         if value_range is not None and (len(value_range) != 2 or value_range[0] >= value_range[1]):
@@ -105,7 +105,7 @@ class LoadAnnotations(MMCV_LoadAnnotations):
         reduce_zero_label: None uses the dataset's setting; a value must agree with it.
         backend_args: File backend of mmengine, None for the local disk.
         imdecode_backend: ``'pillow'`` reads the indices of a palette PNG; ``'cv2'`` would read its colours.
-        cache_mb: Bound of the decoded label maps cached per process, in MiB.
+        cache_mb: Bound of the decoded label maps that all workers of a loader cache together, in MiB.
 
     Raises:
         FileNotFoundError: The label file is missing.
@@ -114,7 +114,7 @@ class LoadAnnotations(MMCV_LoadAnnotations):
     """
 
     def __init__(
-        self, reduce_zero_label=None, backend_args=None, imdecode_backend='pillow', cache_mb: int = 96
+        self, reduce_zero_label=None, backend_args=None, imdecode_backend='pillow', cache_mb: int = 384
     ) -> None:
         super().__init__(
             with_bbox=False,

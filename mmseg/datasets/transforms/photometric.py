@@ -2,6 +2,7 @@
 """Change the pixel values of an image, not its geometry."""
 
 from collections.abc import Sequence
+from math import isnan
 
 import cv2
 import mmcv
@@ -10,6 +11,7 @@ from mmcv.transforms.base import BaseTransform
 from numpy import random
 
 from mmseg.registry import TRANSFORMS
+from mmseg.structures import Distortion
 
 _LEVELS = np.arange(256, dtype=np.float32)
 _IDENTITY = np.arange(256, dtype=np.uint8)
@@ -52,35 +54,41 @@ class PhotoMetricDistortion(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Distort ``img``."""
-        img = results['img']
-        if img.dtype != np.uint8 or img.ndim != 3 or img.shape[2] != 3:
-            raise ValueError(
-                f'PhotoMetricDistortion takes 8-bit images (H, W, 3), {results.get("img_path")} is {img.dtype} '
-                f'{img.shape}. Load it with color_type="color" and to_float32=False.'
-            )
+        img = _checked(results)
+        drawn = self.draw()
         table = _IDENTITY
-        if random.randint(2):
-            table = _linear_table(beta=random.uniform(-self.brightness_delta, self.brightness_delta))
-        contrast_first = random.randint(2) == 1
-        if contrast_first:
-            table = self._contrast(table)
-        if random.randint(2):
+        if drawn.brightness:
+            table = _linear_table(beta=drawn.brightness)
+        table = _contrast(table, drawn.early_contrast)
+        if not isnan(drawn.saturation):
             img = _apply(img, table)
             table = _IDENTITY
-            img = _saturate(img, random.uniform(self.saturation_lower, self.saturation_upper))
-        if random.randint(2):
+            img = _saturate(img, drawn.saturation)
+        if not isnan(drawn.hue):
             img = _apply(img, table)
             table = _IDENTITY
-            img = _turn_hue(img, random.randint(-self.hue_delta, self.hue_delta))
-        if not contrast_first:
-            table = self._contrast(table)
-        results['img'] = _apply(img, table)
+            img = _turn_hue(img, int(drawn.hue))
+        results['img'] = _apply(img, _contrast(table, drawn.late_contrast))
         return results
 
-    def _contrast(self, table: np.ndarray) -> np.ndarray:
+    def draw(self) -> Distortion:
+        """Draw what happens to one image from numpy's global state."""
+        drawn = {}
         if random.randint(2):
-            return _linear_table(alpha=random.uniform(self.contrast_lower, self.contrast_upper))[table]
-        return table
+            drawn['brightness'] = random.uniform(-self.brightness_delta, self.brightness_delta)
+        contrast_first = random.randint(2) == 1
+        if contrast_first:
+            drawn['early_contrast'] = self._draw_contrast()
+        if random.randint(2):
+            drawn['saturation'] = random.uniform(self.saturation_lower, self.saturation_upper)
+        if random.randint(2):
+            drawn['hue'] = random.randint(-self.hue_delta, self.hue_delta)
+        if not contrast_first:
+            drawn['late_contrast'] = self._draw_contrast()
+        return Distortion(**drawn)
+
+    def _draw_contrast(self) -> float:
+        return random.uniform(self.contrast_lower, self.contrast_upper) if random.randint(2) else 1.0
 
     def __repr__(self) -> str:
         return (
@@ -89,6 +97,36 @@ class PhotoMetricDistortion(BaseTransform):
             f'saturation_range=({self.saturation_lower}, {self.saturation_upper}), '
             f'hue_delta={self.hue_delta})'
         )
+
+
+@TRANSFORMS.register_module()
+class DrawPhotoMetricDistortion(PhotoMetricDistortion):
+    """``PhotoMetricDistortion`` that is only drawn: the preprocessor computes it, on its device.
+
+    It draws the same from the same state. The training on a GPU puts it in the place of the other where nothing comes
+    in between, see :mod:`mmseg.engine.captured.data`.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Add ``distortion``, a :class:`mmseg.structures.Distortion` as a tuple."""
+        _checked(results)
+        results['distortion'] = tuple(self.draw())
+        return results
+
+
+def _checked(results: dict) -> np.ndarray:
+    """The image, which is (H, W, 3) uint8."""
+    img = results['img']
+    if img.dtype != np.uint8 or img.ndim != 3 or img.shape[2] != 3:
+        raise ValueError(
+            f'PhotoMetricDistortion takes 8-bit images (H, W, 3), {results.get("img_path")} is {img.dtype} '
+            f'{img.shape}. Load it with color_type="color" and to_float32=False.'
+        )
+    return img
+
+
+def _contrast(table: np.ndarray, factor: float) -> np.ndarray:
+    return table if factor == 1 else _linear_table(alpha=factor)[table]
 
 
 def _apply(img: np.ndarray, table: np.ndarray) -> np.ndarray:

@@ -83,7 +83,7 @@ class IoUMetric(BaseMetric):
     # ----------------------------------------------------------------------- one batch
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Store the areas of each sample, four vectors of C counts on the CPU, and write its prediction.
+        """Store the areas of each sample, four vectors of C counts, and write its prediction.
 
         Args:
             data_batch: unused.
@@ -101,7 +101,9 @@ class IoUMetric(BaseMetric):
                         f'{sample.get("img_path", "a sample")} differ in size; labels must not be resized '
                         'in the test pipeline (load them after Resize)'
                     )
-                self.results.append(self.intersect_and_union(pred, label, num_classes, self.ignore_index))
+                areas = _areas(pred, label, num_classes, self.ignore_index)
+                # on a GPU they stay until evaluate(): reading them here would make the host wait for each image
+                self.results.append(areas if areas.is_cuda else areas.unbind())
             if self.output_dir is not None:
                 self._write(pred, sample)
 
@@ -127,17 +129,13 @@ class IoUMetric(BaseMetric):
         Returns:
             Intersection, union, prediction and label, each (C,), int64, on the CPU.
         """
-        size = num_classes + 1  # the last row and column count what belongs to no class
-        pred_label, label = pred_label.flatten().long(), label.flatten().long()
-        row = torch.where((label >= 0) & (label < num_classes), label, num_classes)
-        column = torch.where((pred_label >= 0) & (pred_label < num_classes), pred_label, num_classes)
-        # Ignored pixels are counted in one cell after the matrix.
-        cell = (row * size + column).masked_fill(label == ignore_index, size * size)
-        confusion = torch.bincount(cell, minlength=size * size + 1)[:-1].view(size, size)
-        intersect = confusion.diagonal()[:-1]
-        of_pred = confusion.sum(0)[:-1]
-        of_label = confusion.sum(1)[:-1]
-        return torch.stack([intersect, of_pred + of_label - intersect, of_pred, of_label]).cpu().unbind()
+        return _areas(pred_label, label, num_classes, ignore_index).cpu().unbind()
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """mmengine's method; what the samples left on a GPU is read at once."""
+        if self.results and isinstance(self.results[0], torch.Tensor):
+            self.results = [areas.unbind() for areas in torch.stack(self.results).cpu()]
+        return super().evaluate(size)
 
     # ----------------------------------------------------------------------- the dataset
 
@@ -227,6 +225,23 @@ class IoUMetric(BaseMetric):
         if nan_to_num is not None:
             shares = {name: np.nan_to_num(value, nan=nan_to_num) for name, value in shares.items()}
         return shares
+
+
+def _areas(
+    pred_label: torch.Tensor, label: torch.Tensor, num_classes: int, ignore_index: int
+) -> torch.Tensor:
+    """Intersection, union, prediction and label of each class, int64 (4, C), on the tensors' device."""
+    size = num_classes + 1  # the last row and column count what belongs to no class
+    pred_label, label = pred_label.flatten().long(), label.flatten().long()
+    row = torch.where((label >= 0) & (label < num_classes), label, num_classes)
+    column = torch.where((pred_label >= 0) & (pred_label < num_classes), pred_label, num_classes)
+    # Ignored pixels are counted in one cell after the matrix.
+    cell = (row * size + column).masked_fill(label == ignore_index, size * size)
+    confusion = torch.bincount(cell, minlength=size * size + 1)[:-1].view(size, size)
+    intersect = confusion.diagonal()[:-1]
+    of_pred = confusion.sum(0)[:-1]
+    of_label = confusion.sum(1)[:-1]
+    return torch.stack([intersect, of_pred + of_label - intersect, of_pred, of_label])
 
 
 def _check_names(metrics: Sequence[str]) -> None:

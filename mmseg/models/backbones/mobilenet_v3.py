@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmseg.registry import MODELS
 
-from ..utils.embed import SamePadConv2d
+from ..utils.dilated import dilate_depthwise
 from ..utils.inverted_residual import InvertedResidualV3
 from ..utils.pretrained import BaseBackbone
 
@@ -148,7 +148,7 @@ class MobileNetV3(BaseBackbone):
             )
             if i >= dilated_2:
                 # the block has a shortcut or not according to its stride in the classification network
-                _dilate(block.depthwise_conv.conv, dilation=4 if i >= dilated_4 else 2)
+                dilate_depthwise(block.depthwise_conv.conv, dilation=4 if i >= dilated_4 else 2)
             layers.append(block)
             channels = out
         layers.append(
@@ -179,12 +179,3 @@ class MobileNetV3(BaseBackbone):
             if i in self.out_indices:
                 outputs.append(x)
         return tuple(outputs)
-
-
-def _dilate(conv: nn.Conv2d, dilation: int) -> None:
-    """Replace the stride of a depthwise convolution by a dilation, which keeps the resolution."""
-    conv.stride = (1, 1)
-    conv.dilation = (dilation, dilation)
-    if not isinstance(conv, SamePadConv2d):  # it computes its padding itself
-        padding = dilation * (conv.kernel_size[0] - 1) // 2
-        conv.padding = (padding, padding)

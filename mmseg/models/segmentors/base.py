@@ -115,6 +115,27 @@ class BaseSegmentor(BaseModel, metaclass=ABCMeta):
             return self._forward(inputs, data_samples)
         raise RuntimeError(f"mode is 'loss', 'predict' or 'tensor', got {mode!r}")
 
+    def test_step(self, data: dict) -> list[SegDataSample]:
+        """Predictions of a batch; images of different size are predicted in groups of one size."""
+        inputs = data['inputs']
+        sizes = [tuple(image.shape) for image in inputs]
+        if len(set(sizes)) <= 1 or getattr(self.data_preprocessor, 'test_cfg', None):
+            return super().test_step(data)
+        results: list = [None] * len(inputs)
+        samples = data.get('data_samples')
+        for size in dict.fromkeys(sizes):
+            chosen = [index for index, one in enumerate(sizes) if one == size]
+            group = dict(data, inputs=[inputs[index] for index in chosen])
+            if samples is not None:
+                group['data_samples'] = [samples[index] for index in chosen]
+            for index, result in zip(chosen, super().test_step(group), strict=True):
+                results[index] = result
+        return results
+
+    def val_step(self, data: dict) -> list[SegDataSample]:
+        """As :meth:`test_step`."""
+        return self.test_step(data)
+
     def postprocess_result(
         self, seg_logits: Tensor, data_samples: Sequence[SegDataSample] | None = None
     ) -> list[SegDataSample]:

@@ -15,6 +15,9 @@ from mmseg.utils.misc import add_prefix
 from ..utils.targets import GroundTruth, stack_targets
 from .base import BaseSegmentor
 
+#: Pixels of the sliding windows that the network gets at once on a GPU: 16 windows of 512 x 512.
+WINDOW_PIXELS = 16 * 512 * 512
+
 
 @MODELS.register_module()
 class EncoderDecoder(BaseSegmentor):
@@ -27,8 +30,8 @@ class EncoderDecoder(BaseSegmentor):
         backbone, decode_head, neck: configs.
         auxiliary_head: a config or a list of them; only used in training.
         train_cfg: handed to the heads.
-        test_cfg: ``dict(mode='whole')`` or ``dict(mode='slide', crop_size=(h, w), stride=(h, w))``; one number
-            stands for both sides.
+        test_cfg: ``dict(mode='whole')`` or ``dict(mode='slide', crop_size=(h, w), stride=(h, w))``, where one number
+            stands for both sides, with ``windows`` of them at once.
         data_preprocessor: config.
         pretrained: checkpoint of the backbone; the older form of ``backbone.init_cfg``.
         init_cfg: weight initialisation.
@@ -145,21 +148,35 @@ class EncoderDecoder(BaseSegmentor):
         """Mean of the logits of overlapping windows.
 
         Windows of ``test_cfg.crop_size`` move by ``test_cfg.stride``; the last one of a row or column is shifted
-        back to end at the border. An image smaller than a window is one window of its own size.
+        back to end at the border. An image smaller than a window is one window of its own size. On a GPU the network
+        gets several windows at once, up to :data:`WINDOW_PIXELS`; ``test_cfg.windows`` sets their number.
         """
         stride_h, stride_w = to_2tuple(self.test_cfg['stride'])
         crop_h, crop_w = to_2tuple(self.test_cfg['crop_size'])
         n, _, height, width = inputs.shape
         total = inputs.new_zeros((n, self.out_channels, height, width))
         count = inputs.new_zeros((1, 1, height, width))
-        for top in _window_starts(height, crop_h, stride_h):
-            for left in _window_starts(width, crop_w, stride_w):
-                rows, columns = slice(top, top + crop_h), slice(left, left + crop_w)
-                window = inputs[:, :, rows, columns]
-                metas = [{**batch_img_metas[0], 'img_shape': window.shape[2:]}] * n
-                total[:, :, rows, columns] += self.encode_decode(window, metas)
+        corners = [
+            (slice(top, top + crop_h), slice(left, left + crop_w))
+            for top in _window_starts(height, crop_h, stride_h)
+            for left in _window_starts(width, crop_w, stride_w)
+        ]
+        at_once = self._windows_at_once(inputs, min(crop_h, height) * min(crop_w, width))
+        for first in range(0, len(corners), at_once):
+            chosen = corners[first : first + at_once]
+            windows = torch.cat([inputs[:, :, rows, columns] for rows, columns in chosen])
+            metas = [{**batch_img_metas[0], 'img_shape': windows.shape[2:]}] * len(windows)
+            for (rows, columns), logits in zip(chosen, self.encode_decode(windows, metas).split(n)):
+                total[:, :, rows, columns] += logits
                 count[:, :, rows, columns] += 1
         return total / count
+
+    def _windows_at_once(self, inputs: Tensor, pixels: int) -> int:
+        """How many windows of so many pixels the network gets at once: ``test_cfg.windows``, else by device."""
+        chosen = self.test_cfg.get('windows')
+        if chosen is not None:
+            return chosen
+        return max(1, WINDOW_PIXELS // (pixels * len(inputs))) if inputs.is_cuda else 1
 
     def whole_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """Logits of whole images."""

@@ -8,7 +8,10 @@ from augment.diffusion.inversion import invert
 from augment.diffusion.loading import load_model
 from augment.diffusion.local_blend import BlendOptions
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='CUDA graphs need a GPU')
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason='CUDA graphs need a GPU'),
+]
 
 SOURCE, TARGET, WORD = 'photo of a crack', 'photo of a crack with peeling', 'peeling'
 

@@ -1,9 +1,14 @@
 """From files to arrays and from arrays to tensors."""
 
+import multiprocessing
+import os
+import pickle
+
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import Compose
 from PIL import Image
 
 from mmseg.datasets.transforms import (
@@ -13,7 +18,9 @@ from mmseg.datasets.transforms import (
     LoadImageFromNDArray,
     PackSegInputs,
 )
-from mmseg.datasets.transforms.decoded_cache import DecodedCache
+from mmseg.datasets.transforms.decoded_cache import DecodedCache, share_caches
+from mmseg.datasets.transforms.shared_arrays import SharedArrays
+from mmseg.engine import SegRunner
 
 LABELS = np.array([[0, 1, 2], [255, 2, 0]], np.uint8)
 
@@ -113,6 +120,64 @@ def test_cache_keeps_files_from_the_second_reading_within_its_bound(tmp_path):
     assert cache.read(paths[0], decode)[0, 0] == 12
     with pytest.raises(ValueError, match='cache_mb=-1'):
         DecodedCache(-1)
+
+
+def test_forked_processes_share_a_cache(tmp_path):
+    path = tmp_path / 'a.png'
+    path.write_text('x')
+
+    def decode(path):
+        with (tmp_path / 'decoded').open('a') as file:
+            file.write('.')
+        return np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+
+    def work(cache, queue):
+        queue.put(cache.read(str(path), decode).sum())
+
+    cache, context = DecodedCache(1), multiprocessing.get_context('fork')
+    share_caches(Compose([lambda results: results]))
+    cache.share()
+    queue = context.SimpleQueue()
+    for _ in range(4):
+        worker = context.Process(target=work, args=(cache, queue))
+        worker.start()
+        worker.join()
+        assert queue.get() == 276
+    assert (tmp_path / 'decoded').read_text() == '..'
+    assert cache.nbytes > 0
+    assert pickle.loads(pickle.dumps(cache)).nbytes == 0
+
+
+def test_a_killed_process_does_not_lock_the_others_out(tmp_path):
+    arrays, context = SharedArrays(1), multiprocessing.get_context('fork')
+
+    def die():
+        with arrays._locked():
+            os._exit(1)
+
+    worker = context.Process(target=die)
+    worker.start()
+    worker.join()
+    for array in (np.arange(6, dtype=np.float32).reshape(1, 2, 3), np.array([[True, False]])):
+        key = bytes([array.ndim] * 16)
+        arrays.put(key, array)
+        assert arrays.get(key) is None  # offered once
+        arrays.put(key, array)
+        np.testing.assert_array_equal(arrays.get(key), array)
+        assert arrays.get(key).dtype == array.dtype
+
+
+def test_the_loaders_of_a_runner_share_their_caches(experiment):
+    loader = SegRunner.build_dataloader(
+        experiment(**{'train_dataloader.num_workers': 2}).train_dataloader, seed=0
+    )
+    image, label = loader.dataset.pipeline.transforms[:2]
+    for _ in range(3):
+        next(iter(loader))
+    iterator = iter(loader)
+    for _ in range(30):
+        next(iterator)
+    assert image.cache.nbytes >= 8 * 64 * 64 * 3 and label.cache.nbytes >= 8 * 64 * 64
 
 
 def test_packing_gives_tensors_and_meta_information():

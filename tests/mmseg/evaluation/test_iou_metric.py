@@ -44,6 +44,17 @@ def test_recorded_figures():
     assert {name: scores[name] for name in recorded} == pytest.approx(recorded, abs=5e-3)
 
 
+def test_areas_that_stay_on_the_device_until_the_end(monkeypatch):
+    expected = evaluate([LABEL, PRED], [PRED, PRED])
+    areas = iou_metric._areas
+
+    class OnDevice(torch.Tensor):
+        is_cuda = True
+
+    monkeypatch.setattr(iou_metric, '_areas', lambda *args: areas(*args).as_subclass(OnDevice))
+    assert evaluate([LABEL, PRED], [PRED, PRED]) == expected
+
+
 # Areas of the case below, class by class: intersection 4, 1, 1; predicted 5, 1, 2; labelled 5, 2, 1;
 # union 5 + 5 − 4 = 6, 2, 2. One pixel is ignored.
 LABEL = [[0, 0, 0], [0, 0, 1], [1, 2, 255]]

@@ -50,7 +50,7 @@ def test_runs_side_by_side_and_a_failure_leaves_the_others_running(project, work
         Experiment(meet.format(str(tmp_path), 'ab'), 'a'),
         Experiment(meet.format(str(tmp_path), 'ba'), 'b'),
         Experiment('print("hello"); raise SystemExit(3)', 'c'),
-        Experiment('import os; print(os.environ["OMP_NUM_THREADS"])', 'd'),
+        Experiment('import os; print(os.environ["OMP_NUM_THREADS"] + os.environ["MMSEG_CORES"])', 'd'),
     ]
     ended = []
     result = run_pool(

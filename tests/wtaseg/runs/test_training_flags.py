@@ -24,6 +24,8 @@ FLAGS = TrainingFlags(
     normal_images=Path('good parts'),
     normal_share=0.25,
     false_alarms=0.5,
+    eager=True,
+    fp32=True,
 )
 
 
