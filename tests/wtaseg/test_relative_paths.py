@@ -91,6 +91,7 @@ def test_demo_has_data_and_results_in_the_current_folder(tmp_path, monkeypatch):
         return 1
 
     monkeypatch.setattr(execute, 'run_logged', fail)
+    monkeypatch.setattr('wtaseg.demo.edit_images', lambda *_: None)
     monkeypatch.chdir(tmp_path)
     assert main(['demo', '--smoke']) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ['data', 'work_dirs']

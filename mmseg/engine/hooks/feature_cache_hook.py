@@ -38,6 +38,8 @@ class FeatureCacheHook(Hook):
     """
 
     priority = 'NORMAL'
+    #: A CUDA graph can not read features from disk, see :mod:`mmseg.engine.captured`.
+    capturable = False
 
     def __init__(self, folder: str | None = None, limit_gb: float = DEFAULT_LIMIT_GB) -> None:
         if limit_gb <= 0:

@@ -62,9 +62,10 @@ def test_a_runner_refuses_arguments_that_the_optimizer_does_not_take(experiment)
         build_runner(cfg)
 
 
+ADAMW = ('schedule_40k', 'schedule_40k_lr160k', 'schedule_demo', 'schedule_300_frozen')
+
+
 def test_every_schedule_is_accepted():
     for path in BASE.glob('*.py'):
         text = Config.fromfile(path).optim_wrapper.optimizer.type
-        assert text == (
-            'AdamW' if path.stem in ('schedule_40k', 'schedule_40k_lr160k', 'schedule_demo') else 'SGD'
-        )
+        assert text == ('AdamW' if path.stem in ADAMW else 'SGD')
