@@ -121,6 +121,7 @@ class Manifest:
         known = {source: sums for source, sums in now.items() if sums[1]}
 
         def is_current(row: EditRow) -> bool:
+            """Whether source, donors and what is planted are as recorded in ``row``."""
             if known.get(row.source) != (row.source_sha256, row.label_sha256):
                 return False
             if row.planting is None:

@@ -214,6 +214,7 @@ def from_json(kind: type[Kind], value: Any, where: str) -> Kind:
             )
 
     def read(name: str, item: Any) -> Any:
+        """The value of field ``name``, nested rows included."""
         nested, expected = NESTED.get((kind, name)), known[name].type
         types = get_args(expected) if isinstance(expected, UnionType) else (expected,)
         if nested is None or (item is None and NoneType in types):

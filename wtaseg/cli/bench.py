@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from wtaseg.cli import FAILED, MANY, bench_edits, image_size, make_app, run_alone
 from wtaseg.cli.bench_models import test, train
-from wtaseg.cli.figures import STDOUT, Count, Positive, write_json
+from wtaseg.cli.figures import Count, Positive, report
 
 command = make_app(
     'bench',
@@ -95,19 +95,17 @@ def data(
 
     task = pipeline.PipelineOptions(str(find_config(config)), **asdict(options))
     if against is None:
-        report = pipeline.measure(task)
-        text = pipeline.table(report)
+        times = pipeline.measure(task)
+        text = pipeline.table(times)
     else:
         try:
             here, other = pipeline.compare(task, against, against_import)
         except RuntimeError as error:
             print(error, file=sys.stderr)
             return FAILED
-        report = dict(here=here, other=other)
+        times = dict(here=here, other=other)
         text = pipeline.comparison_table(here, other)
-    if json != STDOUT:
-        print(text)
-    write_json(report, json)
+    report(text, times, json)
     return 0
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from wtaseg.cli import MANY
-from wtaseg.cli.figures import STDOUT, Count, Positive, write_json
+from wtaseg.cli.figures import Count, Positive, report
 from wtaseg.relabel.options import PROPOSAL_DEFAULTS, ProposalOptions
 
 
@@ -44,9 +44,7 @@ def relabel(
     from wtaseg.bench.relabel import measure_with_progress, table
 
     rows = measure_with_progress(images, seed, size, noise, options, model, device)
-    if json != STDOUT:
-        print(table(rows))
-    write_json([asdict(row) for row in rows], json, indent=2)
+    report(table(rows), [asdict(row) for row in rows], json, indent=2)
     return 0
 
 
@@ -81,7 +79,5 @@ def plant(
     from wtaseg.bench.planting import measure, table
 
     rows = measure(images, seed, size, defects, difference)
-    if json != STDOUT:
-        print(table(rows))
-    write_json([asdict(row) for row in rows], json, indent=2)
+    report(table(rows), [asdict(row) for row in rows], json, indent=2)
     return 0

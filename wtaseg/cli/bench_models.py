@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from wtaseg.cli import FAILED, MANY, image_size
-from wtaseg.cli.figures import STDOUT, Count, Positive, write_json
+from wtaseg.cli.figures import Count, Positive, report
 
 
 @Parameter(name='*')
@@ -89,9 +89,7 @@ def train(
             print(error, file=sys.stderr)
             return FAILED
         result['times_faster'] = result['other']['whole_ms'] / result['whole_ms']
-    if json != STDOUT:
-        print(json_format.dumps(result, indent=2))
-    write_json(result, json, indent=2)
+    report(json_format.dumps(result, indent=2), result, json, indent=2)
     return 0
 
 
@@ -145,7 +143,5 @@ def test(
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return FAILED
-    if json != STDOUT:
-        print(json_format.dumps(asdict(result), indent=2))
-    write_json(asdict(result), json, indent=2)
+    report(json_format.dumps(asdict(result), indent=2), asdict(result), json, indent=2)
     return 0

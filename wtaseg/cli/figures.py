@@ -13,12 +13,21 @@ Count = Annotated[int, Parameter(validator=Number(gte=0))]
 STDOUT = Path('/dev/stdout')
 
 
-def write_json(content: Any, path: Path | None, indent: int | None = None) -> None:
-    """Write JSON to a file atomically, or to stdout; nothing where ``path`` is None."""
+def report(text: str, content: Any, path: Path | None, indent: int | None = None) -> None:
+    """Print ``text`` and write the JSON of ``content`` to ``path`` atomically; for stdout, the JSON alone.
+
+    Args:
+        text: a table.
+        content: what JSON can hold.
+        path: None: no JSON is written.
+        indent: of the JSON.
+    """
     from wtaseg.io import write
 
-    text = json.dumps(content, indent=indent) + '\n'
+    lines = json.dumps(content, indent=indent) + '\n'
     if path == STDOUT:
-        sys.stdout.write(text)
-    elif path is not None:
-        write(path, text)
+        sys.stdout.write(lines)
+        return
+    print(text)
+    if path is not None:
+        write(path, lines)

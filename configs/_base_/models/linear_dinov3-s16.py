@@ -1,33 +1,5 @@
 """A linear head on the last four layers of a frozen DINOv3 ViT-S/16 (Siméoni et al., 2025). Needs the extra ``timm``."""
 
-norm_cfg = dict(type='SyncBN', requires_grad=True)
-data_preprocessor = dict(
-    type='SegDataPreProcessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-    pad_val=0,
-    seg_pad_val=255,
-)
-model = dict(
-    type='EncoderDecoder',
-    data_preprocessor=data_preprocessor,
-    backbone=dict(
-        type='TIMMVisionTransformer',
-        model_name='vit_small_patch16_dinov3',
-        pretrained=True,
-        out_indices=(8, 9, 10, 11),
-        frozen=True,
-    ),
-    decode_head=dict(
-        type='BNHead',
-        in_channels=[384, 384, 384, 384],
-        in_index=[0, 1, 2, 3],
-        num_classes=19,
-        norm_cfg=norm_cfg,
-        align_corners=False,
-        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
-    ),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'),
-)
+_base_ = './linear_dinov2-s14.py'
+
+model = dict(backbone=dict(model_name='vit_small_patch16_dinov3'))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mmseg.registry import MODELS
 
 from ..utils.pooling import check_pooled_batch
-from ..utils.pretrained import BaseBackbone
+from ..utils.pretrained import KAIMING_INIT, BaseBackbone
 from ..utils.wrappers import resize
 
 
@@ -235,6 +235,8 @@ class BiSeNetV2(BaseBackbone):
         init_cfg: weight initialisation.
     """
 
+    default_init = KAIMING_INIT
+
     def __init__(
         self,
         in_channels: int = 3,
@@ -249,11 +251,6 @@ class BiSeNetV2(BaseBackbone):
         act_cfg: dict | None = dict(type='ReLU'),
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        if init_cfg is None:
-            init_cfg = [
-                dict(type='Kaiming', layer='Conv2d'),
-                dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
-            ]
         super().__init__(init_cfg)
         if not detail_channels[-1] == semantic_channels[-1] == bga_channels:
             raise ValueError(

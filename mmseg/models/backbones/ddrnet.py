@@ -5,14 +5,13 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
-from ..utils.basic_block import BasicBlock, Bottleneck, make_blocks
+from ..utils.basic_block import BasicBlock, Bottleneck
 from ..utils.ppm import DAPPM
-from ..utils.pretrained import BaseBackbone
-from ..utils.wrappers import resize
+from .branched_backbone import BranchedBackbone
 
 
 @MODELS.register_module()
-class DDRNet(BaseBackbone):
+class DDRNet(BranchedBackbone):
     """A branch at 1/8 of the image's size and one down to 1/64, which exchange their features twice.
 
     Args:
@@ -36,26 +35,10 @@ class DDRNet(BaseBackbone):
         pretrained: str | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        if init_cfg is None and pretrained is None:
-            init_cfg = [
-                dict(type='Kaiming', layer='Conv2d'),
-                dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
-            ]
-        super().__init__(init_cfg, pretrained)
-        self.align_corners = align_corners
-        self.norm_cfg, self.act_cfg = norm_cfg, act_cfg
+        super().__init__(in_channels, channels, 2, align_corners, norm_cfg, act_cfg, pretrained, init_cfg)
         low, high, context = channels * 2, channels * 4, channels * 8
         common = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
         shrink = dict(kernel_size=3, stride=2, padding=1)
-        self.stem = nn.Sequential(
-            ConvModule(in_channels, channels, **shrink, **common),
-            ConvModule(channels, channels, **shrink, **common),
-            self._stage(BasicBlock, channels, channels, 2),
-            nn.ReLU(),
-            self._stage(BasicBlock, channels, low, 2, stride=2),
-            nn.ReLU(),
-        )
-        self.relu = nn.ReLU()
         self.context_branch_layers = nn.ModuleList(
             [
                 self._stage(BasicBlock, low, high, 2, stride=2),
@@ -79,26 +62,9 @@ class DDRNet(BaseBackbone):
         )
         self.spp = DAPPM(2 * context, ppm_channels, high, num_scales=5, **common)
 
-    def _stage(
-        self,
-        block: type[BasicBlock] | type[Bottleneck],
-        in_channels: int,
-        channels: int,
-        count: int,
-        stride: int = 1,
-    ) -> nn.Sequential:
-        return nn.Sequential(
-            *make_blocks(
-                block, in_channels, channels, count, stride, self._shortcut, self.norm_cfg, self.act_cfg
-            )
-        )
-
     def _shortcut(self, in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
         conv = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
         return nn.Sequential(conv, build_norm_layer(self.norm_cfg, out_channels)[1])
-
-    def _enlarged(self, x: Tensor, like: Tensor) -> Tensor:
-        return resize(x, like.shape[2:], mode='bilinear', align_corners=self.align_corners)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """From an image (N, in_channels, H, W) two maps at 1/8 of its size.

@@ -10,7 +10,7 @@ from mmseg.registry import MODELS
 
 from ..utils.inverted_residual import InvertedResidual
 from ..utils.ppm import PPM
-from ..utils.pretrained import BaseBackbone
+from ..utils.pretrained import KAIMING_INIT, BaseBackbone
 from ..utils.wrappers import resize
 
 
@@ -177,6 +177,8 @@ class FastSCNN(BaseBackbone):
         init_cfg: weight initialisation; Kaiming for convolutions if None.
     """
 
+    default_init = KAIMING_INIT
+
     def __init__(
         self,
         in_channels: int = 3,
@@ -196,11 +198,6 @@ class FastSCNN(BaseBackbone):
         dw_act_cfg: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        if init_cfg is None:
-            init_cfg = [
-                dict(type='Kaiming', layer='Conv2d'),
-                dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
-            ]
         super().__init__(init_cfg)
         _check_equal(global_in_channels=global_in_channels, higher_in_channels=higher_in_channels)
         _check_equal(global_out_channels=global_out_channels, lower_in_channels=lower_in_channels)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
-from ..utils.pretrained import BaseBackbone
+from ..utils.pretrained import KAIMING_INIT, BaseBackbone
 from ..utils.res_layer import ResLayer
 from ..utils.wrappers import Upsample, resize
 from .resnet_blocks import BasicBlock, Bottleneck
@@ -119,6 +119,8 @@ class HRNet(BaseBackbone):
         ValueError: a stage is missing, or its lists have not one entry per branch.
     """
 
+    default_init = KAIMING_INIT
+
     def __init__(
         self,
         extra: dict,
@@ -133,11 +135,6 @@ class HRNet(BaseBackbone):
         pretrained: str | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        if init_cfg is None and pretrained is None:
-            init_cfg = [
-                dict(type='Kaiming', layer='Conv2d'),
-                dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
-            ]
         super().__init__(init_cfg, pretrained)
         stages = [_stage(extra, number) for number in range(1, 5)]
         self.norm_eval, self.with_cp, self.frozen_stages = norm_eval, with_cp, frozen_stages

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
-from ..utils.basic_block import BasicBlock, Bottleneck, make_blocks
+from ..utils.basic_block import BasicBlock, Bottleneck
 from ..utils.ppm import DAPPM, PAPPM
-from ..utils.pretrained import BaseBackbone
 from ..utils.wrappers import resize
+from .branched_backbone import BranchedBackbone
 
 
 class PagFM(BaseModule):
@@ -81,7 +81,7 @@ class LightBag(BaseModule):
 
 
 @MODELS.register_module()
-class PIDNet(BaseBackbone):
+class PIDNet(BranchedBackbone):
     """Branches for details (P), context (I) and boundaries (D) behind a common stem.
 
     Args:
@@ -110,26 +110,11 @@ class PIDNet(BaseBackbone):
         pretrained: str | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        if init_cfg is None and pretrained is None:
-            init_cfg = [
-                dict(type='Kaiming', layer='Conv2d'),
-                dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
-            ]
-        super().__init__(init_cfg, pretrained)
-        self.align_corners = align_corners
-        self.norm_cfg, self.act_cfg = norm_cfg, act_cfg
+        super().__init__(
+            in_channels, channels, num_stem_blocks, align_corners, norm_cfg, act_cfg, pretrained, init_cfg
+        )
         low, high, context = channels * 2, channels * 4, channels * 8
         common = dict(norm_cfg=norm_cfg, act_cfg=act_cfg)
-        shrink = dict(kernel_size=3, stride=2, padding=1)
-        self.stem = nn.Sequential(
-            ConvModule(in_channels, channels, **shrink, **common),
-            ConvModule(channels, channels, **shrink, **common),
-            self._stage(BasicBlock, channels, channels, num_stem_blocks),
-            nn.ReLU(),
-            self._stage(BasicBlock, channels, low, num_stem_blocks, stride=2),
-            nn.ReLU(),
-        )
-        self.relu = nn.ReLU()
         self.i_branch_layers = nn.ModuleList(
             [
                 self._stage(BasicBlock, low, high, num_branch_blocks, stride=2),
@@ -169,26 +154,8 @@ class PIDNet(BaseBackbone):
         first, second = (self._blocks(BasicBlock, low, low, 1)[0] for _ in range(2))
         return [first, second, self._stage(Bottleneck, low, low, 1)]
 
-    def _blocks(
-        self,
-        block: type[BasicBlock] | type[Bottleneck],
-        in_channels: int,
-        channels: int,
-        count: int,
-        stride: int = 1,
-    ) -> list[nn.Module]:
-        return make_blocks(
-            block, in_channels, channels, count, stride, self._shortcut, self.norm_cfg, self.act_cfg
-        )
-
-    def _stage(self, *args, **kwargs) -> nn.Sequential:
-        return nn.Sequential(*self._blocks(*args, **kwargs))
-
     def _shortcut(self, in_channels: int, out_channels: int, stride: int) -> ConvModule:
         return ConvModule(in_channels, out_channels, 1, stride, norm_cfg=self.norm_cfg, act_cfg=None)
-
-    def _enlarged(self, x: Tensor, like: Tensor) -> Tensor:
-        return resize(x, like.shape[2:], mode='bilinear', align_corners=self.align_corners)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """From an image (N, in_channels, H, W) three maps at 1/8 of its size.

@@ -4,6 +4,7 @@ He et al., Deep Residual Learning for Image Recognition, CVPR 2016; variants C a
 Tricks for Image Classification, CVPR 2019, section 4; dilation after Chen et al., DeepLabV3, 2017.
 """
 
+import copy
 from collections.abc import Sequence
 
 from mmcv.cnn import build_conv_layer, build_norm_layer
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
-from ..utils.pretrained import BaseBackbone
+from ..utils.pretrained import KAIMING_INIT, BaseBackbone
 from ..utils.res_layer import ResLayer
 from .resnet_blocks import BasicBlock, Bottleneck
 
@@ -131,10 +132,7 @@ class ResNet(BaseBackbone):
         """Set ``init_cfg`` where the config has none; returns that of the blocks."""
         if self.init_cfg is not None:
             return None
-        self.init_cfg = [
-            dict(type='Kaiming', layer='Conv2d'),
-            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
-        ]
+        self.init_cfg = copy.deepcopy(KAIMING_INIT)
         if not zero_init_residual:
             return None
         last_norm = 'norm2' if self.block is BasicBlock else 'norm3'

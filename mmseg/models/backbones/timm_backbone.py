@@ -19,8 +19,33 @@ def without_classifier(model: nn.Module) -> nn.Module:
     return model
 
 
+class TimmEncoder(BaseBackbone):
+    """A backbone around a model of timm, whose weights are loaded when a training begins.
+
+    A subclass sets ``_source``, the model and its weights, ``_options`` of ``timm.create_model``, and ``timm_model``.
+    """
+
+    _source: TimmModel
+    _options: dict
+    timm_model: nn.Module
+
+    def init_weights(self) -> None:
+        """Load the weights that the arguments name, else initialise as ``init_cfg`` says.
+
+        Raises:
+            FileNotFoundError: there are no weights; says which file to bring and where to put it.
+            ValueError: the weights are of another model.
+        """
+        if not self._source.from_weights:
+            super().init_weights()
+            return
+        loaded = without_classifier(self._source.load(**self._options))
+        self.timm_model.load_state_dict(loaded.state_dict())
+        self._is_init = True
+
+
 @MODELS.register_module()
-class TIMMBackbone(BaseBackbone):
+class TIMMBackbone(TimmEncoder):
     """A timm model as a backbone; its outputs are timm's feature maps.
 
     Weights are loaded when a training begins, so that a trained checkpoint can be used without them.
@@ -61,20 +86,6 @@ class TIMMBackbone(BaseBackbone):
         self._options = dict(features_only=features_only, in_chans=in_channels, **kwargs)
         self.features_only = features_only
         self.timm_model: nn.Module = without_classifier(self._source.build(**self._options))
-
-    def init_weights(self) -> None:
-        """Load the weights that the arguments name, else initialise as ``init_cfg`` says.
-
-        Raises:
-            FileNotFoundError: there are no weights; says which file to bring and where to put it.
-            ValueError: the weights are of another model.
-        """
-        if not self._source.from_weights:
-            super().init_weights()
-            return
-        loaded = without_classifier(self._source.load(**self._options))
-        self.timm_model.load_state_dict(loaded.state_dict())
-        self._is_init = True
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Feature maps, shallow to deep, of an image (N, in_channels, H, W)."""

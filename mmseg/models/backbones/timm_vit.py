@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from mmseg.registry import MODELS
 
 from ..utils.feature_cache import FeatureCache, Features
-from ..utils.pretrained import BaseBackbone
 from ..utils.rope import put_rope_on_device
 from ..utils.timm_models import TimmModel
 from ..utils.wrappers import resize
+from .timm_backbone import TimmEncoder
 
 #: Layers whose outputs are taken if none are named.
 _LEVELS = 4
 
 
 @MODELS.register_module()
-class TIMMVisionTransformer(BaseBackbone):
+class TIMMVisionTransformer(TimmEncoder):
     """A plain transformer of timm as a backbone: maps of stride ``patch_size`` from chosen layers.
 
     An image whose sides are no multiples of the patch is enlarged to the next ones. Weights are loaded when a
@@ -98,19 +98,6 @@ class TIMMVisionTransformer(BaseBackbone):
                 f'TIMMVisionTransformer: {model_name} is no plain vision transformer; TIMMBackbone takes other models'
             )
         return sides.pop(), len(blocks)
-
-    def init_weights(self) -> None:
-        """Load the weights that the arguments name, else initialise as ``init_cfg`` says.
-
-        Raises:
-            FileNotFoundError: there are no weights; says which file to bring and where to put it.
-            ValueError: the weights are of another model.
-        """
-        if not self._source.from_weights:
-            super().init_weights()
-            return
-        self.timm_model.load_state_dict(self._source.load(**self._options).state_dict())
-        self._is_init = True
 
     def _freeze_stages(self) -> None:
         if self.frozen:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmseg.registry import MODELS
 
-from ..utils.pretrained import BaseBackbone
+from ..utils.pretrained import KAIMING_INIT, BaseBackbone
 from ..utils.up_conv_block import UpConvBlock
 from ..utils.wrappers import Upsample
 
@@ -168,6 +168,8 @@ class UNet(BaseBackbone):
         ValueError: a list has not one entry per stage.
     """
 
+    default_init = KAIMING_INIT
+
     def __init__(
         self,
         in_channels: int = 3,
@@ -190,11 +192,6 @@ class UNet(BaseBackbone):
         pretrained: str | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        if init_cfg is None and pretrained is None:
-            init_cfg = [
-                dict(type='Kaiming', layer='Conv2d'),
-                dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
-            ]
         super().__init__(init_cfg, pretrained)
         if dcn is not None or plugins is not None:
             raise ValueError('UNet: dcn and plugins are not implemented; leave them out')

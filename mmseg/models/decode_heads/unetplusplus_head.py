@@ -38,6 +38,7 @@ class UnetPlusPlusHead(SMPDecodeHead):
             self.blocks[f'x_0_{level}'] = self._block(self.in_widths[level], 0, self.out_widths[level])
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Logits (N, num_classes, H, W) from the encoder's maps, shallow to deep."""
         features = list(reversed(self._transform_inputs(inputs)))
         nodes = features[:-1]  # by start: the last node of each, at first the encoder's output
         for level in range(self._dense):

@@ -3,6 +3,7 @@
 See :mod:`mmseg.models.utils.weight_sources` for the names of checkpoints and where they are stored.
 """
 
+import copy
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -178,13 +179,20 @@ class PretrainedInit(_PretrainedInit):
             update_init_info(module, init_info=self._get_init_info())
 
 
+KAIMING_INIT = [
+    dict(type='Kaiming', layer='Conv2d'),
+    dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
+]
+"""For ``default_init`` of convolutional backbones."""
+
+
 class BaseBackbone(BaseModule):
     """Base class of backbones: pretrained weights through :func:`load_state_dict`, and freezing.
 
-    A subclass may set ``norm_eval`` and override :meth:`_freeze_stages`.
+    A subclass may set ``norm_eval`` and ``default_init``, and override :meth:`_freeze_stages`.
 
     Args:
-        init_cfg: mmengine's weight initialisation.
+        init_cfg: mmengine's weight initialisation; ``default_init`` of the class if neither it nor ``pretrained`` is given.
         pretrained: a checkpoint's name; the same as ``init_cfg=dict(type='Pretrained', checkpoint=pretrained)``.
 
     Raises:
@@ -192,8 +200,11 @@ class BaseBackbone(BaseModule):
     """
 
     norm_eval = False
+    default_init: list[dict] | None = None
 
     def __init__(self, init_cfg: dict | list[dict] | None = None, pretrained: str | None = None) -> None:
+        if init_cfg is None and pretrained is None:
+            init_cfg = copy.deepcopy(self.default_init)
         if pretrained is not None:
             if init_cfg is not None:
                 raise ValueError(
