@@ -1,7 +1,7 @@
-"""Time one training step of a config without its data: forward, losses, backward, clipping, optimizer.
+"""Time one training step of a config without its data loader: preprocessing, forward, losses, backward, clipping, optimizer.
 
-On a GPU it is the step that a training makes, captured in a CUDA graph unless told otherwise. Images and labels are random
-and already on the device. ``issued_ms`` is the time the program takes to issue a step,
+On a GPU it is the step that a training makes, captured in a CUDA graph unless told otherwise. The batch is random; on a GPU it
+is copied from pinned memory in each step. ``issued_ms`` is the time the program takes to issue a step,
 ``whole_ms`` the time until it is finished: where both are equal, a GPU waits for the processor. On a GPU the kernels of
 a step are counted and their times added, and the longest are listed.
 """
@@ -19,12 +19,15 @@ from mmengine.device import get_device
 from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
 from torch.profiler import ProfilerActivity, profile
 
 import mmseg.engine
 import mmseg.models  # noqa: F401
 from mmseg.engine.captured import StepSettings, TrainingStep, give_training_step, limit_search
 from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from mmseg.structures.stacked_batch import StackedCollate
 from mmseg.utils.config_file import read_config
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.launch import enable_amp
@@ -77,12 +80,19 @@ class StepTimes:
     peak_memory_mib: int | None = None
 
 
-class _Given(torch.nn.Module):
-    """In the place of the preprocessor: the batch is prepared already."""
-
-    def forward(self, data: dict, training: bool = False) -> dict:
-        """The batch as it is."""
+def random_batch(model: torch.nn.Module, batch: int, size: int, device: str) -> dict[str, Any]:
+    """A training batch of random 8-bit images (batch, 3, size, size), stacked as a data loader does; pinned for a GPU."""
+    images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
+    drawn = torch.rand(batch, 1, size, size)
+    labels = sum((drawn < share).long() for share in FOREGROUND_SHARES).clamp(max=model.num_classes - 1)
+    meta = dict(img_shape=(size, size))
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=label), metainfo=meta) for label in labels]
+    data = StackedCollate()([dict(inputs=image, data_samples=one) for image, one in zip(images, samples)])
+    if device != 'cuda':
         return data
+    return {
+        name: part.pin_memory() if isinstance(part, torch.Tensor) else part for name, part in data.items()
+    }
 
 
 def build_step(
@@ -101,12 +111,7 @@ def build_step(
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
     if compile:
         model.loss_tensors = torch.compile(model.loss_tensors, mode=compile)
-    images = torch.randn(batch, 3, size, size, device=device)
-    drawn = torch.rand(batch, size, size, device=device)
-    labels = sum((drawn < share).long() for share in FOREGROUND_SHARES)
-    labels = labels.clamp(max=model.num_classes - 1)
-    model.data_preprocessor = _Given()
-    data = dict(inputs=images, data_samples=None, gt=labels)
+    data = random_batch(model, batch, size, device)
     give_training_step(model, optimizer, settings, compile)
 
     def step() -> None:

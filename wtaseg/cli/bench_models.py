@@ -58,7 +58,7 @@ def train(
     against: str | None = None,
     json: Path | None = None,
 ) -> int:
-    """Time one training step without its data: forward, losses, backward, clipping, optimizer.
+    """Time one training step without its data loader: preprocessing, forward, losses, backward, clipping, optimizer.
 
     Example: `wta-seg bench train fastscnn/fast_scnn_4xb4-40k_wta-512x512 --batch 8`
 

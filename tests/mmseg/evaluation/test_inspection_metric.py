@@ -1,5 +1,6 @@
 """``InspectionMetric`` against slow references and scikit-learn."""
 
+import copy
 import itertools
 import json
 import math
@@ -284,3 +285,21 @@ def test_labels_of_no_class_are_neither_defects_nor_normal():
     assert maps.label.tolist() == (label == 1).int().tolist()
     positives, negatives, normal = maps.histograms.sum(axis=1)
     assert (positives, negatives, normal) == (4, 6 * 8 - 4 - 1, 6 * 8 - 4 - 2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_on_a_gpu_as_on_the_cpu(samples):
+    def on_the_gpu(sample):
+        sample = copy.deepcopy(sample)
+        for part in ('seg_logits', 'pred_sem_seg'):
+            sample[part]['data'] = sample[part]['data'].cuda()
+        return sample
+
+    chosen = dict(choose_operating_point=True, false_alarms=1.0)
+    scores, metric = evaluate(samples, **chosen)
+    on_gpu, metric_on_gpu = evaluate([on_the_gpu(sample) for sample in samples], **chosen)
+    # a probability may round to the next of 255 levels
+    assert on_gpu == pytest.approx(scores, abs=0.5, nan_ok=True)
+    points = [one.operating_point.thresholds for one in (metric_on_gpu, metric)]
+    assert points[0] == pytest.approx(points[1], rel=1e-3)
