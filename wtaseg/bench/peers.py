@@ -24,7 +24,7 @@ def ask_peer(command: str, cfg: Config, **task: Any) -> dict[str, Any]:
         RuntimeError: it failed; the message has the end of its stderr.
     """
     with TemporaryDirectory() as folder:
-        path = Path(folder, 'config.json')
+        path = Path(folder, 'config.py')  # JSON has no tuples, which some models ask for
         cfg.dump(path)
         done = subprocess.run(
             [*shlex.split(command), str(PROGRAM)],

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 from mmcv.cnn import ConvModule, Scale
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from mmseg.registry import MODELS
 from mmseg.utils.misc import add_prefix
 
-from ..utils.self_attention_block import SelfAttentionBlock
+from ..utils.self_attention_block import SelfAttentionBlock, attention
 from ..utils.targets import GroundTruth, stack_gt
 from .decode_head import BaseDecodeHead
 
@@ -57,7 +56,7 @@ class CAM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         channels = x.flatten(2).unsqueeze(1)  # (N, 1, C, H * W): one head, as fused kernels and ONNX want it
         # Softmax of the row's maximum less the similarity is softmax of the negated similarity.
-        context = scaled_dot_product_attention(-channels, channels, channels, scale=1.0)
+        context = attention(-channels, channels, channels, scale=1.0)
         return self.gamma(context.view(x.shape)) + x
 
 

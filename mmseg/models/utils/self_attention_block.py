@@ -1,11 +1,18 @@
 """Attention between the positions of two feature maps, as used by several heads."""
 
+from contextlib import nullcontext
+
+import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import constant_init
 from torch import Tensor, nn
+from torch.amp import is_autocast_available
 from torch.nn.functional import scaled_dot_product_attention
 
 from .wrappers import resize
+
+#: Widest heads of the fused kernels for training on GPUs.
+_FUSED_CHANNELS = 256
 
 
 class SelfAttentionBlock(nn.Module):
@@ -136,5 +143,29 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """
     # (N, C, H, W) to (N, 1 head, positions, C)
     tokens = (x.flatten(2).transpose(1, 2).unsqueeze(1) for x in (query, key, value))
-    context = scaled_dot_product_attention(*tokens, scale=scale)
+    context = attention(*tokens, scale=scale)
     return context.squeeze(1).transpose(1, 2).unflatten(2, query.shape[2:])
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """``scaled_dot_product_attention``, in training written out where its kernels for GPUs are slow.
+
+    Those are made for values as wide as the queries and for at most 256 channels. Written out, similarities and softmax are
+    in float32 under autocast, as inside the kernels.
+
+    Args:
+        query: (N, heads, positions, C).
+        key: (N, heads, other positions, C).
+        value: (N, heads, other positions, D).
+        scale: factor of the similarities.
+
+    Returns:
+        (N, heads, positions, D).
+    """
+    fused = query.shape[-1] == value.shape[-1] <= _FUSED_CHANNELS
+    if fused or not torch.is_grad_enabled():
+        return scaled_dot_product_attention(query, key, value, scale=scale)
+    device = query.device.type
+    with torch.autocast(device, enabled=False) if is_autocast_available(device) else nullcontext():
+        weights = ((query * scale).float() @ key.float().transpose(-2, -1)).softmax(dim=-1)
+        return weights.to(value.dtype) @ value

@@ -23,6 +23,7 @@ from mmseg.models import (
 )
 from mmseg.models.decode_heads.cc_head import CrissCrossAttention
 from mmseg.models.utils.pooling import adaptive_avg_pool, check_pooled_batch
+from mmseg.models.utils.self_attention_block import attention
 from mmseg.registry import MODELS
 
 BN = dict(type='BN')
@@ -219,3 +220,21 @@ class TestCascade:
             self.build(num_stages=2)
         with pytest.raises(ValueError, match='got one dict'):
             self.build(decode_head=dict(type='FCNHead'))
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(('width', 'values'), [(8, 8), (8, 24), (300, 300)])
+def test_attention_is_the_same_in_training_and_prediction(width, values, dtype):
+    shapes = (2, 1, 30, width), (2, 1, 20, width), (2, 1, 20, values)
+    query, key, value = (torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes)
+    with torch.autocast('cpu', torch.bfloat16, enabled=dtype is torch.bfloat16):
+        trained = attention(query, key, value, scale=0.3)
+        with torch.no_grad():
+            predicted = attention(query, key, value, scale=0.3)
+    assert trained.dtype == predicted.dtype == dtype
+    # bfloat16 has 8 bits
+    torch.testing.assert_close(
+        trained, predicted, **({} if dtype is torch.float32 else dict(rtol=2e-2, atol=2e-2))
+    )
+    trained.float().square().sum().backward()
+    assert all(part.grad is not None for part in (query, key, value))
