@@ -47,6 +47,16 @@ class PromptEmbeddings:
         """One prompt for ``count`` images, without copying."""
         return PromptEmbeddings(self.tokens.expand(count, -1, -1), self.pooled.expand(count, -1))
 
+    def repeat(self, times: int) -> 'PromptEmbeddings':
+        """All rows, then all rows again."""
+        return PromptEmbeddings(self.tokens.repeat(times, 1, 1), self.pooled.repeat(times, 1))
+
+    def repeat_each(self, times: int) -> 'PromptEmbeddings':
+        """Each row ``times`` times before the next."""
+        return PromptEmbeddings(
+            self.tokens.repeat_interleave(times, dim=0), self.pooled.repeat_interleave(times, dim=0)
+        )
+
     def split(self) -> list['PromptEmbeddings']:
         """One item of a single row per prompt."""
         return [PromptEmbeddings(*pair) for pair in zip(self.tokens.split(1), self.pooled.split(1))]

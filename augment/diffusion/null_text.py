@@ -180,12 +180,14 @@ class NullTextResult:
     Attributes:
         tokens: ``(steps, N, 77, 2048)``.
         pooled: ``(steps, N, 1280)``.
+        trajectory: ``(steps + 1, N, 4, h, w)``, the guided latents that these embeddings give, from noise to image.
         inner_losses: ``[n][i]`` are the losses of image n before each inner step taken at DDIM step i.
         final_losses: ``[n][i]`` is the loss of image n after DDIM step i.
     """
 
     tokens: Tensor
     pooled: Tensor
+    trajectory: Tensor
     inner_losses: list[list[list[float]]]
     final_losses: list[list[float]]
 
@@ -230,6 +232,7 @@ def optimise_null_text(
     pooled = torch.empty(len(schedule), *inner.pooled.value.shape, device=model.device)
     inner_losses: list[list[list[float]]] = [[] for _ in range(images)]
     final_losses: list[list[float]] = [[] for _ in range(images)]
+    reached = trajectory.clone()
     latents = trajectory[0]
     for i, timestep in enumerate(schedule.timesteps):
         conditional = sampler.predict(latents, timestep, source.expand(images))
@@ -239,10 +242,10 @@ def optimise_null_text(
         optimum = PromptEmbeddings(inner.tokens.value, inner.pooled.value)
         guided = guide(sampler.predict(latents, timestep, optimum), conditional, sampler.guidance)
         latents = schedule.denoise(i, latents, guided)
-        check_finite(latents, f'null-text optimisation at step {i + 1}')
+        reached[i + 1] = check_finite(latents, f'null-text optimisation at step {i + 1}')
         distances = (latents - trajectory[i + 1]).square().flatten(1).mean(dim=1).tolist()
         for n in range(images):
             inner_losses[n].append(losses[n])
             final_losses[n].append(distances[n])
         on_step()
-    return NullTextResult(tokens, pooled, inner_losses, final_losses)
+    return NullTextResult(tokens, pooled, reached, inner_losses, final_losses)

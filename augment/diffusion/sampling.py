@@ -156,13 +156,21 @@ class Sampler:
         timestep: int,
         unconditional: PromptEmbeddings,
         conditional: PromptEmbeddings,
+        sources: tuple[Tensor, PromptEmbeddings] | None = None,
     ) -> Tensor:
-        """Guided prediction for R latents: both passes as one batch of 2R, or one after the other."""
+        """Guided prediction for R latents: both passes as one batch, or one after the other.
+
+        ``sources``, latents and prompt, are the rows whose attention maps the conditional rows take over.
+        """
+        rows, with_prompt, prompt = len(latents), latents, conditional
+        if sources is not None:
+            with_prompt = torch.cat([sources[0], latents])
+            prompt = PromptEmbeddings.cat([sources[1], conditional])
         if self.low_resource:
             control = self.attention.control
             with nullcontext() if control is None else control.paused():
                 without = self.predict(latents, timestep, unconditional)
-            return guide(without, self.predict(latents, timestep, conditional), self.guidance)
-        both = PromptEmbeddings.cat([unconditional, conditional])
-        pair = self.predict(torch.cat([latents, latents]), timestep, both)
-        return guide(*pair.chunk(2), self.guidance)
+            return guide(without, self.predict(with_prompt, timestep, prompt)[-rows:], self.guidance)
+        both = PromptEmbeddings.cat([unconditional, prompt])
+        predictions = self.predict(torch.cat([latents, with_prompt]), timestep, both)
+        return guide(predictions[:rows], predictions[-rows:], self.guidance)
