@@ -15,7 +15,7 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 
 from augment.config import AugmentConfig
-from augment.diffusion.inversion import Inversion
+from augment.diffusion.inverted import Inversion
 from augment.files import is_abandoned, json_line, temporaries, write_bytes
 
 LAYOUT = 2

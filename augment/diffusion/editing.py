@@ -14,7 +14,8 @@ from torch import Tensor
 
 from augment.config import AugmentConfig
 from augment.diffusion.control import AttentionControl
-from augment.diffusion.inversion import Inversion, source_branch
+from augment.diffusion.inversion import source_branch
+from augment.diffusion.inverted import Inversion
 from augment.diffusion.local_blend import BLEND_START, BlendOptions, LocalBlend, coarsest_map
 from augment.diffusion.mixing import ColumnMix
 from augment.diffusion.model import EditModel, PromptEmbeddings, check_finite
@@ -188,7 +189,9 @@ def _sampled_branch(
 ) -> Tensor:
     source, null = model.encode_prompt([source_prompt, '']).split()
     with _sampler(model, inversion, options) as sampler:
-        return source_branch(sampler, inversion, source, null)
+        trajectory = source_branch(sampler, inversion, source, null)
+    check_finite(trajectory[-1], 'guided sampling')
+    return trajectory
 
 
 def _attention_control(

@@ -127,13 +127,17 @@ class EditModel:
             self._compile()
 
     def _compile(self) -> None:
+        from diffusers.models.resnet import ResnetBlock2D
         from torch._dynamo import config
 
-        # One compiled transformer block serves all of its kind; each width, place and size recompiles it.
+        # The code of one compiled block serves all of its kind; each width, place and size recompiles it.
         for name in ('recompile_limit', 'cache_size_limit'):
             if hasattr(config, name):
                 setattr(config, name, max(getattr(config, name), 64))
         self.unet.compile_repeated_blocks(dynamic=False)
+        for module in self.unet.modules():
+            if isinstance(module, ResnetBlock2D):
+                module.compile(dynamic=False)
 
     @property
     def vae_scale(self) -> int:
@@ -145,6 +149,10 @@ class EditModel:
         if key not in self._kept:
             self._kept[key] = build()
         return self._kept[key]
+
+    def fitting_rows(self, rows: int, most: int) -> int:
+        """Size of a batch that holds ``rows`` of at most ``most``: the next power of two with graphs, as each has one."""
+        return min(1 << (rows - 1).bit_length(), most) if self.use_graphs else rows
 
     def graph_pool(self) -> Any:
         """Memory pool that all CUDA graphs of this model share; None without graphs.
@@ -237,7 +245,7 @@ class EditModel:
         return PromptEmbeddings(check_finite(torch.cat(layers, dim=-1), 'encoding the prompts'), pooled)
 
     def predict(self, latents: Tensor, timestep: Tensor, tokens: Tensor, pooled: Tensor) -> Tensor:
-        """The UNet's output, float32 ``(N, 4, h, w)``, for latents of that shape at ``timestep (1,)``."""
+        """The UNet's output, float32 ``(N, 4, h, w)``, for latents of that shape at ``timestep (1,)`` or ``(N,)``."""
         prediction = self.unet(
             latents.to(self.dtype).contiguous(memory_format=self.memory_format),
             timestep,

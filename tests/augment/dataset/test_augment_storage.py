@@ -11,7 +11,7 @@ from augment.config import AugmentConfig
 from augment.dataset.cache import InversionCache, inversion_key
 from augment.dataset.packed import PackedArray
 from augment.dataset.pieces import Piece, without_broken
-from augment.diffusion.inversion import BranchSettings, Inversion
+from augment.diffusion.inverted import BranchSettings, Inversion
 from augment.diffusion.model import NonFiniteError
 from augment.files import TEMPORARY, json_line, unwritable, write_bytes
 from augment.processes import Processes

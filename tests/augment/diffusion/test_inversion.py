@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from augment.config import INVERSION_METHODS
 from augment.diffusion.editing import edit, reconstruct
-from augment.diffusion.inversion import Inversion, invert
+from augment.diffusion.inversion import invert
+from augment.diffusion.inverted import Inversion
 from augment.diffusion.model import NonFiniteError
 from augment.diffusion.sampling import Sampler, ddim_schedule
 
