@@ -68,9 +68,8 @@ def invert(
         if method == 'null-text':
             limits = {'inner_steps': inner_steps, 'early_stop': early_stop, 'rows': rows}
             optimum = optimise_null_text(sampler, pivots, source, null, on_step=on_step, **limits)
-            result.trajectory = optimum.trajectory
-            result.uncond_tokens, result.uncond_pooled = optimum.tokens, optimum.pooled
-            result.stats = optimum.stats()
+            embeddings = optimum.tokens, optimum.pooled
+            result = Inversion(latents, optimum.trajectory, settings, *embeddings, optimum.stats())
         elif method == 'negative-prompt':
             prompts = source.expand(len(latents))
             result.uncond_tokens, result.uncond_pooled = prompts.tokens[None], prompts.pooled[None]
