@@ -221,7 +221,7 @@ class AugmentConfig:
         PROJECT,
     )
     device: str = option('auto', 'auto, cpu, cuda or cuda:N', PROJECT)
-    compile: bool = option(False, 'compile the repeated blocks of the UNet', PROJECT)
+    compile: bool = option(False, 'compile the transformer and ResNet blocks of the UNet', PROJECT)
     cache: str = option(
         '', 'folder of inversions; left out: .cache/inversions beside --out; "none": no cache'
     )

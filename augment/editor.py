@@ -18,7 +18,8 @@ from augment.dataset.regions import latent_mask
 from augment.dataset.rows import EditRow, ModelIdentity
 from augment.dataset.writing import EditWriter
 from augment.diffusion.editing import edit
-from augment.diffusion.inversion import Inversion, invert
+from augment.diffusion.inversion import invert
+from augment.diffusion.inverted import Inversion
 from augment.diffusion.local_blend import BlendOptions
 from augment.diffusion.model import EditModel
 from augment.progress import Silent

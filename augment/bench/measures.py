@@ -1,7 +1,8 @@
-"""Time of this package: one whole batch, and single inner steps while the measures are added one by one."""
+"""Time of this package: whole batches, and single inner steps while the measures are added one by one."""
 
 import json
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -21,10 +22,12 @@ from augment.bench.reference import (
 from augment.config import AugmentConfig
 from augment.diffusion.attention import AttentionProcessors, EditAttention
 from augment.diffusion.editing import edit
+from augment.diffusion.inner_step import InnerStep, RowInputs
 from augment.diffusion.inversion import invert
 from augment.diffusion.loading import DTYPES
-from augment.diffusion.null_text import InnerStep
+from augment.diffusion.null_text import learning_rate, stop_loss
 from augment.diffusion.sampling import ddim_schedule
+from augment.safeguards import reproducible
 
 
 def measure_ours(model: TimedModel, images: Tensor, steps: int) -> dict[str, Any]:
@@ -34,7 +37,7 @@ def measure_ours(model: TimedModel, images: Tensor, steps: int) -> dict[str, Any
     def warm_up() -> None:
         latents = model.encode_images(images[:1]).expand(batch, -1, -1, -1)
         invert(model, latents, SOURCE, steps=1, inner_steps=1, early_stop=False)
-        edit(model, invert(model, latents, SOURCE, method='ddim', steps=10), SOURCE, TARGET, WORD)
+        edit(model, invert(model, latents, SOURCE, method='direct', steps=10), SOURCE, TARGET, WORD)
         model.decode_latents(latents[:1])
 
     peak_memory(device)  # from here on: a replayed graph allocates nothing, its memory counts at capture
@@ -50,35 +53,59 @@ def measure_ours(model: TimedModel, images: Tensor, steps: int) -> dict[str, Any
             torch.cat([results['edit'].reconstruction, results['edit'].edited])
         ),
     }
-    seconds = {name: timed(device, run) / batch for name, run in runs.items()}
-    reserved = torch.cuda.memory_reserved() / 2**30 if device.type == 'cuda' else None
+    seconds = {}
+    for name, run in runs.items():
+        seconds[name] = timed(device, run) / batch
+        print(json.dumps({'part': name, 'seconds_per_image': round(seconds[name], 3)}), flush=True)
+    on_gpu = device.type == 'cuda'
     return {
         'seconds_per_image': sum(seconds.values()),
         'parts': seconds,
         'batch': batch,
         'setup_seconds_once': setup,
         'peak_memory_gib': peak_memory(device),
-        'reserved_memory_gib': reserved and round(reserved, 2),
+        'allocated_memory_gib': round(torch.cuda.memory_allocated() / 2**30, 2) if on_gpu else None,
+        'reserved_memory_gib': round(torch.cuda.max_memory_reserved() / 2**30, 2) if on_gpu else None,
         'inner_steps_taken': sum(results['inversion'].stats['inner_steps']) // batch,
     }
 
 
 def measure_largest_batch(
-    parts: tuple, device: str, dtype: str, images: Tensor, steps: int, options: dict[str, bool]
+    parts: tuple,
+    device: str,
+    dtype: str,
+    images: Tensor,
+    steps: int,
+    options: dict[str, bool],
+    deterministic: bool = False,
 ) -> dict[str, Any]:
-    """``measure_ours`` with as many of the images as the memory holds, halving their number until they fit."""
+    """``measure_ours`` with as many of the images as the memory holds, halving their number until they fit.
+
+    ``deterministic`` takes the deterministic kernels, as the command does.
+    """
     batch = len(images)
     while True:
         model = build_model(*parts, device, DTYPES[dtype], **options)
         try:
-            return measure_ours(model, images[:batch], steps)
+            with reproducible(0) if deterministic else nullcontext():
+                return measure_ours(model, images[:batch], steps)
         except torch.OutOfMemoryError:
             if batch == 1:
                 raise
             print(f'batch {batch} does not fit, trying {batch // 2}', flush=True)
-        model.release()  # not in the handler: its traceback holds on to the tensors
-        torch.cuda.empty_cache()
+        finally:
+            model.release()
+        # Not in the handler: its traceback holds on to the tensors.
+        free_memory(device)
         batch //= 2
+
+
+def free_memory(device: str | torch.device) -> None:
+    """Hand the GPU memory that is not in use back, and count the peaks anew."""
+    if torch.device(device).type == 'cuda':
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def inner_step_time(model: TimedModel, latents: Tensor, repeats: int, explicit: bool) -> float:
@@ -90,10 +117,13 @@ def inner_step_time(model: TimedModel, latents: Tensor, repeats: int, explicit: 
     )
     with attention.installed():
         inner = InnerStep(model, latents, null, attention)
-        inner.start_at(null)
-        inner.begin(schedule, 0, latents, latents, latents, GUIDANCE)
-        inner(0)
-        seconds = timed(model.device, lambda: [inner(i) for i in range(repeats)])
+        inner.guidance.fill_(GUIDANCE)
+        rows = torch.arange(len(latents), device=model.device)
+        factors = schedule.timesteps[0], schedule.keep[0], schedule.add[0], learning_rate(0), stop_loss(0)
+        scalars = (torch.tensor([value], device=model.device).expand(len(rows)) for value in factors)
+        inner.begin(rows, RowInputs(latents, latents, latents, null.expand(len(rows)), *scalars))
+        inner()
+        seconds = timed(model.device, lambda: [inner() for _ in range(repeats)])
     return seconds / repeats / len(latents) * 1e3
 
 
@@ -130,9 +160,8 @@ def ablation(
             row['inner_step_ms_per_image'] = inner_step_time(model, latents[:images], repeats, explicit)
         except Exception as error:  # a measure that fails on this machine must not cost the others
             row['failed'] = f'{type(error).__name__}: {str(error)[:300]}'
-        if torch.device(device).type == 'cuda':
-            torch.cuda.empty_cache()
         row['peak_memory_gib'] = peak_memory(device)
+        free_memory(device)
         row['took_s'] = round(time.perf_counter() - start, 1)
         print(json.dumps(row), flush=True)
         rows.append(row)

@@ -15,10 +15,10 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 
 from augment.config import AugmentConfig
-from augment.diffusion.inversion import Inversion
+from augment.diffusion.inverted import Inversion
 from augment.files import is_abandoned, json_line, temporaries, write_bytes
 
-LAYOUT = 1
+LAYOUT = 2
 """Part of the key; increased whenever the meaning of the stored tensors changes."""
 
 ABANDONED_AFTER = 24 * 3600

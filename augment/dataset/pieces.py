@@ -16,7 +16,7 @@ from augment.dataset.quality import measure
 from augment.dataset.reading import Sample
 from augment.dataset.regions import Region, cut, paste, resize, to_working, working_mask
 from augment.dataset.rows import RegionRecord
-from augment.diffusion.inversion import Inversion
+from augment.diffusion.inverted import Inversion
 from augment.diffusion.model import NonFiniteError
 
 

@@ -5,8 +5,8 @@ queries and keys; editing columns of a cross-attention map is ``mixing.ColumnMix
 ``scaled_dot_product_attention`` too, and no map is written to memory except for the word's columns that LocalBlend
 reads.
 
-Rows of a batch under prompt-to-prompt are ``[anything | source * N | target * N]``; only the last 2N, the
-conditional ones, are edited.
+Rows of a batch under prompt-to-prompt are ``[anything | N sources | N targets for each word]``; only the targets, the
+last rows, are edited.
 """
 
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ def edited_self_attention(
 ) -> Tensor:
     """Self-attention ``(R, heads, P, d)`` in which the targets' maps are their sources' maps."""
     source, target = control.rows(len(query))
-    query = torch.cat([query[: target.start], query[source]])
-    key = torch.cat([key[: target.start], key[source]])
+    query = torch.cat([query[: target.start], control.mix.repeat_sources(query[source])])
+    key = torch.cat([key[: target.start], control.mix.repeat_sources(key[source])])
     return F.scaled_dot_product_attention(query, key, value, scale=scale)
 
 
@@ -37,10 +37,17 @@ def edited_cross_attention(
     plain = F.scaled_dot_product_attention(
         query[: target.start], key[: target.start], value[: target.start], scale=scale
     )
-    source_values = control.mix.from_source.to(value.dtype) @ value[target]
-    target_values = control.mix.from_target.to(value.dtype) * value[target]
-    edited = F.scaled_dot_product_attention(query[source], key[source], source_values, scale=scale)
-    edited = edited + F.scaled_dot_product_attention(query[target], key[target], target_values, scale=scale)
+    mix = control.mix
+    from_source = F.scaled_dot_product_attention(
+        mix.repeat_sources(query[source]),
+        mix.repeat_sources(key[source]),
+        mix.source_values(value[target]),
+        scale=scale,
+    )
+    from_target = F.scaled_dot_product_attention(
+        query[target], key[target], mix.target_values(value[target]), scale=scale
+    )
+    edited = from_source + from_target
     return torch.cat([plain, edited])
 
 
@@ -106,8 +113,9 @@ class EditAttention:
         if control is not None and cross:
             blend = control.local_blend
             if blend is not None and blend.reads(self.block, query):
-                mix = control.mix if control.cross else None
-                blend.add(control.conditional(query), control.conditional(key), scale, mix)
+                source, target = control.rows(len(query))
+                first = source.start if control.cross else target.start
+                blend.add(query[first:], key[first:], scale, control.mix if control.cross else None)
             if control.cross:
                 return edited_cross_attention(query, key, value, control, scale)
         elif control is not None and control.self_attention and query.shape[2] <= control.self_max_positions:

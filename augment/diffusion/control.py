@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from augment.config import AugmentConfig
 from augment.diffusion.local_blend import LocalBlend
 from augment.diffusion.mixing import ColumnMix
@@ -13,11 +11,11 @@ from augment.diffusion.mixing import ColumnMix
 
 @dataclass(eq=False)
 class AttentionControl:
-    """Prompt-to-prompt on the last ``2 * images`` rows of a batch: sources, then targets.
+    """Prompt-to-prompt on the last rows of a batch: N sources, then the targets of each of W words.
 
     Attributes:
-        images: N, the number of pairs.
-        mix: Edit of the cross-attention maps.
+        images: N.
+        mix: Edit of the cross-attention maps, of W words.
         self_max_positions: Self-attention maps of more positions are never replaced.
         local_blend: Collects the word's maps, where LocalBlend is on.
         cross: Whether cross-attention is edited at this step.
@@ -35,6 +33,11 @@ class AttentionControl:
         """What the control does at this step, for the key of a captured graph."""
         return self.cross, self.self_attention, self.self_max_positions, self.local_blend is not None
 
+    @property
+    def needs_sources(self) -> bool:
+        """Whether a target takes over maps at this step; without, the batch has no source rows."""
+        return self.cross or self.self_attention
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Plain attention inside the block, for a pass without conditional rows."""
@@ -47,8 +50,5 @@ class AttentionControl:
 
     def rows(self, batch: int) -> tuple[slice, slice]:
         """The source rows and the target rows of a batch of ``batch`` rows."""
-        return slice(batch - 2 * self.images, batch - self.images), slice(batch - self.images, batch)
-
-    def conditional(self, values: Tensor) -> Tensor:
-        """The source and target rows of ``values (R, ...)``: the last 2N."""
-        return values[len(values) - 2 * self.images :]
+        targets = batch - self.images * len(self.mix)
+        return slice(targets - self.images, targets), slice(targets, batch)

@@ -7,113 +7,15 @@ Nichol 2021).
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from itertools import count
 
 import torch
 from torch import Tensor
 
 from augment.config import INVERSION_METHODS, AugmentConfig
+from augment.diffusion.inverted import BranchSettings, Inversion
 from augment.diffusion.model import EditModel, PromptEmbeddings, check_finite
 from augment.diffusion.null_text import optimise_null_text
 from augment.diffusion.sampling import Sampler, ddim_schedule
-
-BATCH_AXES = {'latent': 0, 'start': 0, 'uncond_tokens': 1, 'uncond_pooled': 1, 'residuals': 1}
-
-
-@dataclass
-class Inversion:
-    """N inverted images.
-
-    Attributes:
-        latent: ``(N, 4, h, w)``, the encoded images z_0.
-        start: ``(N, 4, h, w)``, where sampling starts, z*_T.
-        uncond_tokens: ``(steps, N, 77, 2048)`` unconditional embeddings, or ``(1, N, 77, 2048)`` where all steps share
-            them; None for those of the empty prompt. Float32, or the model's dtype after ``compact``.
-        uncond_pooled: ``(steps or 1, N, 1280)``, with ``uncond_tokens``.
-        residuals: ``(steps, N, 4, h, w)``, added to the source's latent after every step of direct inversion.
-        stats: Lists with one entry per image: ``inner_steps`` (count), ``inner_losses`` (per DDIM step, before each
-            inner step) and ``final_losses`` (per DDIM step, after the last). Empty lists but for null-text inversion.
-        steps: DDIM steps that the inversion was made with.
-    """
-
-    latent: Tensor
-    start: Tensor
-    uncond_tokens: Tensor | None = None
-    uncond_pooled: Tensor | None = None
-    residuals: Tensor | None = None
-    stats: dict[str, list] = field(default_factory=dict)
-    steps: int = AugmentConfig.steps
-
-    def __len__(self) -> int:
-        return len(self.latent)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The tensors that are set, contiguous, and the number of steps: the content of a safetensors file."""
-        present = {name: getattr(self, name) for name in BATCH_AXES if getattr(self, name) is not None}
-        return {name: value.contiguous() for name, value in present.items()} | {
-            'steps': torch.tensor([self.steps])
-        }
-
-    @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor], stats: dict[str, list]) -> 'Inversion':
-        """Undo ``tensors()``."""
-        fields = {name: tensors[name] for name in BATCH_AXES if name in tensors}
-        return cls(**fields, stats=stats, steps=int(tensors['steps']))
-
-    def to(self, device: str | torch.device) -> 'Inversion':
-        """The same inversion on ``device``."""
-        tensors = {name: tensor.to(device) for name, tensor in self.tensors().items()}
-        return Inversion.from_tensors(tensors, self.stats)
-
-    def compact(self, dtype: torch.dtype) -> 'Inversion':
-        """The same with embeddings in ``dtype``, the model's: it converts them anyway, so results are the same bits."""
-        if self.uncond_tokens is None:
-            return self
-        return replace(
-            self, uncond_tokens=self.uncond_tokens.to(dtype), uncond_pooled=self.uncond_pooled.to(dtype)
-        )
-
-    def split(self) -> list['Inversion']:
-        """One inversion per image."""
-        tensors = self.tensors()
-        steps = {'steps': tensors.pop('steps')}
-        return [
-            Inversion.from_tensors(
-                {name: value.narrow(BATCH_AXES[name], n, 1) for name, value in tensors.items()} | steps,
-                {name: values[n : n + 1] for name, values in self.stats.items()},
-            )
-            for n in range(len(self))
-        ]
-
-    @classmethod
-    def cat(cls, items: list['Inversion']) -> 'Inversion':
-        """Undo ``split()``; all items must come from the same method, size and steps.
-
-        Raises:
-            ValueError: They don't.
-        """
-        first = items[0].tensors()
-        for item in items:
-            if item.steps != items[0].steps or set(item.tensors()) != set(first):
-                raise ValueError(
-                    'inversions of different methods or steps cannot form one batch; sort them first'
-                )
-        joined = {
-            name: torch.cat([getattr(item, name) for item in items], dim=axis)
-            for name, axis in BATCH_AXES.items()
-            if name in first
-        }
-        stats = {name: [entry for item in items for entry in item.stats[name]] for name in items[0].stats}
-        return cls(**joined, stats=stats, steps=items[0].steps)
-
-    def uncond(self, index: int, null: PromptEmbeddings) -> PromptEmbeddings:
-        """Unconditional embeddings at step ``index``, N rows, on the device of ``null``, the empty prompt."""
-        if self.uncond_tokens is None:
-            return null.expand(len(self))
-        index = index if len(self.uncond_tokens) > 1 else 0
-        device = null.tokens.device
-        return PromptEmbeddings(self.uncond_tokens[index].to(device), self.uncond_pooled[index].to(device))
 
 
 def invert(
@@ -128,6 +30,7 @@ def invert(
     inner_steps: int = AugmentConfig.inner_steps,
     low_resource: bool = AugmentConfig.low_resource,
     early_stop: bool = True,
+    rows: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Inversion:
     """Invert N encoded images ``(N, 4, h, w)`` described by one prompt.
@@ -138,10 +41,12 @@ def invert(
         guidance: Guidance scale at which the images will be edited.
         rli_alpha: Share of the input in up-block self-attention (residual linear interpolation).
         inner_steps: Most Adam steps per DDIM step of null-text inversion.
-        low_resource: In direct inversion, run conditional and unconditional passes one after the other. The other
+        low_resource: With the method ddim, run conditional and unconditional passes one after the other. The other
             methods never run both together.
         early_stop: False takes every inner step, for timing.
-        progress: Called with the DDIM steps done and their total, inversion and optimisation counted together.
+        rows: Images in the UNet at a time; None for all. In null-text inversion, an image that is finished makes place
+            for the next.
+        progress: Called with the DDIM steps done and their total, over all images, inversion and optimisation.
 
     Raises:
         ValueError: Unknown method, or parameters out of range.
@@ -150,29 +55,42 @@ def invert(
     _check(method, guidance, inner_steps)
     latents = check_finite(latents.to(model.device, torch.float32), 'reading the latents')
     source, null = model.encode_prompt([source_prompt, '']).split()
-    on_step = _counter(progress, steps * (1 if method in ('ddim', 'negative-prompt') else 2))
+    rows = rows or len(latents)
+    on_step = _counter(progress, len(latents) * steps * (1 if method == 'direct' else 2))
     schedule = ddim_schedule(model.scheduler, steps)
     sampler = Sampler(model, schedule, guidance=guidance, rli_alpha=rli_alpha, low_resource=low_resource)
+    settings = BranchSettings(source_prompt, None if method == 'direct' else guidance, rli_alpha)
     with sampler, torch.no_grad():
-        trajectory = ddim_trajectory(sampler, latents, source, on_step)
-        result = Inversion(latents, trajectory[0].clone(), steps=steps, stats=_no_stats(len(latents)))
+        parts = [ddim_trajectory(sampler, part, source, on_step) for part in latents.split(rows)]
+        pivots = torch.cat(parts, dim=1)
+        check_finite(pivots[0], 'DDIM inversion')
+        result = Inversion(latents, pivots, settings, stats=_no_stats(len(latents)))
         if method == 'null-text':
-            limits = {'inner_steps': inner_steps, 'early_stop': early_stop}
-            optimum = optimise_null_text(sampler, trajectory, source, null, on_step=on_step, **limits)
-            result.uncond_tokens, result.uncond_pooled = optimum.tokens, optimum.pooled
-            result.stats = optimum.stats()
+            limits = {'inner_steps': inner_steps, 'early_stop': early_stop, 'rows': rows}
+            optimum = optimise_null_text(sampler, pivots, source, null, on_step=on_step, **limits)
+            embeddings = optimum.tokens, optimum.pooled
+            result = Inversion(latents, optimum.trajectory, settings, *embeddings, optimum.stats())
         elif method == 'negative-prompt':
-            rows = source.expand(len(latents))
-            result.uncond_tokens, result.uncond_pooled = rows.tokens[None], rows.pooled[None]
-        elif method == 'direct':
-            result.residuals = direct_residuals(sampler, trajectory, source, null, on_step)
+            prompts = source.expand(len(latents))
+            result.uncond_tokens, result.uncond_pooled = prompts.tokens[None], prompts.pooled[None]
+        if method in ('negative-prompt', 'ddim'):
+            parts = [source_branch(sampler, part, source, null, on_step) for part in result.split(rows)]
+            result.trajectory = torch.cat(parts, dim=1)
+            check_finite(result.reconstruction, 'guided sampling')
     return result
 
 
-def _counter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[], None]:
-    """A function that reports one more of ``total`` steps to ``progress`` at each call."""
-    steps = count(1)
-    return (lambda: None) if progress is None else (lambda: progress(next(steps), total))
+def _counter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[int], None]:
+    """A function that reports so many more of ``total`` steps to ``progress`` at each call."""
+    done = 0
+
+    def on_step(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    return on_step
 
 
 def _check(method: str, guidance: float, inner_steps: int) -> None:
@@ -200,13 +118,9 @@ def _no_stats(images: int) -> dict[str, list]:
 
 
 def ddim_trajectory(
-    sampler: Sampler, latents: Tensor, source: PromptEmbeddings, on_step: Callable[[], None]
+    sampler: Sampler, latents: Tensor, source: PromptEmbeddings, on_step: Callable[[int], None]
 ) -> Tensor:
-    """DDIM inversion with the source prompt alone (guidance 1): ``(steps + 1, N, 4, h, w)`` from z*_T to z*_0.
-
-    Raises:
-        NonFiniteError: Latents overflowed.
-    """
+    """DDIM inversion with the source prompt alone (guidance 1): ``(steps + 1, N, 4, h, w)`` from z*_T to z*_0."""
     schedule = sampler.schedule
     trajectory = torch.empty(len(schedule) + 1, *latents.shape, device=latents.device)
     trajectory[-1] = latents
@@ -214,23 +128,24 @@ def ddim_trajectory(
     for i in reversed(range(len(schedule))):
         prediction = sampler.predict(trajectory[i + 1], schedule.timesteps[i], rows)
         trajectory[i] = schedule.invert(i, trajectory[i + 1], prediction)
-        on_step()
-    check_finite(trajectory[0], 'DDIM inversion')
+        on_step(len(latents))
     return trajectory
 
 
-def direct_residuals(
+def source_branch(
     sampler: Sampler,
-    trajectory: Tensor,
+    inversion: Inversion,
     source: PromptEmbeddings,
     null: PromptEmbeddings,
-    on_step: Callable[[], None],
+    on_step: Callable[[int], None] = lambda count: None,
 ) -> Tensor:
-    """Next pivot minus guided step from each pivot, ``(steps, N, 4, h, w)`` (Ju et al. 2024, algorithm 1)."""
-    images, schedule = trajectory.shape[1], sampler.schedule
-    residuals = torch.empty_like(trajectory[1:])
+    """Guided sampling with the source prompt from the start of ``inversion``: ``(steps + 1, N, 4, h, w)``."""
+    schedule, images = sampler.schedule, len(inversion)
+    latents = inversion.start.to(sampler.model.device)
+    trajectory = latents.repeat(len(schedule) + 1, 1, 1, 1, 1)
+    rows = source.expand(images)
     for i, timestep in enumerate(schedule.timesteps):
-        prediction = sampler.guided(trajectory[i], timestep, null.expand(images), source.expand(images))
-        residuals[i] = trajectory[i + 1] - schedule.denoise(i, trajectory[i], prediction)
-        on_step()
-    return residuals
+        prediction = sampler.guided(trajectory[i], timestep, inversion.uncond(i, null), rows)
+        trajectory[i + 1] = schedule.denoise(i, trajectory[i], prediction)
+        on_step(images)
+    return trajectory

@@ -45,7 +45,7 @@ def load_model(
             runs in float32.
         lora: LoRA file or directory, fused into the weights; needs the package ``peft``.
         size_condition: ``native`` or ``true``, see ``EditModel``.
-        compile: Compile the UNet's transformer blocks; used in the inner steps of null-text inversion.
+        compile: Compile the UNet's transformer and ResNet blocks; used in the inner steps of null-text inversion.
 
     Raises:
         FileNotFoundError: There is no such model or LoRA; the message says how to get it.

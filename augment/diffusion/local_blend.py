@@ -34,13 +34,15 @@ class BlendOptions:
 
 
 class LocalBlend:
-    """Running sum of the word's cross-attention maps, those of the target as they are used, that is, edited.
+    """Running sum of the word's cross-attention maps of T targets, as they are used, that is, edited.
+
+    The published code also sums the maps of the source at words of its prompt; there is no such word here.
 
     Attributes:
         size: Height and width of the maps.
-        columns: ``(2N, 77)``, 1 at the word's tokens in each row's prompt.
+        columns: ``(T, 77)``, 1 at the word's tokens in each target's prompt.
         options: Threshold and blocks.
-        total: ``(2N, h', w')`` float32, over steps, layers and heads.
+        total: ``(T, h', w')`` float32, over steps, layers and heads.
     """
 
     def __init__(self, size: tuple[int, int], columns: Tensor, options: BlendOptions | None = None):
@@ -52,27 +54,24 @@ class LocalBlend:
         return block in BLOCKS[self.options.blocks] and query.shape[2] == self.size[0] * self.size[1]
 
     def add(self, query: Tensor, key: Tensor, scale: float, mix: ColumnMix | None = None) -> None:
-        """Add one layer's maps; ``query (2N, heads, h'w', d)``, ``key (2N, heads, 77, d)``.
+        """Add one layer's maps; ``query (T, heads, h'w', d)``, ``key (T, heads, 77, d)``.
 
-        ``mix`` is the edit of the target's maps, where the layer is edited at this step.
+        ``mix`` is the edit of the targets' maps, where the layer is edited at this step; the rows of the sources come
+        before those of the targets then.
         """
         maps = (query @ key.transpose(-1, -2) * scale).float().softmax(dim=-1)
         if mix is not None:
-            source, target = maps.chunk(2)
-            maps = torch.cat([source, mix.edited_maps(source, target)])
+            targets = len(maps) - len(self.columns)
+            maps = mix.edited_maps(maps[:targets], maps[targets:])
         words = torch.einsum('nhpt,nt->np', maps, self.columns)
         self.total += words.view_as(self.total)
 
     def mask(self, size: tuple[int, int]) -> Tensor:
-        """Binary mask ``(N, 1, h, w)`` for latents of ``size = (h, w)``: where either branch attends to its word.
-
-        A branch without the word adds nothing.
-        """
+        """Binary mask ``(T, 1, h, w)`` for latents of ``size = (h, w)``: where the target attends to its word."""
         total = F.max_pool2d(self.total[:, None], BLEND_DILATION, stride=1, padding=BLEND_DILATION // 2)
         total = F.interpolate(total, size=size)
         total = total / total.amax(dim=(2, 3), keepdim=True).clamp(min=torch.finfo(total.dtype).tiny)
-        source, target = (total > self.options.threshold).chunk(2)
-        return (source | target).float()
+        return (total > self.options.threshold).float()
 
 
 def coarsest_map(unet: nn.Module, latent_size: tuple[int, int]) -> tuple[int, int]:

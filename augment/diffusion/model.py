@@ -47,6 +47,16 @@ class PromptEmbeddings:
         """One prompt for ``count`` images, without copying."""
         return PromptEmbeddings(self.tokens.expand(count, -1, -1), self.pooled.expand(count, -1))
 
+    def repeat(self, times: int) -> 'PromptEmbeddings':
+        """All rows, then all rows again."""
+        return PromptEmbeddings(self.tokens.repeat(times, 1, 1), self.pooled.repeat(times, 1))
+
+    def repeat_each(self, times: int) -> 'PromptEmbeddings':
+        """Each row ``times`` times before the next."""
+        return PromptEmbeddings(
+            self.tokens.repeat_interleave(times, dim=0), self.pooled.repeat_interleave(times, dim=0)
+        )
+
     def split(self) -> list['PromptEmbeddings']:
         """One item of a single row per prompt."""
         return [PromptEmbeddings(*pair) for pair in zip(self.tokens.split(1), self.pooled.split(1))]
@@ -117,13 +127,17 @@ class EditModel:
             self._compile()
 
     def _compile(self) -> None:
+        from diffusers.models.resnet import ResnetBlock2D
         from torch._dynamo import config
 
-        # One compiled transformer block serves all of its kind; each width, place and size recompiles it.
+        # The code of one compiled block serves all of its kind; each width, place and size recompiles it.
         for name in ('recompile_limit', 'cache_size_limit'):
             if hasattr(config, name):
                 setattr(config, name, max(getattr(config, name), 64))
         self.unet.compile_repeated_blocks(dynamic=False)
+        for module in self.unet.modules():
+            if isinstance(module, ResnetBlock2D):
+                module.compile(dynamic=False)
 
     @property
     def vae_scale(self) -> int:
@@ -135,6 +149,10 @@ class EditModel:
         if key not in self._kept:
             self._kept[key] = build()
         return self._kept[key]
+
+    def fitting_rows(self, rows: int, most: int) -> int:
+        """Size of a batch that holds ``rows`` of at most ``most``: the next power of two with graphs, as each has one."""
+        return min(1 << (rows - 1).bit_length(), most) if self.use_graphs else rows
 
     def graph_pool(self) -> Any:
         """Memory pool that all CUDA graphs of this model share; None without graphs.
@@ -227,7 +245,7 @@ class EditModel:
         return PromptEmbeddings(check_finite(torch.cat(layers, dim=-1), 'encoding the prompts'), pooled)
 
     def predict(self, latents: Tensor, timestep: Tensor, tokens: Tensor, pooled: Tensor) -> Tensor:
-        """The UNet's output, float32 ``(N, 4, h, w)``, for latents of that shape at ``timestep (1,)``."""
+        """The UNet's output, float32 ``(N, 4, h, w)``, for latents of that shape at ``timestep (1,)`` or ``(N,)``."""
         prediction = self.unet(
             latents.to(self.dtype).contiguous(memory_format=self.memory_format),
             timestep,

@@ -1,19 +1,20 @@
 """Null-text optimisation (Mokady et al. 2023, algorithm 1) of many images at once.
 
-Every image has its own loss, Adam state and stop. Stopped images stay in the batch with masked updates, so that no
-shape depends on values and one inner step, backward pass included, is one CUDA graph.
+Every image has its own DDIM step, loss, Adam state and stop. One that stops early goes on to its next DDIM step at once, and
+the row of one that is through all steps is taken by the next image, so that no image waits for another.
 """
 
-from collections.abc import Callable
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from augment.diffusion.attention import AttentionProcessors
-from augment.diffusion.graphs import GraphRunner
-from augment.diffusion.model import EditModel, PromptEmbeddings, check_finite
-from augment.diffusion.sampling import Sampler, Schedule, guide
+from augment.diffusion.inner_step import InnerStep, RowInputs, per_row
+from augment.diffusion.model import NonFiniteError, PromptEmbeddings
+from augment.diffusion.sampling import Sampler, guide
 
 LEARNING_RATE = 1e-2  # published code; falls by 1/LEARNING_RATE_STEPS of it with every DDIM step
 LEARNING_RATE_STEPS = 100
@@ -21,8 +22,6 @@ STOP_LOSS = 1e-5  # published code, at the first DDIM step
 STOP_LOSS_GROWTH = (
     1e-5  # added with every further DDIM step; the project's published method (original code: 2e-5)
 )
-ADAM_BETAS = (0.9, 0.999)  # torch.optim.Adam's defaults, as published
-ADAM_EPS = 1e-8
 
 
 def learning_rate(index: int) -> float:
@@ -36,156 +35,20 @@ def stop_loss(index: int) -> float:
 
 
 @dataclass
-class AdamState:
-    """Adam for one static tensor ``(N, ...)`` whose rows move only where a mask allows (Kingma & Ba 2015)."""
-
-    value: Tensor
-    first: Tensor = field(init=False)
-    second: Tensor = field(init=False)
-
-    def __post_init__(self):
-        self.first, self.second = torch.zeros_like(self.value), torch.zeros_like(self.value)
-
-    def reset(self) -> None:
-        """Set both moments to zero."""
-        self.first.zero_()
-        self.second.zero_()
-
-    def step(self, gradient: Tensor, active: Tensor, rate: Tensor, corrections: Tensor) -> None:
-        """One update of the rows where ``active (N,)`` is true; the others keep value and moments bit for bit.
-
-        ``corrections (2,)`` are ``1 - beta ** t`` of both moments, t being common to all active rows.
-        """
-        mask = active.view(-1, *[1] * (self.value.ndim - 1))
-        first = self.first.lerp(gradient, 1 - ADAM_BETAS[0])
-        second = self.second * ADAM_BETAS[1] + gradient.square() * (1 - ADAM_BETAS[1])
-        change = rate * (first / corrections[0]) / ((second / corrections[1]).sqrt() + ADAM_EPS)
-        self.first.copy_(torch.where(mask, first, self.first))
-        self.second.copy_(torch.where(mask, second, self.second))
-        self.value.copy_(torch.where(mask, self.value - change, self.value))
-
-
-class InnerStep:
-    """One Adam step on the unconditional embeddings of N images, over static buffers.
-
-    Attributes:
-        tokens: ``AdamState`` of ``(N, 77, 2048)``.
-        pooled: ``AdamState`` of ``(N, 1280)``.
-        active: ``(N,)`` bool, images that have not stopped.
-        stepped: ``(N,)`` bool, images that the last step updated: active ones whose loss and gradient are finite. Half
-            precision overflows now and then; the image then goes on from where it was.
-        loss: ``(N,)`` float32, the loss before the last update.
-    """
-
-    def __init__(
-        self, model: EditModel, latents: Tensor, null: PromptEmbeddings, attention: AttentionProcessors
-    ):
-        device, images = model.device, len(latents)
-        self.model = model
-        self.latents, self.target, self.conditional = (torch.zeros_like(latents) for _ in range(3))
-        self.timestep = torch.zeros(1, dtype=torch.int64, device=device)
-        self.tokens = AdamState(torch.zeros(images, *null.tokens.shape[1:], device=device))
-        self.pooled = AdamState(torch.zeros(images, *null.pooled.shape[1:], device=device))
-        self.active = torch.zeros(images, dtype=torch.bool, device=device)
-        self.stepped = torch.zeros_like(self.active)
-        self.loss = torch.zeros(images, device=device)
-        # On the device, since a captured graph has no changing numbers: step factors, guidance, rate and stop.
-        self.keep, self.add, self.guidance, self.rate, self.stop = (
-            torch.zeros((), device=device) for _ in range(5)
-        )
-        self.corrections = torch.zeros(2, device=device)
-        # Half-precision gradients of such small losses would underflow. A power of two costs no accuracy.
-        self.loss_scale = 2.0 ** (latents[0].numel() - 1).bit_length()
-        changed = [self.tokens.value, self.tokens.first, self.tokens.second]
-        changed += [self.active, self.stepped, self.loss]
-        changed += [self.pooled.value, self.pooled.first, self.pooled.second]
-        self._runner = GraphRunner(model, self._run, changed, attention)
-
-    def start_at(self, null: PromptEmbeddings) -> None:
-        """Set the embeddings of all images to ``null``, one row."""
-        images = len(self.latents)
-        self.tokens.value.copy_(null.tokens.expand(images, -1, -1))
-        self.pooled.value.copy_(null.pooled.expand(images, -1))
-
-    def begin(
-        self,
-        schedule: Schedule,
-        index: int,
-        latents: Tensor,
-        target: Tensor,
-        conditional: Tensor,
-        guidance: float,
-    ) -> None:
-        """Set up DDIM step ``index`` with fresh Adam states; the embeddings stay as they are."""
-        self.latents.copy_(latents)
-        self.target.copy_(target)
-        self.conditional.copy_(conditional)
-        self.timestep.fill_(schedule.timesteps[index])
-        self.keep.fill_(schedule.keep[index])
-        self.add.fill_(schedule.add[index])
-        self.guidance.fill_(guidance)
-        self.rate.fill_(learning_rate(index))
-        self.stop.fill_(stop_loss(index))
-        self.active.fill_(True)
-        self.tokens.reset()
-        self.pooled.reset()
-
-    def __call__(self, iteration: int) -> None:
-        """Take inner step ``iteration``, from 0."""
-        for index, beta in enumerate(ADAM_BETAS):
-            self.corrections[index].fill_(1 - beta ** (iteration + 1))
-        self._runner()
-
-    def optimise(self, inner_steps: int, early_stop: bool) -> list[list[float]]:
-        """Up to ``inner_steps`` steps; returns for each image the losses before the steps it took."""
-        losses, stepped = [], []
-        for iteration in range(inner_steps):
-            self(iteration)
-            stepped.append(self.stepped.clone())
-            losses.append(self.loss.clone())
-            if not early_stop:
-                self.active.fill_(True)
-            elif not self.active.any():
-                break
-        if not losses:
-            return [[] for _ in range(len(self.latents))]
-        values, flags = torch.stack(losses, dim=1).tolist(), torch.stack(stepped, dim=1).tolist()
-        return [[value for value, flag in zip(*row) if flag] for row in zip(values, flags)]
-
-    def _run(self) -> None:
-        tokens = self.tokens.value.detach().requires_grad_()
-        pooled = self.pooled.value.detach().requires_grad_()
-        with torch.enable_grad():
-            unconditional = self.model.predict(self.latents, self.timestep, tokens, pooled)
-            guided = guide(unconditional, self.conditional, self.guidance)
-            reached = self.keep * self.latents + self.add * guided
-            loss = (reached - self.target).square().flatten(1).mean(dim=1)
-            gradients = torch.autograd.grad(loss.sum() * self.loss_scale, (tokens, pooled))
-        with torch.no_grad():
-            finite = loss.isfinite()
-            for gradient in gradients:
-                finite = finite & gradient.isfinite().flatten(1).all(dim=1)
-            self.stepped.copy_(self.active & finite)
-            for state, gradient in zip((self.tokens, self.pooled), gradients):
-                state.step(gradient / self.loss_scale, self.stepped, self.rate, self.corrections)
-            # The update comes before the stop, as published: an image stops after the step whose loss was low.
-            self.loss.copy_(torch.where(self.stepped, loss, self.loss))
-            self.active.logical_and_(~finite | (loss >= self.stop))
-
-
-@dataclass
 class NullTextResult:
     """Optimised embeddings of every DDIM step, and the losses.
 
     Attributes:
         tokens: ``(steps, N, 77, 2048)``.
         pooled: ``(steps, N, 1280)``.
+        trajectory: ``(steps + 1, N, 4, h, w)``, the guided latents that these embeddings give, from noise to image.
         inner_losses: ``[n][i]`` are the losses of image n before each inner step taken at DDIM step i.
         final_losses: ``[n][i]`` is the loss of image n after DDIM step i.
     """
 
     tokens: Tensor
     pooled: Tensor
+    trajectory: Tensor
     inner_losses: list[list[list[float]]]
     final_losses: list[list[float]]
 
@@ -198,51 +61,197 @@ class NullTextResult:
         }
 
 
+@dataclass
+class Place:
+    """Where a row is: its image, DDIM step, inner steps taken in it, and their losses."""
+
+    image: int
+    step: int = 0
+    taken: int = 0
+    losses: list[float] = field(default_factory=list)
+
+
 def optimise_null_text(
     sampler: Sampler,
-    trajectory: Tensor,
+    pivots: Tensor,
     source: PromptEmbeddings,
     null: PromptEmbeddings,
     *,
     inner_steps: int,
     early_stop: bool,
-    on_step: Callable[[], None],
+    rows: int,
+    on_step: Callable[[int], None],
 ) -> NullTextResult:
     """Find embeddings with which guided sampling follows a DDIM inversion.
 
     Args:
         sampler: Its processors are installed.
-        trajectory: ``(steps + 1, N, 4, h, w)``, the pivot from noise z*_T to image z*_0.
+        pivots: ``(steps + 1, N, 4, h, w)`` from noise z*_T to image z*_0.
         source: The source prompt, one row.
         null: The empty prompt, one row: where the optimisation starts.
         inner_steps: Most Adam steps per DDIM step.
         early_stop: False takes every inner step, for timing.
-        on_step: Called after every DDIM step.
+        rows: Images optimised at a time.
+        on_step: Called with the number of images that have finished one more DDIM step.
 
     Raises:
         NonFiniteError: Latents overflowed; it names the DDIM step and the images.
     """
-    model, schedule, images = sampler.model, sampler.schedule, trajectory.shape[1]
-    key = ('inner step', tuple(trajectory.shape[1:]), sampler.attention)
-    inner: InnerStep = model.kept(key, lambda: InnerStep(model, trajectory[0], null, sampler.attention))
-    inner.start_at(null)
-    tokens = torch.empty(len(schedule), *inner.tokens.value.shape, device=model.device)
-    pooled = torch.empty(len(schedule), *inner.pooled.value.shape, device=model.device)
-    inner_losses: list[list[list[float]]] = [[] for _ in range(images)]
-    final_losses: list[list[float]] = [[] for _ in range(images)]
-    latents = trajectory[0]
-    for i, timestep in enumerate(schedule.timesteps):
-        conditional = sampler.predict(latents, timestep, source.expand(images))
-        inner.begin(schedule, i, latents, trajectory[i + 1], conditional, sampler.guidance)
-        losses = inner.optimise(inner_steps, early_stop)
-        tokens[i], pooled[i] = inner.tokens.value, inner.pooled.value
-        optimum = PromptEmbeddings(inner.tokens.value, inner.pooled.value)
-        guided = guide(sampler.predict(latents, timestep, optimum), conditional, sampler.guidance)
-        latents = schedule.denoise(i, latents, guided)
-        check_finite(latents, f'null-text optimisation at step {i + 1}')
-        distances = (latents - trajectory[i + 1]).square().flatten(1).mean(dim=1).tolist()
-        for n in range(images):
-            inner_losses[n].append(losses[n])
-            final_losses[n].append(distances[n])
-        on_step()
-    return NullTextResult(tokens, pooled, inner_losses, final_losses)
+    run = Optimisation(sampler, pivots, source, null, rows, early_stop)
+    while run.places:
+        if finished := run.take_inner_step(inner_steps):
+            run.advance(finished)
+            on_step(len(finished))
+    return run.result
+
+
+class Optimisation:
+    """The state of ``optimise_null_text``.
+
+    Attributes:
+        places: By row, where each row that has an image is.
+        waiting: Images that have not begun.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        pivots: Tensor,
+        source: PromptEmbeddings,
+        null: PromptEmbeddings,
+        rows: int,
+        early_stop: bool,
+    ):
+        self.sampler, self.pivots, self.source, self.null = sampler, pivots, source, null
+        schedule, device = sampler.schedule, sampler.model.device
+        indices = range(len(schedule))
+        self.timesteps = torch.tensor(schedule.timesteps, device=device)
+        stops = [stop_loss(i) if early_stop else -math.inf for i in indices]
+        self.keep, self.add, self.rates, self.stops = (
+            torch.tensor(values, device=device)
+            for values in (schedule.keep, schedule.add, [learning_rate(i) for i in indices], stops)
+        )
+        images = pivots.shape[1]
+        shape = len(schedule), images
+        self.result = NullTextResult(
+            torch.empty(*shape, *null.tokens.shape[1:], device=device),
+            torch.empty(*shape, *null.pooled.shape[1:], device=device),
+            pivots.clone(),
+            [[] for _ in range(images)],
+            [[] for _ in range(images)],
+        )
+        self.rows = min(rows, images)
+        first = range(self.rows)
+        self.waiting = deque(range(len(first), images))
+        self.inner = self._inner(len(first))
+        self.inner.end(self._index(range(len(self.inner))))
+        self.inner.guidance.fill_(sampler.guidance)
+        self.places = {row: Place(image) for row, image in enumerate(first)}
+        self._begin(list(first), pivots[0, : len(first)], null.expand(len(first)))
+
+    def take_inner_step(self, inner_steps: int) -> list[int]:
+        """One inner step of all rows; returns those whose DDIM step is finished."""
+        if inner_steps == 0:
+            return list(self.places)
+        self._shrink()
+        self.inner()
+        finished = []
+        active, stepped, losses = self.inner.report()
+        for row, place in self.places.items():
+            place.taken += 1
+            if stepped[row]:
+                place.losses.append(losses[row])
+            if place.taken == inner_steps or not active[row]:
+                finished.append(row)
+        return finished
+
+    def advance(self, finished: list[int]) -> None:
+        """Take the DDIM step of the rows ``finished`` and begin their next one, or the first one of the next images.
+
+        Raises:
+            NonFiniteError: Latents overflowed.
+        """
+        rows, places = self._index(finished), [self.places[row] for row in finished]
+        optimum = self.inner.embeddings(rows)
+        latents = self._denoised(rows, places, optimum)
+        fresh = []
+        for number, row in enumerate(finished):
+            place = self.places[row]
+            self.places[row] = Place(place.image, place.step + 1)
+            if place.step + 1 == len(self.sampler.schedule):
+                del self.places[row]
+                if self.waiting:
+                    self.places[row] = Place(self.waiting.popleft())
+                    fresh.append(number)
+        if fresh:
+            images = self._index(self.places[finished[number]].image for number in fresh)
+            new = self._index(fresh)
+            latents[new] = self.pivots[0, images]
+            optimum.tokens[new], optimum.pooled[new] = self.null.tokens, self.null.pooled
+        going = [number for number, row in enumerate(finished) if row in self.places]
+        if len(going) < len(finished):
+            self.inner.end(rows)
+        if going:
+            chosen = self._index(going)
+            embeddings = PromptEmbeddings(optimum.tokens[chosen], optimum.pooled[chosen])
+            self._begin([finished[number] for number in going], latents[chosen], embeddings)
+
+    def _denoised(self, rows: Tensor, places: list[Place], optimum: PromptEmbeddings) -> Tensor:
+        """Latents of ``rows`` after their DDIM steps with the embeddings ``optimum``; all of it is recorded."""
+        result, inner = self.result, self.inner
+        steps, images = self._index(p.step for p in places), self._index(p.image for p in places)
+        result.tokens[steps, images], result.pooled[steps, images] = optimum.tokens, optimum.pooled
+        before = inner.latents[rows]
+        without = self.sampler.predict_rows(before, inner.timestep[rows], optimum, self.rows)
+        guided = guide(without, inner.conditional[rows], self.sampler.guidance)
+        latents = per_row(inner.keep[rows], before) * before + per_row(inner.add[rows], before) * guided
+        result.trajectory[steps + 1, images] = latents
+        distances = (latents - inner.target[rows]).square().flatten(1).mean(dim=1).tolist()
+        broken = [place for place, distance in zip(places, distances) if not math.isfinite(distance)]
+        if broken:
+            stage = f'null-text optimisation at step {broken[0].step + 1}'
+            raise NonFiniteError(stage, sorted(place.image for place in broken))
+        for place, distance in zip(places, distances):
+            result.inner_losses[place.image].append(place.losses)
+            result.final_losses[place.image].append(distance)
+        return latents
+
+    def _begin(self, rows: list[int], latents: Tensor, null: PromptEmbeddings) -> None:
+        """Let ``rows`` begin the DDIM steps that ``places`` says, from these latents and embeddings."""
+        places = [self.places[row] for row in rows]
+        steps, images = self._index(p.step for p in places), self._index(p.image for p in places)
+        timestep = self.timesteps[steps]
+        inputs = RowInputs(
+            latents=latents,
+            target=self.pivots[steps + 1, images],
+            conditional=self.sampler.predict_rows(
+                latents, timestep, self.source.expand(len(rows)), self.rows
+            ),
+            null=null,
+            timestep=timestep,
+            keep=self.keep[steps],
+            add=self.add[steps],
+            rate=self.rates[steps],
+            stop=self.stops[steps],
+        )
+        self.inner.begin(self._index(rows), inputs)
+
+    def _shrink(self) -> None:
+        """Go on with fewer rows as soon as the images that are left fit into them."""
+        model = self.sampler.model
+        # With compiled blocks another size costs a compilation, which takes longer than it saves.
+        size = len(self.inner) if model.compiled else model.fitting_rows(len(self.places), len(self.inner))
+        if self.waiting or size == len(self.inner):
+            return
+        smaller = self._inner(size)
+        smaller.take_over(self.inner, self._index(self.places))
+        self.inner, self.places = smaller, dict(enumerate(self.places.values()))
+
+    def _inner(self, rows: int) -> InnerStep:
+        sampler, model = self.sampler, self.sampler.model
+        latents = self.pivots[0, :1].expand(rows, -1, -1, -1).contiguous()
+        key = ('inner step', tuple(latents.shape), sampler.attention)
+        return model.kept(key, lambda: InnerStep(model, latents, self.null, sampler.attention))
+
+    def _index(self, values: Iterable[int]) -> Tensor:
+        return torch.tensor(list(values), dtype=torch.int64, device=self.sampler.model.device)

@@ -77,7 +77,7 @@ class Prediction:
         tokens, pooled, rows = prompt.tokens, prompt.pooled, len(latents)
         self.model = model
         self.latents = torch.empty(latents.shape, device=model.device)
-        self.timestep = torch.zeros(1, dtype=torch.int64, device=model.device)
+        self.timestep = torch.zeros(rows, dtype=torch.int64, device=model.device)
         self.tokens = torch.empty(rows, *tokens.shape[1:], device=model.device)
         self.pooled = torch.empty(rows, *pooled.shape[1:], device=model.device)
         self.output = torch.empty_like(self.latents)
@@ -89,10 +89,13 @@ class Prediction:
         self.output.copy_(self.model.predict(self.latents, self.timestep, self.tokens, self.pooled))
 
     @torch.no_grad()
-    def __call__(self, latents: Tensor, timestep: int, prompt: PromptEmbeddings) -> Tensor:
+    def __call__(self, latents: Tensor, timestep: int | Tensor, prompt: PromptEmbeddings) -> Tensor:
         """The prediction for latents and prompt of the shapes this pass was built for."""
         self.latents.copy_(latents)
-        self.timestep.fill_(timestep)
+        if isinstance(timestep, Tensor):
+            self.timestep.copy_(timestep)
+        else:
+            self.timestep.fill_(timestep)
         self.tokens.copy_(prompt.tokens)
         self.pooled.copy_(prompt.pooled)
         # Compiled blocks stay eager here: only the inner step of null-text inversion runs often enough to pay for
@@ -144,8 +147,19 @@ class Sampler:
     def __exit__(self, *error: Any) -> None:
         self._installed.__exit__(*error)
 
-    def predict(self, latents: Tensor, timestep: int, prompt: PromptEmbeddings) -> Tensor:
-        """The model's prediction ``(R, 4, h, w)`` for R latents, each with its own row of ``prompt``."""
+    def predict_rows(self, latents: Tensor, timesteps: Tensor, prompt: PromptEmbeddings, most: int) -> Tensor:
+        """``predict`` for up to ``most`` rows, filled up with copies of the last to a size that has a graph."""
+        rows = len(latents)
+        size = self.model.fitting_rows(rows, most)
+        chosen = torch.arange(size, device=latents.device).clamp(max=rows - 1)
+        filled = PromptEmbeddings(prompt.tokens[chosen], prompt.pooled[chosen])
+        return self.predict(latents[chosen], timesteps[chosen], filled)[:rows]
+
+    def predict(self, latents: Tensor, timestep: int | Tensor, prompt: PromptEmbeddings) -> Tensor:
+        """The model's prediction ``(R, 4, h, w)`` for R latents, each with its own row of ``prompt``.
+
+        ``timestep`` is one for all rows or ``(R,)``.
+        """
         key = ('prediction', tuple(latents.shape), self.attention, self.attention.phase())
         run = self.model.kept(key, lambda: Prediction(self.model, latents, prompt, self.attention))
         return run(latents, timestep, prompt)
@@ -156,13 +170,21 @@ class Sampler:
         timestep: int,
         unconditional: PromptEmbeddings,
         conditional: PromptEmbeddings,
+        sources: tuple[Tensor, PromptEmbeddings] | None = None,
     ) -> Tensor:
-        """Guided prediction for R latents: both passes as one batch of 2R, or one after the other."""
+        """Guided prediction for R latents: both passes as one batch, or one after the other.
+
+        ``sources``, latents and prompt, are the rows whose attention maps the conditional rows take over.
+        """
+        rows, with_prompt, prompt = len(latents), latents, conditional
+        if sources is not None:
+            with_prompt = torch.cat([sources[0], latents])
+            prompt = PromptEmbeddings.cat([sources[1], conditional])
         if self.low_resource:
             control = self.attention.control
             with nullcontext() if control is None else control.paused():
                 without = self.predict(latents, timestep, unconditional)
-            return guide(without, self.predict(latents, timestep, conditional), self.guidance)
-        both = PromptEmbeddings.cat([unconditional, conditional])
-        pair = self.predict(torch.cat([latents, latents]), timestep, both)
-        return guide(*pair.chunk(2), self.guidance)
+            return guide(without, self.predict(with_prompt, timestep, prompt)[-rows:], self.guidance)
+        both = PromptEmbeddings.cat([unconditional, prompt])
+        predictions = self.predict(torch.cat([latents, with_prompt]), timestep, both)
+        return guide(predictions[:rows], predictions[-rows:], self.guidance)

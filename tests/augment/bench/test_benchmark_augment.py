@@ -25,6 +25,29 @@ def test_all_parts_are_measured(tmp_path, capsys):
     assert report['times_faster'] == pytest.approx(published['seconds_per_image'] / ours['seconds_per_image'])
 
 
+def test_batches_with_and_without_deterministic_kernels(tmp_path, capsys, monkeypatch):
+    seen, plain = [], measures.measure_ours
+
+    def measure(model, images, steps):
+        seen.append((len(images), torch.are_deterministic_algorithms_enabled()))
+        return plain(model, images, steps)
+
+    monkeypatch.setattr(measures, 'measure_ours', measure)
+    arguments = (
+        '--size tiny --resolution 64 --batch 1 2 --steps 2 --reference-steps 1 --device cpu --no-ablation'
+    )
+    out = tmp_path / 'figures.json'
+    assert command.main([*arguments.split(), '--deterministic', 'both', '--out', str(out)]) == 0
+    report = json.loads(out.read_text())
+    assert seen == [(run['batch'], run['deterministic']) for run in report['runs']]
+    assert seen == [(1, True), (2, True), (1, False), (2, False)] and 'ablation' not in report
+    assert report['ours'] == min(report['runs'], key=lambda run: run['seconds_per_image'])
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"')]
+    assert [line for line in printed if 'deterministic' in line] == report[
+        'runs'
+    ]  # each as soon as it is measured
+
+
 def test_batch_is_halved_until_it_fits(monkeypatch, capsys):
     tried = []
 

@@ -11,7 +11,7 @@ from augment.config import AugmentConfig
 from augment.dataset.cache import InversionCache, inversion_key
 from augment.dataset.packed import PackedArray
 from augment.dataset.pieces import Piece, without_broken
-from augment.diffusion.inversion import Inversion
+from augment.diffusion.inverted import BranchSettings, Inversion
 from augment.diffusion.model import NonFiniteError
 from augment.files import TEMPORARY, json_line, unwritable, write_bytes
 from augment.processes import Processes
@@ -26,8 +26,9 @@ def make_inversion(seed: int = 0) -> Inversion:
         return torch.randn(*shape, generator=noise)
 
     stats = {'inner_steps': [3], 'inner_losses': [[[0.5, 0.25]]], 'final_losses': [[0.125]]}
+    settings = BranchSettings('photo of a crack', 15.0, 0.1)
     return Inversion(
-        random(1, 4, 2, 2), random(1, 4, 2, 2), random(3, 1, 77, 8), random(3, 1, 4), None, stats, 3
+        random(1, 4, 2, 2), random(4, 1, 4, 2, 2), settings, random(3, 1, 77, 8), random(3, 1, 4), stats
     )
 
 
@@ -69,7 +70,7 @@ def test_inversion_is_restored_exactly_and_with_the_same_bytes(tmp_path):
     cache.save(key, inversion)
     first = cache.path(key).read_bytes()
     loaded = cache.load(key)
-    assert loaded.stats == inversion.stats and loaded.steps == 3 and loaded.residuals is None
+    assert loaded.stats == inversion.stats and loaded.settings == inversion.settings and loaded.steps == 3
     for name, tensor in inversion.tensors().items():
         assert torch.equal(loaded.tensors()[name], tensor), name
     cache.save(key, loaded)

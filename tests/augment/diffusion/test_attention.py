@@ -217,6 +217,19 @@ def test_self_attention_is_replaced_up_to_the_given_number_of_positions(limit, r
     assert torch.allclose(edited[2], plain[2], atol=1e-4) is not replaced
 
 
+def test_targets_of_several_words_take_over_the_maps_of_one_source():
+    """Rows ``[extra | 2 sources | 2 targets | 2 targets]`` equal two batches of one word each."""
+    query, key, value = cross_inputs(images=3, extra=3)
+    mixes = [ColumnMix(ALIGNMENT, [1], 2.0), ColumnMix(ALIGNMENT, [2], 3.0)]
+    both = AttentionControl(2, ColumnMix.stack(mixes))
+    for edited in (edited_cross_attention, edited_self_attention):
+        output = edited(query, key, value, both, 0.5)
+        for word, mix in enumerate(mixes):
+            rows = [0, 1, 2, 3, 4, 5 + 2 * word, 6 + 2 * word]
+            alone = edited(query[rows], key[rows], value[rows], AttentionControl(2, mix), 0.5)
+            torch.testing.assert_close(output[rows], alone)
+
+
 def test_paused_control_is_plain_attention_and_is_restored():
     control = AttentionControl(1, ColumnMix(ALIGNMENT, [1], 2.0), cross=True, self_attention=True)
     with control.paused():
@@ -226,21 +239,20 @@ def test_paused_control_is_plain_attention_and_is_restored():
 
 def test_local_blend_sums_over_the_words_tokens_and_heads():
     query, key, _ = cross_inputs(images=1, extra=0)
-    maps = LocalBlend((2, 3), torch.tensor([[0.0] * 5, [0.0, 1.0, 1.0, 0.0, 0.0]]))
-    maps.add(query, key, 0.5)
+    maps = LocalBlend((2, 3), torch.tensor([[0.0, 1.0, 1.0, 0.0, 0.0]]))
+    maps.add(query[1:], key[1:], 0.5)
     expected = maps_of(query, key, 0.5)[1, ..., 1:3].sum(dim=(0, 2))
-    torch.testing.assert_close(maps.total[1].flatten(), expected)
-    assert not maps.total[0].any()
+    torch.testing.assert_close(maps.total[0].flatten(), expected)
 
 
 def test_local_blend_adds_the_maps_as_they_are_used():
     query, key, value = cross_inputs(images=1, extra=0)
     control = AttentionControl(1, ColumnMix(ALIGNMENT, [1], 2.0))
-    maps = LocalBlend((2, 3), torch.tensor([[0.0] * 5, [0.0, 1.0, 1.0, 0.0, 0.0]]))
+    maps = LocalBlend((2, 3), torch.tensor([[0.0, 1.0, 1.0, 0.0, 0.0]]))
     maps.add(query, key, 0.5, control.mix)
     # With unit vectors as values the output of edited attention is the edited map.
     edited = edited_cross_attention(query, key, value, control, 0.5)
-    torch.testing.assert_close(maps.total[1].flatten(), edited[1, ..., 1:3].sum(dim=(0, 2)))
+    torch.testing.assert_close(maps.total[0].flatten(), edited[1, ..., 1:3].sum(dim=(0, 2)))
 
 
 @pytest.mark.parametrize(
@@ -248,7 +260,7 @@ def test_local_blend_adds_the_maps_as_they_are_used():
     [('down-up', {'down', 'up'}), ('down', {'down'}), ('up', {'up'}), ('all', {'down', 'mid', 'up'})],
 )
 def test_local_blend_reads_the_named_blocks_at_its_resolution(unet, blocks, read):
-    maps = LocalBlend((2, 2), torch.zeros(2, 77), BlendOptions(blocks=blocks))
+    maps = LocalBlend((2, 2), torch.zeros(1, 77), BlendOptions(blocks=blocks))
     queries = []
     plain = maps.reads
 

@@ -7,9 +7,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from augment.config import INVERSION_METHODS
-from augment.diffusion.editing import reconstruct
-from augment.diffusion.inversion import Inversion, invert
+from augment.diffusion.editing import edit, reconstruct
+from augment.diffusion.inversion import invert
+from augment.diffusion.inverted import Inversion
 from augment.diffusion.model import NonFiniteError
+from augment.diffusion.sampling import Sampler, ddim_schedule
 
 PROMPT = 'photo of a crack'
 STEPS = 4
@@ -30,13 +32,13 @@ def error(model, inversion, **options):
 
 def test_all_methods_share_the_start_and_differ_in_what_they_store(inversions):
     stored = {
-        name: set(inversion.tensors()) - {'latent', 'start', 'steps'}
+        name: set(inversion.tensors()) - {'latent', 'trajectory', 'prompt', 'settings'}
         for name, inversion in inversions.items()
     }
     assert stored == {
         'null-text': {'uncond_tokens', 'uncond_pooled'},
         'negative-prompt': {'uncond_tokens', 'uncond_pooled'},
-        'direct': {'residuals'},
+        'direct': set(),
         'ddim': set(),
     }
     for inversion in inversions.values():
@@ -44,8 +46,7 @@ def test_all_methods_share_the_start_and_differ_in_what_they_store(inversions):
 
 
 def test_every_method_reconstructs_better_than_plain_ddim(tiny_model, inversions):
-    errors = {name: error(tiny_model, inversion) for name, inversion in inversions.items()}
-    assert errors['direct'] < 1e-9  # exact but for rounding: the residuals are what was missing
+    errors = {name: error(tiny_model, inversions[name]) for name in ('ddim', 'negative-prompt', 'null-text')}
     assert errors['negative-prompt'] < 0.1 * errors['ddim']
     assert errors['null-text'] < errors['ddim']
 
@@ -54,9 +55,35 @@ def test_ddim_inversion_needs_no_help_without_guidance(tiny_model, inversions):
     assert error(tiny_model, inversions['ddim'], guidance=1.0) < 0.01 * error(tiny_model, inversions['ddim'])
 
 
-def test_direct_inversion_in_two_passes_is_the_same(tiny_model, tiny_latents, inversions):
-    again = invert(tiny_model, tiny_latents, PROMPT, method='direct', steps=STEPS, low_resource=True)
-    torch.testing.assert_close(again.residuals, inversions['direct'].residuals, atol=1e-4, rtol=1e-3)
+@pytest.mark.parametrize('method', ['null-text', 'negative-prompt', 'ddim'])
+def test_the_recorded_branch_is_what_sampling_gives(tiny_model, inversions, method):
+    inversion = inversions[method]
+    assert inversion.trajectory.shape == (STEPS + 1, 3, 4, 8, 8)
+    torch.testing.assert_close(
+        inversion.reconstruction, reconstruct(tiny_model, inversion, PROMPT), atol=3e-5, rtol=0
+    )
+
+
+def test_direct_inversion_adds_what_a_guided_step_misses(tiny_model, inversions):
+    """Ju et al. 2024, algorithm 1: the source branch is the trajectory of DDIM inversion, whatever the guidance."""
+    inversion = inversions['direct']
+    schedule = ddim_schedule(tiny_model.scheduler, STEPS)
+    source, null = (row.expand(3) for row in tiny_model.encode_prompt([PROMPT, '']).split())
+    latents = inversion.start
+    with Sampler(tiny_model, schedule, guidance=15.0, rli_alpha=0.1) as sampler, torch.no_grad():
+        for i, timestep in enumerate(schedule.timesteps):
+            step = schedule.denoise(i, latents, sampler.guided(latents, timestep, null, source))
+            residual = inversion.trajectory[i + 1] - step
+            assert residual.abs().max() > 1e-3  # what was missing
+            latents = step + residual
+    edited = edit(tiny_model, inversion, PROMPT, f'{PROMPT} with rust', 'rust', guidance=7.0)
+    torch.testing.assert_close(latents, inversion.latent, atol=1e-5, rtol=0)
+    assert torch.equal(edited.reconstruction, inversion.latent)
+
+
+def test_two_passes_one_after_the_other_are_the_same_branch(tiny_model, tiny_latents, inversions):
+    again = invert(tiny_model, tiny_latents, PROMPT, method='ddim', steps=STEPS, low_resource=True)
+    torch.testing.assert_close(again.trajectory, inversions['ddim'].trajectory, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize('method', INVERSION_METHODS)
@@ -76,8 +103,10 @@ def test_files_and_batches_keep_everything(inversions, method, tmp_path):
 
 
 def test_inversions_of_different_kinds_make_no_batch(inversions):
-    with pytest.raises(ValueError, match='different methods or steps'):
-        Inversion.cat([inversions['ddim'], inversions['direct']])
+    other = dataclasses.replace(inversions['ddim'], settings=inversions['direct'].settings)
+    for kind in (inversions['negative-prompt'], other):
+        with pytest.raises(ValueError, match='different methods, settings or steps'):
+            Inversion.cat([inversions['ddim'], kind])
 
 
 def test_statistics_per_image(inversions):
@@ -89,8 +118,9 @@ def test_statistics_per_image(inversions):
 
 def test_not_square_with_odd_map_sizes(tiny_model, tiny_latents):
     wide = torch.cat([tiny_latents, tiny_latents], dim=3)[:1, :, :6, :11]
-    inversion = invert(tiny_model, wide, PROMPT, method='direct', steps=2)
-    assert error(tiny_model, inversion) < 1e-9
+    inversion = invert(tiny_model, wide, PROMPT, method='negative-prompt', steps=2)
+    assert inversion.reconstruction.shape == wide.shape
+    assert error(tiny_model, inversion) < 0.1 * wide.square().mean()
 
 
 def test_size_condition_is_the_models_own_size_or_the_true_one(tiny_model, tiny_latents, monkeypatch):
@@ -103,7 +133,7 @@ def test_size_condition_is_the_models_own_size_or_the_true_one(tiny_model, tiny_
 
 
 def test_progress_counts_every_ddim_step(tiny_model, tiny_latents):
-    for method, total in (('ddim', 2), ('null-text', 4)):
+    for method, total in (('direct', 2), ('ddim', 4), ('null-text', 4)):
         seen = []
         invert(
             tiny_model,

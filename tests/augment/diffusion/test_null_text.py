@@ -8,9 +8,10 @@ from tiny_sdxl import psnr
 
 from augment.diffusion import null_text
 from augment.diffusion.editing import reconstruct
+from augment.diffusion.inner_step import AdamState, InnerStep, RowInputs, adam_corrections
 from augment.diffusion.inversion import invert
 from augment.diffusion.model import EditModel
-from augment.diffusion.null_text import ADAM_BETAS, AdamState, InnerStep, learning_rate, stop_loss
+from augment.diffusion.null_text import learning_rate, stop_loss
 from augment.diffusion.sampling import Sampler, ddim_schedule, guide
 
 PROMPT = 'photo of a crack'
@@ -23,18 +24,26 @@ def test_published_rates_and_stops():
 
 
 def test_masked_adam_is_torch_adam_on_active_rows_and_nothing_on_others():
+    """Row 0 takes five steps; row 1 none; row 2 begins anew, with another rate, after two."""
     generator = torch.Generator().manual_seed(0)
     start = torch.randn(3, 5, 4, generator=generator)
-    state, reference = AdamState(start.clone()), start.clone().requires_grad_()
-    optimiser = torch.optim.Adam([reference], lr=0.02)
-    active = torch.tensor([True, False, True])
-    for t in range(1, 6):
+    state, rates = AdamState(start.clone()), torch.tensor([0.02, 0.02, 0.01])
+    references = [row.clone().requires_grad_() for row in start]
+    optimisers = [torch.optim.Adam([row], lr=rate) for row, rate in zip(references, rates.tolist())]
+    active, taken = torch.tensor([True, False, True]), torch.zeros(3, dtype=torch.int64)
+    for t in range(5):
+        if t == 2:
+            state.begin(torch.tensor([2]), start[2:])
+            taken[2], references[2] = 0, start[2].clone().requires_grad_()
+            optimisers[2] = torch.optim.Adam([references[2]], lr=0.01)
         gradient = torch.randn(3, 5, 4, generator=generator)
-        reference.grad = gradient
-        optimiser.step()
-        corrections = torch.tensor([1 - beta**t for beta in ADAM_BETAS])
-        state.step(gradient, active, torch.tensor(0.02), corrections)
-    torch.testing.assert_close(state.value[active], reference.detach()[active])
+        taken += 1
+        for row in (0, 2):
+            references[row].grad = gradient[row]
+            optimisers[row].step()
+        state.step(gradient, active, rates, adam_corrections(taken))
+    for row in (0, 2):
+        torch.testing.assert_close(state.value[row], references[row].detach())
     assert torch.equal(state.value[1], start[1])
     assert not state.first[1].any() and not state.second[1].any()
 
@@ -50,18 +59,25 @@ def test_a_stopped_image_is_not_updated_any_more(tiny_model, tiny_latents, promp
     timestep = schedule.timesteps[0]
     with Sampler(tiny_model, schedule, guidance=15.0, rli_alpha=0.0) as sampler:
         inner = InnerStep(tiny_model, tiny_latents, null, sampler.attention)
-        inner.start_at(null)
+        inner.guidance.fill_(15.0)
         conditional = sampler.predict(tiny_latents, timestep, source.expand(3))
         without = sampler.predict(tiny_latents, timestep, null.expand(3))
         target = schedule.denoise(0, tiny_latents, guide(without, conditional, 15.0))
         target[[0, 2]] += 0.5  # image 1 is already where it should be, so it stops after its first step
-        inner.begin(schedule, 0, tiny_latents, target, conditional, 15.0)
+        factors = schedule.keep[0], schedule.add[0], learning_rate(0), stop_loss(0)
+        keep, add, rate, stop = (torch.full((3,), value) for value in factors)
+        times = torch.full((3,), timestep)
+        inner.begin(
+            torch.arange(3),
+            RowInputs(tiny_latents, target, conditional, null.expand(3), times, keep, add, rate, stop),
+        )
         seen = []
-        for iteration in range(3):
-            inner(iteration)
+        for _ in range(3):
+            inner()
             parts = (inner.tokens, inner.pooled)
-            seen.append([t.clone() for part in parts for t in (part.value, part.first, part.second)])
+            seen.append([t.clone() for part in parts for t in part.tensors()])
             assert inner.active.tolist() == [True, False, True]
+            assert inner.report() == ([True, False, True], inner.stepped.tolist(), inner.loss.tolist())
     for first, second, third in zip(*seen):
         assert torch.equal(first[1], second[1]) and torch.equal(second[1], third[1])
         assert not torch.equal(first[0], second[0]) and not torch.equal(second[2], third[2])
@@ -131,11 +147,13 @@ def test_embeddings_move_from_step_to_step_and_start_at_the_empty_prompt(inverte
     assert (inverted.uncond_tokens[0] - prompts[1].tokens).abs().max() <= 10 * learning_rate(0) * 1.5
 
 
-def test_batched_and_one_by_one_agree(tiny_model, tiny_latents, monkeypatch):
+@pytest.mark.parametrize('rows', [1, 2, None])
+def test_batched_and_one_by_one_agree(tiny_model, tiny_latents, monkeypatch, rows):
+    """With two rows, the third image takes the place of the one that is finished first."""
     # Between the losses of the three images at the first DDIM step, so that their stops differ.
     monkeypatch.setattr(null_text, 'STOP_LOSS', 3.1e-4)
     options = {'steps': 3, 'inner_steps': 6, 'guidance': 3.0}
-    batched = invert(tiny_model, tiny_latents, PROMPT, **options)
+    batched = invert(tiny_model, tiny_latents, PROMPT, rows=rows, **options)
     single = [invert(tiny_model, latent[None], PROMPT, **options) for latent in tiny_latents]
     assert batched.stats['inner_steps'] == [one.stats['inner_steps'][0] for one in single]
     assert len(set(batched.stats['inner_steps'])) > 1 and min(batched.stats['inner_steps']) < 18
@@ -145,6 +163,72 @@ def test_batched_and_one_by_one_agree(tiny_model, tiny_latents, monkeypatch):
         together, alone = (reconstruct(tiny_model, each, PROMPT, guidance=3.0) for each in (part, one))
         psnrs = [psnr(tiny_model, latent, tiny_latents[n : n + 1]).item() for latent in (together, alone)]
         assert abs(psnrs[0] - psnrs[1]) < 0.1, psnrs
+
+
+def lockstep(model, latents, inner_steps, steps, guidance):
+    """Null-text inversion as published, one image: tokens of every step and the latents reached."""
+    schedule, parts = ddim_schedule(model.scheduler, steps), model.encode_prompt([PROMPT, '']).split()
+    source, null = parts
+    pivots = invert(model, latents, PROMPT, method='direct', steps=steps).trajectory
+    z, tokens, pooled, found = pivots[0], null.tokens, null.pooled, []
+    with Sampler(model, schedule, guidance=guidance, rli_alpha=0.1) as sampler:
+        for i, timestep in enumerate(schedule.timesteps):
+            tokens, pooled = (t.detach().clone().requires_grad_() for t in (tokens, pooled))
+            adam, time = torch.optim.Adam([tokens, pooled], lr=learning_rate(i)), torch.tensor([timestep])
+            conditional = sampler.predict(z, timestep, source)
+            for _ in range(inner_steps):
+                without = model.predict(z, time, tokens, pooled)
+                loss = (
+                    (schedule.denoise(i, z, guide(without, conditional, guidance)) - pivots[i + 1])
+                    .square()
+                    .mean()
+                )
+                adam.zero_grad()
+                loss.backward()
+                adam.step()
+                if loss.item() < stop_loss(i):
+                    break
+            with torch.no_grad():
+                without = model.predict(z, time, tokens, pooled)
+                z = schedule.denoise(i, z, guide(without, conditional, guidance))
+            found.append(tokens.detach())
+    return torch.stack(found), z
+
+
+def test_rows_at_different_steps_give_what_the_published_loop_gives(tiny_model, tiny_latents, monkeypatch):
+    """Five images in three rows: each stops by itself, and its embeddings are those of the loop for it alone."""
+    monkeypatch.setattr(null_text, 'STOP_LOSS', 3.1e-4)
+    latents = torch.cat([tiny_latents, tiny_latents.flip(3)[:2]])
+    limits = {'inner_steps': 4, 'steps': 3, 'guidance': 3.0}
+    calls, plain = [], InnerStep.__call__
+    monkeypatch.setattr(InnerStep, '__call__', lambda self: calls.append(len(self)) or plain(self))
+    result = invert(tiny_model, latents, PROMPT, rows=3, **limits)
+    taken = result.stats['inner_steps']
+    assert len(set(taken)) > 1 and max(taken) == 12
+    # No row waits: without a GPU, where any size can be run, each row of each call is a step of an image.
+    assert sum(calls) == sum(taken) and calls[0] == 3
+    for n, latent in enumerate(latents):
+        tokens, reached = lockstep(tiny_model, latent[None], **limits)
+        # Adam divides by the size of the gradient, so that rounding of small ones grows.
+        assert (result.uncond_tokens[:, n] - tokens[:, 0]).abs().mean() < 1e-4
+        torch.testing.assert_close(result.reconstruction[n], reached[0], atol=2e-3, rtol=0)
+
+
+def test_sizes_that_have_graphs_give_the_same(tiny_model, tiny_latents, monkeypatch):
+    """Rows are filled up to powers of two, as with CUDA graphs."""
+    monkeypatch.setattr(null_text, 'STOP_LOSS', 3.1e-4)
+    options = {'steps': 3, 'inner_steps': 4, 'guidance': 3.0}
+    latents = torch.cat([tiny_latents, tiny_latents.flip(3)])
+    exact = invert(tiny_model, latents, PROMPT, rows=5, **options)
+    sizes, plain = set(), InnerStep.__call__
+    monkeypatch.setattr(InnerStep, '__call__', lambda self: sizes.add(len(self)) or plain(self))
+    monkeypatch.setattr(
+        tiny_model, 'fitting_rows', lambda rows, most: min(1 << (rows - 1).bit_length(), most)
+    )
+    filled = invert(tiny_model, latents, PROMPT, rows=5, **options)
+    assert sizes <= {1, 2, 4, 5} and len(sizes) > 1
+    assert filled.stats['inner_steps'] == exact.stats['inner_steps']
+    torch.testing.assert_close(filled.trajectory, exact.trajectory, atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize(('dtype', 'loss_db'), [(torch.float16, 0.5), (torch.bfloat16, 1.5)])
