@@ -1,6 +1,7 @@
 """What an exported ONNX file says about itself, in its metadata."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch.export import Dim
@@ -8,6 +9,9 @@ from torch.export import Dim
 from mmseg.apis.inference import pipeline_of_test
 from mmseg.evaluation.inspection.operating_point import KEY, OperatingPoint
 from mmseg.models.segmentors import BaseSegmentor
+
+#: Entries that are no JSON.
+TEXTS = ('channel_order',)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,16 @@ def describe(
     )
     if point is not None:
         metadata[KEY] = point.to_dict()
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+    return {key: value if key in TEXTS else json.dumps(value) for key, value in metadata.items()}
+
+
+def parse(metadata: Mapping[str, str]) -> dict:
+    """The values of a file's metadata that :func:`describe` wrote.
+
+    Raises:
+        ValueError: a text is no JSON.
+    """
+    return {key: text if key in TEXTS else json.loads(text) for key, text in metadata.items()}
 
 
 def _test_resize(model: BaseSegmentor) -> list[int] | None:

@@ -288,6 +288,8 @@ ARCHITECTURES = [
     Architecture('fcn_r50-d8', RESNET_D8),
     # torch.export does not prove that the blocks fill the padded map
     Architecture('isanet_r50-d8', {**RESNET_D8, 'decode_head.isa_channels': 8}, sides=None),
+    # sides that are divisible by the shrink factor and others are resized in different ways
+    Architecture('psanet_r50-d8', {**RESNET_D8, 'decode_head.mask_size': (15, 21)}, sides=None),
     Architecture('dmnet_r50-d8', {**RESNET_D8, 'decode_head.filter_sizes': (1, 2, 3)}),
     Architecture('fcn_hr18', _HRNET | {f'decode_head.{key}': value for key, value in _HRNET_HEAD.items()}),
     Architecture(

@@ -12,34 +12,19 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 
-def read_metadata(session: onnxruntime.InferenceSession) -> dict:
-    """Classes, sizes and preprocessing; ``limits``: thresholds of the foreground classes, None: there are none."""
-    texts = session.get_modelmeta().custom_metadata_map
-    meta = {key: text if key == 'channel_order' else json.loads(text) for key, text in texts.items()}
-    point = meta.get('operating_point')
-    # a class without a threshold is never marked
-    return meta | {'limits': point and [one['threshold'] or np.inf for one in point['classes'].values()]}
-
-
 def input_size(size: tuple[int, int], meta: dict) -> tuple[int, int]:
-    """Height and width at which an image of (height, width) is predicted."""
-    if meta['sides'] is None:
-        return tuple(meta['size'])
-    target, (low, high) = meta.get('resize') or size, meta['sides']
-    scale = min(max(target) / max(size), min(target) / min(size))
-    size = [int(side * scale + 0.5) for side in size]
-    scale = min(max(1.0, low / min(size)), high / max(size))
-    return tuple(min(high, max(low, round(side * scale))) for side in size)
+    """Height and width at which an image of (height, width) is predicted: as in the test, and such as the file takes."""
+    target, (low, high) = meta.get('resize') or size, meta['sides'] or [np.array(meta['size'])] * 2
+    size = np.floor(np.array(size) * min(max(target) / max(size), min(target) / min(size)) + 0.5)
+    scale = min(max(1.0, np.max(low / size)), np.min(high / size))
+    return tuple(np.clip(np.round(size * scale), low, high).astype(int).tolist())
 
 
 def resize(layers: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Scale (C, H, W) linearly to (height, width)."""
-    for axis, (old, new) in enumerate(zip(layers.shape[1:], size), start=1):
-        if old != new:
-            place = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
-            low, high = (layers.take(np.int64(end(place)), axis) for end in (np.floor, np.ceil))
-            layers = low + (high - low) * np.float32(place % 1).reshape((-1, 1) if axis == 1 else -1)
-    return layers
+    """Scale (C, H, W), float32, linearly to (height, width)."""
+    scale = (layers.shape[2] / size[1], 0, 0, 0, layers.shape[1] / size[0], 0)
+    maps = (Image.fromarray(one).transform(size[::-1], Image.AFFINE, scale, Image.BILINEAR) for one in layers)
+    return layers if layers.shape[1:] == size else np.stack(list(maps))
 
 
 def prepare(pixels: np.ndarray, size: tuple[int, int], meta: dict) -> np.ndarray:
@@ -49,32 +34,32 @@ def prepare(pixels: np.ndarray, size: tuple[int, int], meta: dict) -> np.ndarray
     return resize(layers.transpose(2, 0, 1), size)
 
 
-def to_shares(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Probabilities (C, height, width) of logits (C, H, W)."""
-    logits = resize(logits, size)
-    if len(logits) == 1:
-        logits = np.concatenate([np.zeros_like(logits), logits])
+def decide(logits: np.ndarray, size: tuple[int, int], point: dict | None) -> tuple[np.ndarray, np.ndarray]:
+    """Class ids (height, width), uint8, and probabilities (C, height, width) of logits (C, H, W).
+
+    Of the classes at their thresholds in the operating point the one furthest above; without it the most probable one.
+    """
+    # a single logit is that of class 1 against 0
+    logits = np.pad(resize(logits, size), ((int(len(logits) == 1), 0), (0, 0), (0, 0)))
     powers = np.exp(logits - logits.max(axis=0))
-    return powers / powers.sum(axis=0)
-
-
-def segment(shares: np.ndarray, limits: list[float] | None) -> np.ndarray:
-    """Class ids (H, W), uint8: of the classes at their limits the one furthest above; None: the most probable one."""
-    if limits is None:
-        return shares.argmax(axis=0).astype(np.uint8)
-    factors = shares[1:] / np.float32(limits).reshape(-1, 1, 1)
-    return np.where(factors.max(axis=0) >= 1, factors.argmax(axis=0) + 1, 0).astype(np.uint8)
+    shares = powers / powers.sum(axis=0)
+    if point is None:
+        return shares.argmax(axis=0).astype(np.uint8), shares
+    # a class without a threshold is never marked
+    factors = shares[1:] / np.float32([[[one['threshold'] or np.inf]] for one in point['classes'].values()])
+    return np.where(factors.max(axis=0) >= 1, factors.argmax(axis=0) + 1, 0).astype(np.uint8), shares
 
 
 if __name__ == '__main__':
     session = onnxruntime.InferenceSession(sys.argv[1], providers=['CPUExecutionProvider'])
-    meta = read_metadata(session)
+    texts = session.get_modelmeta().custom_metadata_map
+    meta = {key: text if key == 'channel_order' else json.loads(text) for key, text in texts.items()}
     Path(sys.argv[2]).mkdir(parents=True, exist_ok=True)
     for path in map(Path, sys.argv[3:]):
-        image = Image.open(path)
+        image = ImageOps.exif_transpose(Image.open(path))
         if image.mode[0] in 'IF':
             sys.exit(f'{path}: more than 8 bits a channel; expected 8')
-        pixels = np.array(ImageOps.exif_transpose(image).convert('RGB'))
-        images = prepare(pixels, input_size(pixels.shape[:2], meta), meta)[None]
-        shares = to_shares(session.run(['logits'], {'images': images})[0][0], pixels.shape[:2])
-        Image.fromarray(segment(shares, meta['limits'])).save(Path(sys.argv[2], f'{path.stem}.png'))
+        images = prepare(np.array(image.convert('RGB')), input_size(image.size[::-1], meta), meta)[None]
+        logits = session.run(['logits'], {'images': images})[0][0]
+        classes, _ = decide(logits, image.size[::-1], meta.get('operating_point'))
+        Image.fromarray(classes).save(Path(sys.argv[2], f'{path.stem}.png'))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmseg.apis.onnx_metadata import parse
 from mmseg.evaluation.inspection import read_operating_point
 from mmseg.visualization.display import to_display
 from wtaseg.palette import class_colors
@@ -62,7 +63,7 @@ class OnnxPredictor(Predictor):
                 f'{path}: no {missing[0]} in its metadata; expected a file that wta-seg export wrote'
             )
         try:
-            self._meta = infer.read_metadata(self._session)
+            self._meta = parse(metadata)
             self._size, self._sides = tuple(self._meta['size']), self._meta['sides']
             self.classes = tuple(self._meta['classes'])
             self.palette = class_colors(len(self.classes), self._meta['palette'])
@@ -107,12 +108,10 @@ class OnnxPredictor(Predictor):
         """See :meth:`Predictor.probabilities`."""
         batch = np.stack([image.inputs for image in images])
         logits = self.run(batch) if self._windows is None else self._slide(batch)
-        results = []
-        for image, scores in zip(images, logits):
-            shares = self._infer.to_shares(scores, image.pixels.shape[:2])
-            point = self.rule.point
-            results.append((self._infer.segment(shares, point and list(point.thresholds)), shares))
-        return results
+        point = self.rule.point and self.rule.point.to_dict()
+        return [
+            self._infer.decide(scores, image.pixels.shape[:2], point) for image, scores in zip(images, logits)
+        ]
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         """Logits (N, C, height, width) of images (N, 3, height, width) as :meth:`load` prepares them."""

@@ -20,6 +20,7 @@ from .lraspp_head import LRASPPHead
 from .nl_head import NLHead
 from .ocr_head import OCRHead
 from .pid_head import PIDHead
+from .psa_head import PSAHead
 from .psp_head import PSPHead
 from .segformer_head import SegformerHead
 from .sep_aspp_head import DepthwiseSeparableASPPHead
@@ -51,6 +52,7 @@ __all__ = [
     'NLHead',
     'OCRHead',
     'PIDHead',
+    'PSAHead',
     'PSPHead',
     'SegformerHead',
     'UPerHead',

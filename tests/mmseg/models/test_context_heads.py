@@ -18,6 +18,7 @@ from mmseg.models import (
     GCHead,
     NonLocal2d,
     OCRHead,
+    PSAHead,
     PSPHead,
     SelfAttentionBlock,
 )
@@ -182,6 +183,14 @@ class TestHeads:
         head = OCRHead(ocr_channels=4, scale=2, **HEAD).eval()
         assert isinstance(head, BaseCascadeDecodeHead)
         assert head([features(1, 16, 6, 8)], features(1, 3, 3, 4, seed=1)).shape == (1, 3, 6, 8)
+
+    def test_psa_names_the_types_and_the_size_of_a_compact_mask(self):
+        with pytest.raises(ValueError, match=r"'collect', 'distribute', 'bi-direction'.*got 'both'"):
+            PSAHead(mask_size=(3, 3), psa_type='both', **HEAD)
+        head = PSAHead(mask_size=(3, 4), compact=True, **HEAD).eval()
+        assert head([features(1, 16, 6, 8)]).shape == (1, 3, 6, 8)
+        with pytest.raises(ValueError, match=r'mask_size \(3, 4\) after shrink_factor 2, got \(4, 4\)'):
+            head([features(1, 16, 8, 8)])
 
 
 class TestCascade:

@@ -1,10 +1,13 @@
 """``wta-seg predict`` by the thresholds of the operating point, and the script ``infer.py``."""
 
+import ast
 import csv
+import io
 import json
 import math
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import cv2
@@ -149,8 +152,27 @@ def test_the_script_beside_a_model_gives_the_same_pixels(photos, tmp_path, resiz
     assert len(np.unique(expected['a'])) == 3
 
 
+def number_of_code_lines(source: str) -> int:
+    """Lines that are not blank and hold more than comments and docstrings."""
+    blank = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    }
+    tokens = [one for one in tokenize.generate_tokens(io.StringIO(source).readline) if one.type not in blank]
+    lines = {number for one in tokens for number in range(one.start[0], one.end[0] + 1)}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node):
+            lines -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return len(lines)
+
+
 def test_the_script_is_short_and_needs_three_packages(tmp_path):
     source = Path(infer.__file__).read_text()
+    assert number_of_code_lines(source) <= 40
     blocked = (
         "import sys\nfor name in ('torch', 'cv2', 'mmseg', 'wtaseg', 'mmengine'): sys.modules[name] = None\n"
     )
@@ -160,23 +182,26 @@ def test_the_script_is_short_and_needs_three_packages(tmp_path):
 
 
 def test_thresholds_are_applied_alike_by_numpy_and_torch():
-    generator = torch.Generator().manual_seed(0)
-    shares = torch.rand(4, 200, 200, generator=generator)
-    limits = [float(thresholds()[index]) for index in (50, 130, 200)]
-    shares[1, :5] = limits[0]
-    shares[2, :3] = limits[1]
+    logits = torch.randn(4, 200, 200, generator=torch.Generator().manual_seed(0)).numpy()
+    classes, shares = infer.decide(logits, (200, 200), None)
+    assert (classes == shares.argmax(0)).all()
+    # at some pixels a probability is the threshold itself
+    places = {1: (4, 7), 2: (9, 3)}
+    limits = {index: float(shares[index][place]) for index, place in places.items()}
     point = OperatingPoint(
-        {str(i): ClassPoint(limit, 0.0, 0.0) for i, limit in enumerate([*limits[:2], None])},
-        0.1,
-        1,
-        1,
-        3,
-        0.25,
+        {str(i): ClassPoint(limits.get(i), 0.0, 0.0) for i in (1, 2, 3)}, 0.1, 1, 1, 3, 0.25
     )
-    by_torch = DecisionRule(point).point.segment(shares).numpy()
-    by_numpy = infer.segment(shares.numpy(), [*limits[:2], math.inf])
-    assert (by_torch == by_numpy).all() and set(np.unique(by_numpy)) == {0, 1, 2}
-    assert (by_numpy[:5] > 0).all()
+    by_torch = DecisionRule(point).point.segment(torch.from_numpy(shares)).numpy()
+    by_numpy, again = infer.decide(logits, (200, 200), point.to_dict())
+    assert (again == shares).all() and (by_torch == by_numpy).all() and set(np.unique(by_numpy)) == {0, 1, 2}
+    assert all(by_numpy[place] > 0 for place in places.values())
+
+
+def test_a_single_logit_is_that_of_the_defect():
+    logits = np.float32([[[-2.0, 0.5], [0.0, 3.0]]])
+    classes, shares = infer.decide(logits, (2, 2), None)
+    np.testing.assert_allclose(shares[1], 1 / (1 + np.exp(-logits[0])), rtol=1e-6)
+    np.testing.assert_array_equal(classes, [[0, 1], [0, 1]])
 
 
 def test_resizing_is_that_of_opencv_but_for_rounding():
