@@ -23,7 +23,14 @@ from torch.profiler import ProfilerActivity, profile
 
 import mmseg.engine
 import mmseg.models  # noqa: F401
-from mmseg.engine.captured import StepSettings, TrainingStep, give_training_step, limit_search
+from mmseg.engine.captured import (
+    StepSettings,
+    TrainingStep,
+    give_training_step,
+    limit_search,
+    release_training_step,
+)
+from mmseg.engine.exchange import several_processes
 from mmseg.registry import MODELS
 from mmseg.utils.config_file import read_config
 from mmseg.utils.from_scratch import drop_pretrained
@@ -95,7 +102,10 @@ def build_step(
 ) -> tuple[torch.nn.Module, Callable[[], None]]:
     """The model in training mode, and a function that runs one training step on random images ``(batch, 3, size, size)``."""
     torch.manual_seed(0)
-    model = revert_sync_batchnorm(MODELS.build(cfg.model)).train().to(device)
+    model = MODELS.build(cfg.model)
+    if device != 'cuda' or not several_processes():
+        model = revert_sync_batchnorm(model)
+    model.train().to(device)
     if device == 'cuda' and settings.uses_channels_last:
         model.to(memory_format=torch.channels_last)
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
@@ -107,7 +117,7 @@ def build_step(
     labels = labels.clamp(max=model.num_classes - 1)
     model.data_preprocessor = _Given()
     data = dict(inputs=images, data_samples=None, gt=labels)
-    give_training_step(model, optimizer, settings, compile)
+    model = give_training_step(model, optimizer, settings, compile)
 
     def step() -> None:
         model.train_step(data, optimizer)
@@ -190,7 +200,7 @@ def measure(
     model, step = build_step(cfg, batch, size, device, compile, settings)
     warmup_seconds, _ = _timed(step, warmup, device)
     whole, issued = _timed(step, steps, device)
-    return StepTimes(
+    times = StepTimes(
         config=str(config),
         device=torch.cuda.get_device_name() if device == 'cuda' else 'cpu',
         torch=torch.__version__,
@@ -204,6 +214,8 @@ def measure(
         whole_ms=whole / steps * 1e3,
         **(_kernel_times(step, top) if device == 'cuda' else {}),
     )
+    release_training_step(model)
+    return times
 
 
 def measure_peer(

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
-from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.model import BaseModel, MMDistributedDataParallel, is_model_wrapper
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -96,28 +96,39 @@ def release_training_step(model: nn.Module) -> None:
 
 
 def give_training_step(
-    model: BaseModel,
-    wrapper: OptimWrapper,
-    settings: StepSettings,
-    compile_mode: str | None = None,
-    exchange: Exchange | None = None,
-    wrap: Wrap | None = None,
-) -> None:
+    model: BaseModel, wrapper: OptimWrapper, settings: StepSettings, compile_mode: str | None = None
+) -> nn.Module:
     """:func:`install_training_step` for a model that no runner trains.
 
     Args:
-        model: has ``loss_tensors``; on the CPU it stays as it is.
+        model: has ``loss_tensors``.
         wrapper: of its optimizer.
-        settings: how the step runs.
+        settings: how the step runs on a GPU.
         compile_mode: with which ``loss_tensors`` is compiled.
-        exchange: of several processes; None: there is one, or the model is wrapped.
-        wrap: as of :func:`join_processes`.
+
+    Returns:
+        What has the ``train_step``: the model, or of several processes whose step is not captured, the model in DDP.
     """
+    logger, reason = logging.getLogger(__name__), None
+    if settings.capture:
+        reason = of_model(model, dict(mode=compile_mode)) or of_optimizer(wrapper)
+    exchange = None
+    if several_processes():
+        captured = on_gpu(model) and settings.capture and reason is None
+        exchange = exchange_of(logger) if captured else None
+        if exchange is None:
+            model, reason = wrap_in_ddp(model), reason or 'DDP exchanges the gradients'
     if on_gpu(model):
-        reason = None
-        if settings.capture:
-            reason = of_model(model, dict(mode=compile_mode)) or of_optimizer(wrapper)
-        _give(model, wrapper, settings, reason, logging.getLogger(__name__), exchange, wrap)
+        _give(model, wrapper, settings, reason if settings.capture else None, logger, exchange, wrap_in_ddp)
+    return model
+
+
+def wrap_in_ddp(model: nn.Module) -> MMDistributedDataParallel:
+    """A model whose gradients are averaged over the processes, on its device."""
+    device = next(model.parameters()).device
+    return MMDistributedDataParallel(
+        model, device_ids=[device.index] if device.type == 'cuda' else None, broadcast_buffers=False
+    )
 
 
 def _give(
