@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmseg.engine import build_runner
-from mmseg.utils import launch
+from mmseg.utils import distributed_run, launch
 from mmseg.utils.from_scratch import drop_pretrained
 from mmseg.utils.smoke import shrink
 from wtaseg import shared_memory
@@ -142,13 +142,13 @@ def train(experiment: Experiment, options: TrainOptions = TrainOptions()) -> Non
         options.apply(cfg, own_folder=experiment.work_dir is None)
         runner, screen = _build(cfg)
     in_setup = one_line_errors(experiment.config, lambda: not screen.first_iteration_done)
-    with in_setup, named_folder(cfg.work_dir):
+    with distributed_run.one_of_several(), in_setup, named_folder(cfg.work_dir):
         try:
             runner.train()
         except SystemExit as stop:  # of a stop signal
-            launch.end_distributed_run(int(stop.code or 0))
+            distributed_run.end_distributed_run(int(stop.code or 0))
             raise
-    launch.end_distributed_run()
+    distributed_run.end_distributed_run()
 
 
 def _build(cfg: Config) -> tuple[Runner, StartScreen]:
@@ -204,9 +204,13 @@ def test(
             launch.write_predictions(cfg, out)
         runner, _ = _build(cfg)
         runner.only_tests = True
-    with one_line_errors(experiment.config, always), named_folder(cfg.work_dir):
+    with (
+        distributed_run.one_of_several(),
+        one_line_errors(experiment.config, always),
+        named_folder(cfg.work_dir),
+    ):
         runner.test()
-    launch.end_distributed_run()
+    distributed_run.end_distributed_run()
 
 
 def refuse_unlabelled(cfg: Config, checkpoint: str) -> None:

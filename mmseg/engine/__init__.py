@@ -19,6 +19,7 @@ from .hooks import (
     OperatingPointHook,
     RuntimeInfoHook,
     SegVisualizationHook,
+    SharedBuffersHook,
     ValLossHook,
 )
 from .loops import IterBasedTrainLoop
@@ -51,6 +52,7 @@ __all__ = [
     'RuntimeInfoHook',
     'SegRunner',
     'SegVisualizationHook',
+    'SharedBuffersHook',
     'UnsafeCheckpointError',
     'ValLossHook',
     'WarmUpEMA',

@@ -5,6 +5,7 @@ import itertools
 import logging
 import os
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -28,7 +29,13 @@ from mmseg.utils.optimizer_config import check_optimizer
 from mmseg.utils.walk import leaf_datasets
 
 from .build_errors import NamedConfigErrors
-from .captured import StepSettings, install_training_step, prepare_for_gpu
+from .captured import (
+    StepSettings,
+    install_training_step,
+    join_processes,
+    prepare_for_gpu,
+    release_training_step,
+)
 from .freezing import FrozenLayers, freeze_layers
 from .log_errors import report_unwritten_logs
 from .run_settings import check_test_cfg, check_train_cfg
@@ -39,13 +46,14 @@ from .stop_signals import protect_workers
 #: The method of a segmentor that maps tensors to losses, see ``BaseSegmentor.loss_tensors``.
 CORE = 'loss_tensors'
 #: Hooks of every run beside mmengine's: a check of the training files, the loss of validations, the operating point,
-#: gradients that are accumulated over a checkpoint, frozen layers.
+#: gradients that are accumulated over a checkpoint, frozen layers, buffers of several processes.
 DEFAULT_HOOKS = {
     'check_dataset': 'mmseg.DatasetCheckHook',
     'val_loss': 'mmseg.ValLossHook',
     'operating_point': 'mmseg.OperatingPointHook',
     'accumulation': 'mmseg.GradientAccumulationHook',
     'freeze': 'mmseg.FreezeHook',
+    'shared_buffers': 'mmseg.SharedBuffersHook',
 }
 #: Beginnings of mmengine's warnings about its own code, which a user can not act on.
 _OF_MMENGINE = (
@@ -173,12 +181,22 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
         super().setup_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: torch.nn.Module) -> torch.nn.Module:
-        """Freeze layers, move the model to its device and wrap it; on the CPU without SyncBN, which runs on GPUs only."""
+        """Freeze layers and move the model to its device.
+
+        Of several processes, a model on a GPU is wrapped when its training begins (:func:`.captured.join_processes`),
+        unless the config says with what. On the CPU it is wrapped here, without SyncBN, which runs on GPUs only.
+        """
         if self.cfg.get('frozen_layers') and not isinstance(model, BaseTTAModel):
             with config_errors(self._config_name, 'used'):
                 self.frozen = freeze_layers(model, self.cfg.frozen_layers)
-        if not self.distributed or get_device() != 'cpu' or is_model_wrapper(model):
+        if not self.distributed or is_model_wrapper(model):
             return super().wrap_model(model_wrapper_cfg, model)
+        if get_device() != 'cpu':
+            return (
+                model.to(get_device())
+                if model_wrapper_cfg is None
+                else super().wrap_model(model_wrapper_cfg, model)
+            )
         self.logger.info('SyncBN layers, if any, become BN: they can not run on the CPU.')
         wrapper = dict(
             type='MMDistributedDataParallel',
@@ -196,13 +214,18 @@ class SegRunner(RunnerCheckpoints, NamedConfigErrors, Runner):
         """
         prepare_for_gpu(self)
         with sole_training(self.work_dir, self._checkpoint_folders()):
-            return super().train()
+            try:
+                return super().train()
+            finally:
+                release_training_step(self.model)
 
     def _maybe_compile(self, target: str) -> None:
         """Compile what the config says; then capture a training's step on a GPU, see :mod:`.captured`."""
+        wrap = partial(super().wrap_model, None)
+        exchange = join_processes(self, wrap) if target == 'train_step' else None
         self._compile(target)
         if target == 'train_step':
-            install_training_step(self)
+            install_training_step(self, exchange, wrap)
 
     def _compile(self, target: str) -> None:
         """``compile=True`` or ``compile=dict(target='loss_tensors', backend=…, mode=…)``.

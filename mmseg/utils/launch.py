@@ -1,13 +1,10 @@
 """Configs changed by the flags of training and test."""
 
-import atexit
 import importlib.util
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
-import torch.distributed
 from mmengine.config import Config
 
 from .config_errors import config_errors, refuse_circles
@@ -60,23 +57,6 @@ def load_config(
     cfg.launcher = launcher
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / path.stem)
     return cfg
-
-
-def end_distributed_run(status: int = 0) -> None:
-    """End a process of a distributed run with an exit status; does nothing in a run of one process.
-
-    gloo's threads outlive their process group (torch 2.13) and may call Python while it shuts down, which aborted
-    about one in twenty finished runs on two CPU processes. With gloo, the process exits without that shutdown.
-    """
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return
-    on_gloo = torch.distributed.get_backend() == 'gloo'
-    torch.distributed.destroy_process_group()
-    if on_gloo:
-        atexit._run_exitfuncs()  # of logging, of the data loaders' workers
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
 
 
 def enable_amp(cfg: Config) -> Config:

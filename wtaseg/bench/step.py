@@ -24,7 +24,14 @@ from torch.profiler import ProfilerActivity, profile
 
 import mmseg.engine
 import mmseg.models  # noqa: F401
-from mmseg.engine.captured import StepSettings, TrainingStep, give_training_step, limit_search
+from mmseg.engine.captured import (
+    StepSettings,
+    TrainingStep,
+    give_training_step,
+    limit_search,
+    release_training_step,
+)
+from mmseg.engine.exchange import several_processes
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.structures.stacked_batch import StackedCollate
@@ -105,14 +112,17 @@ def build_step(
 ) -> tuple[torch.nn.Module, Callable[[], None]]:
     """The model in training mode, and a function that runs one training step on random images ``(batch, 3, size, size)``."""
     torch.manual_seed(0)
-    model = revert_sync_batchnorm(MODELS.build(cfg.model)).train().to(device)
+    model = MODELS.build(cfg.model)
+    if device != 'cuda' or not several_processes():
+        model = revert_sync_batchnorm(model)
+    model.train().to(device)
     if device == 'cuda' and settings.uses_channels_last:
         model.to(memory_format=torch.channels_last)
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
     if compile:
         model.loss_tensors = torch.compile(model.loss_tensors, mode=compile)
     data = random_batch(model, batch, size, device)
-    give_training_step(model, optimizer, settings, compile)
+    model = give_training_step(model, optimizer, settings, compile)
 
     def step() -> None:
         model.train_step(data, optimizer)
@@ -195,7 +205,7 @@ def measure(
     model, step = build_step(cfg, batch, size, device, compile, settings)
     warmup_seconds, _ = _timed(step, warmup, device)
     whole, issued = _timed(step, steps, device)
-    return StepTimes(
+    times = StepTimes(
         config=str(config),
         device=torch.cuda.get_device_name() if device == 'cuda' else 'cpu',
         torch=torch.__version__,
@@ -209,6 +219,8 @@ def measure(
         whole_ms=whole / steps * 1e3,
         **(_kernel_times(step, top) if device == 'cuda' else {}),
     )
+    release_training_step(model)
+    return times
 
 
 def measure_peer(

@@ -4,7 +4,7 @@ import json as json_format
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -55,6 +55,7 @@ def train(
     /,
     *,
     options: StepOptions = StepOptions(),
+    gpus: Positive = 1,
     against: str | None = None,
     json: Path | None = None,
 ) -> int:
@@ -66,6 +67,8 @@ def train(
     ----------
     config
         config of the experiment: its name below configs/, or a path
+    gpus
+        also with so many GPUs, each with this batch, and the ratio of images per second
     against
         command of an interpreter that has mmsegmentation: its step too and the ratio, both with plain cross entropy
     json
@@ -79,6 +82,8 @@ def train(
     settings = StepSettings(
         capture=not given.pop('eager'), dtype='float32' if given.pop('fp32') else 'bfloat16'
     )
+    if gpus > 1:
+        return _compare_counts(dict(given, config=str(path), settings=asdict(settings)), gpus, against, json)
     result = asdict(measure(path, **given, settings=settings, cross_entropy=against is not None))
     if against is not None:
         try:
@@ -89,6 +94,27 @@ def train(
             print(error, file=sys.stderr)
             return FAILED
         result['times_faster'] = result['other']['whole_ms'] / result['whole_ms']
+    report(json_format.dumps(result, indent=2), result, json, indent=2)
+    return 0
+
+
+def _compare_counts(options: dict[str, Any], gpus: int, against: str | None, json: Path | None) -> int:
+    """``bench train --gpus N``."""
+    import torch
+
+    from wtaseg.bench.several_gpus import compare
+
+    if against is not None:
+        raise ValueError('--against: compares the step of one GPU; leave out --gpus')
+    if gpus > torch.cuda.device_count():
+        raise ValueError(
+            f'--gpus: {gpus} asked for, but {torch.cuda.device_count()} visible; expected at most as many'
+        )
+    try:
+        result = compare(options, gpus)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return FAILED
     report(json_format.dumps(result, indent=2), result, json, indent=2)
     return 0
 

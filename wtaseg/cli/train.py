@@ -1,8 +1,10 @@
 """``wta-seg train``, also ``python tools/train.py``."""
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 from cyclopts import CycloptsError, Parameter
 
@@ -31,6 +33,7 @@ def command(
     tensorboard: bool = False,
     wandb: bool = False,
     cfg_options: Annotated[tuple[str, ...], MANY] = (),
+    gpus: Annotated[int, Parameter(show_default=False)] = 1,
     launcher: Launcher = 'none',
     local_rank: LocalRank = 0,
     flags: Annotated[TrainingFlags, Parameter(name='*')] = TrainingFlags(),  # noqa: B008  immutable
@@ -66,9 +69,20 @@ def command(
         also record with Weights & Biases; needs the extra "tracking"
     cfg_options
         KEY=VALUE: change values of the config, train_dataloader.batch_size=8 "a.b=[1,2]"; no spaces inside a value
+    gpus
+        GPUs of this machine, each with the batch size of the config; as tools/dist_train.sh CONFIG GPUS
     launcher
         what started this process
     """
+    if gpus != 1:
+        switches = dict(amp=amp, smoke=smoke, from_scratch=from_scratch, allow_partial=allow_partial)
+        switches |= dict(tensorboard=tensorboard, wandb=wandb)
+        words = [f'--{name.replace("_", "-")}' for name, given in switches.items() if given]
+        words += [f'--{name}={value}' for name, value in (('data', data), ('work-dir', work_dir)) if value]
+        words += flags.words()
+        words += [] if resume is None else ['--resume', *resume]
+        words += ['--cfg-options', *cfg_options] if cfg_options else []
+        return _start_processes(gpus, [config, *words] if config else words)
     from wtaseg.training import Experiment, TrainOptions, train
 
     exempt_modules_from_collection()
@@ -77,6 +91,17 @@ def command(
     trackers = tuple(name for name, given in (('tensorboard', tensorboard), ('wandb', wandb)) if given)
     train(experiment, TrainOptions(checkpoint, amp, smoke, from_scratch, trackers, **vars(flags)))
     return 0
+
+
+def _start_processes(gpus: int, words: list[str]) -> NoReturn:
+    """Replace this process by one that starts a training for each GPU; in one process where there is no GPU."""
+    from wtaseg.runs.pool import usable_gpus
+    from wtaseg.torchrun import command_line
+
+    count = usable_gpus(gpus)
+    begin = [*command_line(count), '-m', 'wtaseg'] if count > 1 else [sys.executable, '-m', 'wtaseg']
+    launcher = ['--launcher', 'pytorch'] if count > 1 else []
+    os.execv(sys.executable, [*begin, 'train', *words, *launcher])
 
 
 def split_resume(config: str | None, resume: tuple[str, ...] | None) -> tuple[str, str | None]:

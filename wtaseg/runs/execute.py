@@ -28,6 +28,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from wtaseg import torchrun
 from wtaseg.runs import settings
 from wtaseg.runs.checkpoints import last_checkpoint, select_checkpoint, tidy
 from wtaseg.runs.data import set_data_root
@@ -263,8 +264,7 @@ def tool_command(tool: str, arguments: list[str], root: Path | None, gpus: int) 
         module = ['-m', 'wtaseg', tool, *arguments]
         if gpus == 1:
             return [sys.executable, *module]
-        torchrun = ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={gpus}']
-        return [sys.executable, *torchrun, *module, '--launcher', 'pytorch']
+        return [*torchrun.command_line(gpus), *module, '--launcher', 'pytorch']
     if gpus == 1:
         return [sys.executable, str(root / 'tools' / f'{tool}.py'), *arguments]
     # the shell script takes the count after the positional arguments: config, and checkpoint for a test

@@ -1,7 +1,15 @@
 """The training step on a GPU: bfloat16, captured in a CUDA graph."""
 
 from .backend import CudaBackend, GraphBackend
-from .install import describe_step, give_training_step, install_training_step, limit_search, prepare_for_gpu
+from .install import (
+    describe_step,
+    give_training_step,
+    install_training_step,
+    join_processes,
+    limit_search,
+    prepare_for_gpu,
+    release_training_step,
+)
 from .obstacles import obstacle
 from .settings import StepSettings
 from .step import TrainingStep
@@ -14,7 +22,9 @@ __all__ = [
     'describe_step',
     'give_training_step',
     'install_training_step',
+    'join_processes',
     'limit_search',
     'obstacle',
     'prepare_for_gpu',
+    'release_training_step',
 ]

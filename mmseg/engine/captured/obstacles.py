@@ -17,13 +17,13 @@ _KNOWN_PACKAGES = ('mmengine', 'mmseg', 'wtaseg', 'augment')
 
 def obstacle(runner: Runner) -> str | None:
     """The reason why the step of a runner can't be captured, or None."""
-    if is_model_wrapper(runner.model):
-        return f'{type(runner.model).__name__} exchanges gradients between processes'
+    wrapped = is_model_wrapper(runner.model)
     return (
-        of_model(runner.model, runner.cfg.get('compile'))
+        of_model(runner.model.module if wrapped else runner.model, runner.cfg.get('compile'))
         or of_optimizer(runner.optim_wrapper)
         or _of_schedulers(runner)
         or _of_hooks(runner)
+        or (f'{type(runner.model).__name__} exchanges gradients itself' if wrapped else None)
     )
 
 

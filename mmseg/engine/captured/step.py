@@ -1,20 +1,22 @@
 """A training step that is captured after a few steps and replayed from then on."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmseg.structures.stacked_batch import SIDES
 
+from ..exchange import Exchange
 from .backend import GraphBackend
 from .guard import HostState, ModelState
 from .optimizer import CapturableOptimizer
+from .together import NotCapturedError, capture_together, text_of
 
 #: Ordinary steps before the capture: lazy initialisation, cudnn's search, checks.
 WARM_UP_STEPS = 3
@@ -28,6 +30,9 @@ class TrainingStep:
 
     With gradient accumulation there are two graphs, of the steps that update the weights and of the others.
 
+    Of several processes each captures the exchange of the gradients, and of SyncBN's statistics, with its step. They
+    fall back together, to ordinary steps of ``DistributedDataParallel``.
+
     Args:
         model: has ``loss_tensors``.
         wrapper: of the optimizer.
@@ -35,10 +40,12 @@ class TrainingStep:
         dtype: of autocast; None: none.
         channels_last: layout of the images.
         logger: gets the lines.
+        exchange: between the processes; None: there is one.
+        wrap: makes of the model what an ordinary step of several processes calls.
 
     Attributes:
         reason: why steps are not captured; None: they are.
-        captured: whether a graph is replayed by now.
+        captured: whether the step has been captured by now.
     """
 
     def __init__(
@@ -49,8 +56,11 @@ class TrainingStep:
         dtype: torch.dtype | None = None,
         channels_last: bool = False,
         logger: logging.Logger | None = None,
+        exchange: Exchange | None = None,
+        wrap: Callable[[nn.Module], nn.Module] | None = None,
     ) -> None:
         self.model, self.wrapper, self.backend, self.dtype = model, wrapper, backend, dtype
+        self._network, self._wrap, self._exchange = model, wrap, exchange
         self.logger = logger or logging.getLogger(__name__)
         self.reason: str | None = None
         self._layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -69,8 +79,8 @@ class TrainingStep:
 
     @property
     def captured(self) -> bool:
-        """Whether a graph is replayed by now."""
-        return bool(self._replays) and self.reason is None
+        """Whether the step has been captured by now, and is replayed."""
+        return self._expected is not None and self.reason is None
 
     def __call__(self, data: Any, optim_wrapper: OptimWrapper | None = None) -> Mapping[str, Tensor]:
         """One step on a batch of the data loader.
@@ -80,18 +90,35 @@ class TrainingStep:
             their norm.
         """
         if self.reason is None:
-            try:
-                tensors = self._tensors_of(data)
-                reason = self._mismatch(tensors)
-                if reason is None:
+            tensors, reason = self._prepare(data)
+            if self._exchange is not None:
+                reason = self._exchange.agree(reason)
+            if reason is None:
+                try:
                     return self._step(tensors)
-            except Exception as error:
-                # an error of the data or the model itself is raised again by the ordinary step below
-                reason = f'{type(error).__name__}: {(str(error).splitlines() or [""])[0]}'
-                self._give_up()
-                self.backend.recover()
+                except Exception as error:
+                    if self._exchange is not None and not isinstance(error, NotCapturedError):
+                        raise  # the others are in the middle of the same step
+                    reason = text_of(
+                        error
+                    )  # one of the model itself is raised again by the ordinary step below
+                    self._give_up()
+                    self.backend.recover()
             self._fall_back(reason)
         return self._eager(data)
+
+    def release(self) -> None:
+        """Free the graphs; a communicator of several processes can not be closed before."""
+        self._replays.clear()
+        self._outputs.clear()
+
+    def _prepare(self, data: Any) -> tuple[Mapping[str, Tensor] | None, str | None]:
+        """The tensors of a batch, and why they do not fit the captured step; None: they do."""
+        try:
+            tensors = self._tensors_of(data)
+            return tensors, self._mismatch(tensors)
+        except Exception as error:  # raised again by the ordinary step
+            return None, text_of(error)
 
     def _tensors_of(self, data: Any) -> dict[str, Tensor] | None:
         """The tensors of a batch that the step begins with; None: it has no labels of one size.
@@ -141,11 +168,15 @@ class TrainingStep:
         if not self._warm_steps:
             self._optimizer.prepare()
         host = HostState(self.model) if self._warm_steps == WARM_UP_STEPS - 1 else None
+        # SyncBN waits for the counts of the others, unless it is captured
+        strict = host is not None and self._exchange is None
         with self._optimizer.installed():
-            self.backend.warm_up(lambda: self._run(updates), strict=host is not None)
+            self.backend.warm_up(lambda: self._run(updates), strict=strict)
         self._warm_steps += 1
         self._warm_updates += updates
         change = host.change() if host is not None else None
+        if host is not None and self._exchange is not None:
+            change = self._exchange.agree(change)
         if change is not None:
             self._give_up()
             self._fall_back(change)
@@ -154,7 +185,9 @@ class TrainingStep:
         if not self._accumulates:
             self.wrapper.optimizer.zero_grad(set_to_none=True)  # the graph has gradients of its own
         with self._optimizer.installed():
-            self._replays[updates] = self.backend.capture(lambda: self._run(updates))
+            self._replays[updates] = capture_together(
+                lambda: self.backend.capture(lambda: self._run(updates)), self._exchange
+            )
         if self._expected is None:
             self._expected = self._watched()
             self.logger.info(
@@ -172,6 +205,8 @@ class TrainingStep:
         (loss * self._share if self._accumulates else loss).backward()
         values = {}
         if updates:
+            if self._exchange is not None:
+                self._exchange.average([p.grad for p in self.model.parameters() if p.grad is not None])
             values = self._clip()
             self.wrapper.optimizer.step()
             if self._accumulates:
@@ -249,13 +284,15 @@ class TrainingStep:
             self._give_up()
         self.reason = reason
         self._static.clear()
+        if self._wrap is not None:
+            self._network = self._wrap(self.model)
         self.logger.warning(f'training step: not captured in a CUDA graph, runs eagerly: {reason}')
 
     def _eager(self, data: Any) -> Mapping[str, Tensor]:
         """An ordinary step, see ``BaseModel.train_step``."""
         batch = self.model.data_preprocessor(data, True)
-        with self.wrapper.optim_context(self.model), self._autocast():
-            losses = self.model._run_forward(batch, mode='loss')
+        with self.wrapper.optim_context(self._network), self._autocast():
+            losses = self._network._run_forward(batch, mode='loss')
         loss, log_vars = self.model.parse_losses(losses)
         self.wrapper.update_params(loss)
         return log_vars

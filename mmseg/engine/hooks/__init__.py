@@ -11,6 +11,7 @@ from .freeze_hook import FreezeHook
 from .logger_hook import LoggerHook
 from .operating_point_hook import OperatingPointHook
 from .runtime_info_hook import NonFiniteLossError, RuntimeInfoHook
+from .shared_buffers_hook import SharedBuffersHook
 from .val_loss_hook import ValLossHook
 from .visualization_hook import SegVisualizationHook
 
@@ -28,5 +29,6 @@ __all__ = [
     'OperatingPointHook',
     'RuntimeInfoHook',
     'SegVisualizationHook',
+    'SharedBuffersHook',
     'ValLossHook',
 ]

@@ -11,6 +11,7 @@ from mmengine.runner import BaseLoop, Runner
 from mmseg.engine.run_settings import check_save_best
 from mmseg.registry import HOOKS
 
+from ..exchange import host_group
 from ..stop_signals import StopListener
 
 # key of the iteration at which a signal stopped the run, in the message hub
@@ -103,7 +104,10 @@ class CheckpointHook(_CheckpointHook):
                 'this training counts epochs: stopped by a signal, it continues from the end of the last epoch'
             )
             return
-        self._group = _group_of_processes(runner) if is_distributed() else None
+        if is_distributed():
+            self._group = host_group(
+                runner.logger, 'a signal ends this training at once, without a checkpoint'
+            )
         if self._group is not None or not is_distributed():
             self._listener.start(insists=is_distributed())
 
@@ -175,15 +179,3 @@ class CheckpointHook(_CheckpointHook):
         """As mmengine's; from here on a signal ends the process at once."""
         self._listener.stop()
         super().after_train(runner)
-
-
-def _group_of_processes(runner: Runner) -> 'torch.distributed.ProcessGroup | None':
-    """A group on the CPU of all processes, so that asking the others does not wait for the GPU; None: there can be none."""
-    try:
-        return torch.distributed.new_group(backend='gloo')
-    except RuntimeError as error:
-        reason = ' '.join(str(error).split())
-        runner.logger.warning(
-            f'a signal ends this training at once, without a checkpoint: no gloo group ({reason})'
-        )
-        return None

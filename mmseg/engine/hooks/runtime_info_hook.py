@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import all_reduce
 from mmengine.hooks import LoggerHook
 from mmengine.hooks import RuntimeInfoHook as _RuntimeInfoHook
 from mmengine.logging import HistoryBuffer
@@ -40,13 +41,15 @@ def _plain(value: Any) -> Any:
 
 @HOOKS.register_module()
 class RuntimeInfoHook(_RuntimeInfoHook):
-    """mmengine's hook of this name (it is always among the default hooks), with three differences.
+    """mmengine's hook of this name (it is always among the default hooks), with four differences.
 
     Losses stay on the GPU for up to ``interval`` steps, until the logger needs them: reading one makes the host
     wait for the device, and mmengine reads each in every step. On the CPU they are read at once.
 
     The first loss that is not finite stops the run before anything is validated or saved, with an error that
     names the iteration, the loss and the files of the batch. The values are those read for the log.
+
+    Of several processes the log has the means of their losses, and all stop at one that is not finite.
 
     Log histories are saved as tensors, so that a checkpoint holds no pickled object.
 
@@ -79,7 +82,9 @@ class RuntimeInfoHook(_RuntimeInfoHook):
             return
         values = [torch.as_tensor(value).detach().float().reshape(()) for value in outputs.values()]
         # a copy: it keeps no autograd graph alive, and a replayed CUDA graph can't overwrite it
-        self._pending.append((runner.iter, tuple(outputs), torch.stack(values), _files_of(data_batch)))
+        values = torch.stack(values)
+        all_reduce(values, 'mean')  # of several processes; each step, since they read them at different times
+        self._pending.append((runner.iter, tuple(outputs), values, _files_of(data_batch)))
         if (
             self._on_cpu(self._pending[-1][2])
             or self.every_n_inner_iters(batch_idx, self._interval)

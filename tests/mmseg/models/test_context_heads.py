@@ -237,9 +237,9 @@ def test_attention_is_the_same_in_training_and_prediction(width, values, dtype):
     shapes = (2, 1, 30, width), (2, 1, 20, width), (2, 1, 20, values)
     query, key, value = (torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes)
     with torch.autocast('cpu', torch.bfloat16, enabled=dtype is torch.bfloat16):
-        trained = attention(query, key, value, scale=0.3)
+        trained = attention(query, key, value, scale=width**-0.5)
         with torch.no_grad():
-            predicted = attention(query, key, value, scale=0.3)
+            predicted = attention(query, key, value, scale=width**-0.5)
     assert trained.dtype == predicted.dtype == dtype
     # bfloat16 has 8 bits
     torch.testing.assert_close(

@@ -167,7 +167,7 @@ import atexit
 import torch.distributed as dist
 from wtaseg.cli.lean_imports import without_transformers
 with without_transformers():
-    from mmseg.utils.launch import end_distributed_run
+    from mmseg.utils.distributed_run import end_distributed_run
 
 end_distributed_run()
 print('alone, a program goes on')

@@ -491,7 +491,7 @@ def test_without_a_clone_the_package_runs_the_stages(tmp_path):
     arguments = ['c.py', '--work-dir', 'w']
     assert tool_command('train', arguments, None, 1) == [sys.executable, '-m', 'wtaseg', 'train', *arguments]
     command = tool_command('test', ['c.py', 'x.pth'], None, 2)
-    assert command[:4] == [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+    assert command[:4] == [sys.executable, '-m', 'wtaseg.torchrun', '--standalone']
     assert command[4:] == [
         '--nproc_per_node=2',
         '-m',

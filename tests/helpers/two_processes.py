@@ -1,0 +1,77 @@
+"""One process of several: train configs one after the other, each with its losses and a validation in a JSON file.
+
+``torchrun --nproc_per_node=2 tests/helpers/two_processes.py FOLDER CONFIG...``; without torchrun it is the only process.
+With ``--validate`` a config is validated with the weights of its ``load_from`` instead.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from mmengine.config import Config
+from mmengine.model import is_model_wrapper
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmseg.engine import build_runner
+from mmseg.engine.captured import TrainingStep
+from mmseg.utils.distributed_run import end_distributed_run, one_of_several
+
+
+@MODELS.register_module()
+class HalvesBN(nn.BatchNorm2d):
+    """Batch norm of a batch as two processes compute it that do not share their statistics: even and odd images apart.
+
+    The running statistics are those of the first process.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        first = super().forward(x[0::2])
+        second = F.batch_norm(x[1::2], None, None, self.weight, self.bias, True, 0.0, self.eps)
+        return torch.stack([first, second], 1).flatten(0, 1)
+
+
+def run(cfg: Config, validate: bool) -> dict:
+    """Train, then validate; or only validate."""
+    start = time.perf_counter()
+    runner = build_runner(cfg)
+    result = {}
+    if validate:
+        metrics = runner.val()
+    else:
+        runner.train()
+        step = runner.model.train_step
+        captured = isinstance(step, TrainingStep)
+        result['step'] = 'captured' if captured and step.captured else 'eager'
+        result['reason'] = step.reason if captured else None
+        result['wrapper'] = type(runner.model).__name__ if is_model_wrapper(runner.model) else None
+        values, _ = runner.message_hub.get_scalar('train/loss').data
+        result['losses'] = [float(value) for value in values]
+        metrics = runner.val_loop.run()
+    result['metrics'] = {name: value for name, value in metrics.items() if 'time' not in name}
+    return result | dict(seconds=round(time.perf_counter() - start, 1))
+
+
+def main(argv: list[str]) -> None:
+    """Run every config."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    validate = '--validate' in argv
+    folder, *paths = [Path(word) for word in argv if word != '--validate']
+    with one_of_several():
+        for path in paths:
+            result = run(Config.fromfile(path), validate)
+            if not dist.is_initialized() or dist.get_rank() == 0:
+                (folder / f'{path.stem}.json').write_text(json.dumps(result))
+                text = {name: value for name, value in result.items() if name not in ('losses', 'metrics')}
+                print(f'{path.stem}: {text}', flush=True)
+    end_distributed_run()
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

@@ -1,0 +1,281 @@
+"""Two processes give what one gives: on the CPU over gloo, and with ``-m gpu`` on two GPUs over NCCL.
+
+On two GPUs each comparison is printed (``pytest -s``), and written to ``$OUT/two_gpus.json`` where OUT is set.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from squares import write_squares
+
+from mmseg.utils.config_file import read_config
+from mmseg.utils.from_scratch import drop_pretrained
+from mmseg.utils.walk import config_dicts
+
+ROOT = Path(__file__).resolve().parents[3]
+WORKER = str(ROOT / 'tests/helpers/two_processes.py')
+TORCHRUN = [sys.executable, '-m', 'wtaseg.torchrun', '--standalone', '--nproc_per_node=2']
+TWO_GPUS = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(torch.cuda.device_count() < 2, reason='needs two CUDA devices'),
+]
+on_two_gpus = pytest.mark.parametrize('kind', [pytest.param('cuda', marks=TWO_GPUS)])
+everywhere = pytest.mark.parametrize('kind', ['cpu', pytest.param('cuda', marks=TWO_GPUS)])
+#: Sums in another order differ by 1e-7, and 100 updates enlarge that; a sum in place of a mean, other samples or other
+#: statistics of batch norms make differences of 1e-1 from the first iterations.
+FIRST, FIRST_TOLERANCE, TOLERANCE = 10, 2e-3, 3e-2
+IMAGES = 7  # of a validation: one process has one more than the other
+SIDE = 256
+
+KILLER = """
+import os, signal
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+@HOOKS.register_module()
+class KillerHook(Hook):
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == {iteration} and get_rank() == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def report(name: str, **values) -> None:
+    line = json.dumps(dict(check=name, **values))
+    print(f'\n{line}', flush=True)
+    if 'OUT' in os.environ:
+        with Path(os.environ['OUT'], 'two_gpus.json').open('a') as file:
+            file.write(line + '\n')
+
+
+@dataclass
+class Trials:
+    """Makes configs of short trainings for one kind of device."""
+
+    kind: str
+    folder: Path
+    data: Path
+    experiment: object
+
+    @property
+    def iterations(self) -> int:
+        return 100 if self.kind == 'cuda' else 12
+
+    @property
+    def environment(self) -> dict[str, str]:
+        environment = dict(PYTHONPATH=f'{ROOT}{os.pathsep}{self.folder}', OMP_NUM_THREADS='1')
+        environment |= dict(NCCL_NVLS_ENABLE='0', NVIDIA_TF32_OVERRIDE='0', PYTHON=sys.executable)
+        hidden = {} if self.kind == 'cuda' else dict(CUDA_VISIBLE_DEVICES='')
+        return os.environ | environment | hidden
+
+    def write(
+        self, name: str, model: str, norm: str | None, capture: bool = False, batch: int = 4, **options
+    ) -> str:
+        """Path of a config; ``batch`` is that of one process."""
+        cfg = self._tiny() if self.kind == 'cpu' else self._real(model)
+        for part in config_dicts(cfg.model):
+            if norm and part.get('type') in ('SyncBN', 'BN', 'GN') and 'norm_cfg' not in part:
+                part.pop('num_groups', None)
+                part['type'] = norm
+            if 'dropout_ratio' in part or 'Head' in str(part.get('type')):
+                part['dropout_ratio'] = 0.0
+        optimizer = dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=1e-4)
+        cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer)
+        cfg.param_scheduler = []
+        cfg.train_cfg.update(max_iters=self.iterations, val_interval=10**6)
+        cfg.train_dataloader.batch_size = batch
+        cfg.default_hooks.checkpoint = dict(
+            type='CheckpointHook', by_epoch=False, interval=self.iterations // 2
+        )
+        cfg.default_hooks.logger.interval = self.iterations // 4
+        cfg.randomness = dict(seed=3)
+        cfg.launcher = 'none' if batch == 8 or options.pop('alone', False) else 'pytorch'
+        cfg.training_step = dict(dtype='float32', capture=capture)
+        cfg.work_dir = str(self.folder / name)
+        cfg.merge_from_dict(options)
+        path = self.folder / f'{name}.py'
+        cfg.dump(path)
+        return str(path)
+
+    def _tiny(self) -> Config:
+        cfg = self.experiment(**{'val_dataloader.dataset.indices': IMAGES})
+        cfg.val_evaluator = [
+            dict(type='IoUMetric'),
+            dict(type='InspectionMetric', choose_operating_point=True),
+        ]
+        return cfg
+
+    def _real(self, model: str) -> Config:
+        cfg = drop_pretrained(read_config(ROOT / f'configs/{model}_4xb4-40k_wta-512x512.py'))
+        for name in ('train', 'val', 'test'):
+            loader = cfg[f'{name}_dataloader']
+            loader.dataset.data_root = str(self.data)
+            loader.num_workers = 4 if name == 'train' else 2
+            for step in loader.dataset.pipeline:
+                for key in {'scale', 'crop_size'} & set(step):
+                    step[key] = (SIDE, SIDE)
+                if 'ratio_range' in step:
+                    step.ratio_range = (1.0, 2.0)  # no crop is padded, whose labels would be ignored
+        cfg.model.data_preprocessor.size = (SIDE, SIDE)
+        cfg.env_cfg.cudnn_benchmark = False
+        return cfg
+
+    def run(self, command: list[str], timeout: float = 300) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            command,
+            env=self.environment,
+            cwd=self.folder,
+            timeout=timeout,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def results(self, command: list[str], configs: list[str], *flags: str) -> dict[str, dict]:
+        """Results of the worker by the names of the configs."""
+        ran = self.run([*command, WORKER, str(self.folder), *configs, *flags])
+        assert ran.returncode == 0, ran.stdout[-6000:]
+        names = [Path(config).stem for config in configs]
+        return {name: json.loads((self.folder / f'{name}.json').read_text()) for name in names}
+
+    def train_two(self, config: str, *flags: str) -> subprocess.CompletedProcess:
+        """``wta-seg train`` in two processes, as users start it."""
+        if self.kind == 'cuda':
+            return self.run([sys.executable, '-m', 'wtaseg', 'train', config, '--gpus', '2', *flags])
+        return self.run(['bash', str(ROOT / 'tools/dist_train.sh'), config, '2', *flags])
+
+    def losses(self, name: str) -> list[float]:
+        """Every loss of a training, from its last checkpoint."""
+        path = self.folder / name / f'iter_{self.iterations}.pth'
+        hub = torch.load(path, weights_only=True)['message_hub']
+        return hub['log_scalars']['train/loss']['values'].tolist()
+
+
+@pytest.fixture
+def trials(kind, tmp_path, experiment) -> Trials:
+    data = write_squares(tmp_path / 'squares', SIDE, 24, IMAGES) if kind == 'cuda' else tmp_path
+    return Trials(kind, tmp_path, data, experiment)
+
+
+def differences(losses: list[float], expected: list[float]) -> dict[str, float]:
+    """The largest relative differences of the first iterations, and of all."""
+    assert len(losses) == len(expected)
+    relative = [abs(a - b) / abs(b) for a, b in zip(losses, expected)]
+    return dict(first=max(relative[:FIRST]), all=max(relative))
+
+
+def accepted(difference: dict[str, float]) -> bool:
+    return difference['first'] < FIRST_TOLERANCE and difference['all'] < TOLERANCE
+
+
+@everywhere
+def test_two_processes_train_and_validate_as_one(trials):
+    on_gpu = trials.kind == 'cuda'
+    models = ['fastscnn/fast_scnn', 'pspnet/pspnet_r50-d8'] if on_gpu else ['tiny/tiny']
+    two, one, pairs = [], [], []
+    for model in models:
+        short = model.rpartition('/')[2].split('_')[0]
+        for norm, joint in (('SyncBN', 'SyncBN'), ('BN', 'HalvesBN')) if on_gpu else (('BN', 'HalvesBN'),):
+            one.append(trials.write(f'{short}_{norm}_one', model, joint, batch=8))
+            for capture in (False, True) if on_gpu else (False,):
+                name = f'{short}_{norm}_{"captured" if capture else "eager"}'
+                two.append(trials.write(name, model, norm, capture))
+                pairs.append((name, f'{short}_{norm}_one', norm, model))
+    results = trials.results(TORCHRUN, two)
+    validations = [
+        trials.write(
+            f'{name}_validated', model, norm, alone=True, load_from=f'{name}/iter_{trials.iterations}.pth'
+        )
+        for name, _, norm, model in pairs
+    ]
+    expected = trials.results([sys.executable], one)
+    metrics = trials.results([sys.executable], validations, '--validate')
+    wrong = []
+    for name, reference, _, _ in pairs:
+        result, alone = results[name], metrics[f'{name}_validated']['metrics']
+        difference = differences(result['losses'], expected[reference]['losses'])
+        changed = {
+            key: (value, alone.get(key))
+            for key, value in result['metrics'].items()
+            if repr(value) != repr(alone.get(key))
+        }
+        wanted = 'captured' if name.endswith('captured') else 'eager'
+        report(
+            name,
+            step=result['step'],
+            reason=result['reason'],
+            first_loss=result['losses'][0],
+            last_loss=result['losses'][-1],
+            difference=difference,
+            metrics_that_differ=changed,
+            seconds=result['seconds'],
+        )
+        if result['step'] != wanted or not accepted(difference) or changed or 'val_loss' not in alone:
+            wrong.append(name)
+    assert not wrong
+
+
+@everywhere
+def test_killed_on_two_it_goes_on_with_two_and_with_one(trials):
+    model, capture = 'fastscnn/fast_scnn', trials.kind == 'cuda'
+    norms = dict(norm='SyncBN' if capture else None)
+    killed_at = trials.iterations * 3 // 5
+    (trials.folder / 'killer.py').write_text(KILLER.format(iteration=killed_at))
+    whole = trials.write('whole', model, capture=capture, **norms)
+    kills = trials.write(
+        'two',
+        model,
+        capture=capture,
+        **norms,
+        custom_imports=dict(imports=['killer'], allow_failed_imports=False),
+        custom_hooks=[dict(type='KillerHook')],
+    )
+    start = time.monotonic()
+    ran = trials.train_two(kills)
+    seconds = time.monotonic() - start
+    lines = [line for line in ran.stdout.splitlines() if re.match(r'rank 1 \(process \d+\)', line)]
+    report('one process killed', status=ran.returncode, lines=lines, seconds=round(seconds, 1))
+    assert ran.returncode == 128 + signal.SIGKILL, ran.stdout[-4000:]
+    assert len(lines) == 1 and 'was ended by SIGKILL' in lines[0]
+    left = list(processes_with(str(trials.folder)))
+    end = time.monotonic() + 20  # workers of a killed process look for it every few seconds
+    while left and time.monotonic() < end:
+        time.sleep(0.2)
+        left = list(processes_with(str(trials.folder)))
+    assert left == []
+    shutil.copytree(trials.folder / 'two', trials.folder / 'one')
+    (trials.folder / 'one/last_checkpoint').unlink()  # it names the other folder
+    on_two = trials.write('two', model, capture=capture, **norms)
+    on_one = trials.write('one', model, capture=capture, batch=8, **norms)
+    for ran in (
+        trials.train_two(whole),
+        trials.train_two(on_two, '--resume'),
+        trials.run([sys.executable, '-m', 'wtaseg', 'train', on_one, '--resume']),
+    ):
+        assert ran.returncode == 0, ran.stdout[-4000:]
+    found = {name: differences(trials.losses(name), trials.losses('whole')) for name in ('two', 'one')}
+    report('killed on two, resumed', **found)
+    assert all(map(accepted, found.values()))
+
+
+def processes_with(text: str) -> list[str]:
+    """Command lines that contain a text."""
+    lines = []
+    for path in Path('/proc').glob('[0-9]*/cmdline'):
+        try:
+            lines.append(path.read_bytes().replace(b'\0', b' ').decode(errors='replace'))
+        except OSError:
+            continue
+    return [line for line in lines if text in line]
