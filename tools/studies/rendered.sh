@@ -23,10 +23,11 @@
 #   LONG_ITERS=40000 LONG_IMAGES='400 100 100'   of losses and schedule: iterations of schedule, images
 #   EDIT_OPTIONS='--batch-size 48'   further options of wta-seg augment
 #   EDITORS=6                        processes that edit on each GPU
+#   FINAL='Fast-SCNN PSPNet'         only these models of final, six trainings side by side (default: all twelve)
 set -euo pipefail
 
 if [[ $# -eq 0 ]]; then
-    sed -n 's/^# \{0,1\}//; 2,28p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,/^set /{/^set /d; s/^# \{0,1\}//; p}' "${BASH_SOURCE[0]}" >&2
     exit 2
 fi
 OUT=$(realpath -m -- "$1")
@@ -88,7 +89,7 @@ study() {  # PROJECT, then arguments of wta-seg study
     if [[ -n ${TIME_LIMIT:-} ]]; then
         limit=(--time-limit "$((TIME_LIMIT - SECONDS > RESERVE ? TIME_LIMIT - SECONDS - RESERVE : 1))")
     fi
-    cli study "$@" --project "$project" --work-dir "$WORK" --workers 2 --from-scratch ${limit[@]+"${limit[@]}"} \
+    cli study "$@" --project "$project" --work-dir "$WORK" --workers 2 --from-scratch --intervals ${limit[@]+"${limit[@]}"} \
         ${COMMIT:+--commit "$COMMIT"} --bundle "$WORK/bundle/$project" \
         --cfg-options val_dataloader.batch_size=10 test_dataloader.batch_size=10 env_cfg.cudnn_benchmark=False \
         ${CFG_OPTIONS:-}
@@ -111,7 +112,11 @@ edits() {
     short edits pays twins words ratio relabel loss_aug --by-study --seeds 3 --data "$SET" \
         --not-relabelled "${SET}_aug_peeling" --relabelled "${SET}_aug_peeling_proposed"
 }
-final() { short edits final --data "$SET"; }
+final() {
+    local only=()
+    read -r -a only <<<"${FINAL:-}"
+    JOBS=$((JOBS < 6 ? JOBS : 6)) short edits final --data "$SET" ${only[@]+--only "${only[@]}"}
+}
 
 # ------------------------------------------------------------------ images
 
@@ -184,8 +189,9 @@ if has final; then final || STATUS=$?; fi
 if [[ -n $BACKGROUND ]]; then finish schedule=$BACKGROUND || STATUS=$?; fi
 step 'collecting'
 for project in rendered_studies schedule edits; do collect "$project"; done
-for extra in summary.png; do
-    if [[ -f ${SET}_aug_peeling/$extra ]]; then cp "${SET}_aug_peeling/$extra" "$OUT/edits_$extra"; fi
+for sheet in summary review/proposals; do
+    file=${SET}_aug_peeling$([[ $sheet == summary ]] || echo _proposed)/$sheet.png
+    if [[ -f $file ]]; then cp "$file" "$OUT/${sheet##*/}.png"; fi
 done
 tar czf "$OUT/log.tgz" -C "$WORK" log
 step "done, status $STATUS; results in $OUT"

@@ -9,6 +9,8 @@ from wtaseg.cli import MANY, stoppable
 from wtaseg.cli.figures import Count, Positive, report
 from wtaseg.relabel.options import PROPOSAL_DEFAULTS, ProposalOptions
 
+CPUS = os.cpu_count() or 1
+
 
 def relabel(
     *,
@@ -84,7 +86,7 @@ def plant(
     return 0
 
 
-def twins(data: Path, /, *, word: str = 'peeling', workers: Positive = os.cpu_count() or 1) -> int:
+def twins(data: Path, /, *, word: str = 'peeling', workers: Positive = CPUS) -> int:
     """Write ideal edits of a rendered dataset, with copied, proposed and true labels, for the study twins.
 
     Example: `wta-seg bench twins data/wta_512 --word peeling`

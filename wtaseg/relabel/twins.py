@@ -65,7 +65,9 @@ def write_twin(data: Path, word: str, seed: int, size: int, sample: Sample) -> N
     blades = render_styles(seed, SPLIT, int(name.rpartition('_')[2]), size, (None, word))
     source, edited = (np.ascontiguousarray(blades[style].image[..., ::-1]) for style in (None, word))
     if not np.array_equal(sample.pixels(), source):
-        raise ValueError(f'{sample.image} is not the unstyled image that {data / MANIFEST} describes; render the dataset again')
+        raise ValueError(
+            f'{sample.image} is not the unstyled image that {data / MANIFEST} describes; render the dataset again'
+        )
     copied = blades[None].label
     for kind, ids in zip(LABELS, (copied, propose(Views(source, edited), copied), blades[word].label)):
         root = twins_root(data, word, kind)

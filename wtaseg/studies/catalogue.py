@@ -162,7 +162,10 @@ def relabel(options: StudyOptions) -> Study:
     for model in options.models(('Fast-SCNN', 'MobileNetV3')):
         config = find_config(options.configs, model)
         rows.append(StudyRow(model, 'Original dataset', Experiment(config)))
-        rows += [StudyRow(model, label, relabel_experiment(options, config, key, root)) for label, (key, root) in roots.items()]
+        rows += [
+            StudyRow(model, label, relabel_experiment(options, config, key, root))
+            for label, (key, root) in roots.items()
+        ]
     return Study(
         'relabel',
         'Re-labelling of edited images',

@@ -81,7 +81,11 @@ class StudyCommand:
             )
         command.studies = [define(name, options) for name in dict.fromkeys(options.studies)]
         common = CommonSettings(
-            relative_to_base(data, options.base), options.iters, options.validations, command.workers()
+            relative_to_base(data, options.base),
+            options.iters,
+            options.validations,
+            command.workers(),
+            options.intervals,
         )
         command.common = common
         records = write_configs(command.studies, options.configs, options.layout.study_configs, common)

@@ -100,6 +100,7 @@ class StudyOptions(TrainingFlags):
         not_relabelled: for relabel and pays, edited images with the labels of the originals.
         pasted: for pays, normal images with pasted defects (default: <data>_paste).
         planted: for pays, normal images with planted and edited defects (default: <data>_plant_<word>).
+        intervals: have the tests count each image, for the differences from the first row with 95 % intervals.
         only: only rows of these labels or groups.
         by_study: train all seeds of a study before the next study, not all studies with a seed before the next seed.
         cfg_options: KEY=VALUE for every run.
@@ -136,6 +137,7 @@ class StudyOptions(TrainingFlags):
     not_relabelled: Path | None = None
     pasted: Path | None = None
     planted: Path | None = None
+    intervals: Annotated[bool, _Flag] = False
     only: Annotated[tuple[str, ...], _Words] = ()
     by_study: Annotated[bool, _Flag] = False
     cfg_options: Annotated[tuple[str, ...], _Words] = ()

@@ -8,6 +8,7 @@ from wtaseg.studies import overrides
 from wtaseg.studies.datasets import augmented_root, check_dataset
 from wtaseg.studies.spec import Experiment, Study, StudyOptions, StudyRow
 
+
 def twins(options: StudyOptions) -> Study:
     """Edits with copied and proposed labels, and twins with copied, proposed and true ones.
 

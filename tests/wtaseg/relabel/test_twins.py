@@ -46,5 +46,7 @@ def test_images_that_the_renderer_does_not_draw_are_refused(data, tmp_path):
         write_twins(data, 'mould', 1)
     image = data / 'img_dir/train/train_00001.png'
     cv2.imwrite(str(image), cv2.imread(str(image)) // 2)
-    with pytest.raises(ValueError, match=r'train_00001.png is not the unstyled image that .*render.json describes'):
+    with pytest.raises(
+        ValueError, match=r'train_00001.png is not the unstyled image that .*render.json describes'
+    ):
         write_twins(data, 'rust', 1)
