@@ -56,7 +56,7 @@ WORDS=(scratch rust peeling corrosion blistering dent)
 LONG_SET=$WORK/rendered_$((LONG_TRAIN + LONG_VAL + LONG_TEST))
 SET=$WORK/blades
 # seconds for stopping, reports and archives at the end
-RESERVE=45
+RESERVE=60
 export PYTHONUNBUFFERED=1
 mkdir -p "$WORK/log" "$OUT"
 
@@ -122,11 +122,11 @@ final() {
 
 render() {
     local kind
-    cli render --out "$WORK/plain" --train "$TRAIN" --val 0 --test 0 --seed "$SEED"
-    cli render --out "$WORK/looks" --train 0 --val "$VAL" --test "$TEST" --seed "$SEED" --style none "${WORDS[@]}"
+    cli render --out "$WORK/plain" --train "$TRAIN" --val 0 --test 0 --seed "$SEED" || return 1
+    cli render --out "$WORK/looks" --train 0 --val "$VAL" --test "$TEST" --seed "$SEED" --style none "${WORDS[@]}" || return 1
     for kind in img_dir ann_dir; do
         mkdir -p "$SET/$kind"
-        cp -r "$WORK/plain/$kind/train" "$WORK/looks/$kind/val" "$WORK/looks/$kind/test" "$SET/$kind/"
+        cp -r "$WORK/plain/$kind/train" "$WORK/looks/$kind/val" "$WORK/looks/$kind/test" "$SET/$kind/" || return 1
     done
     cp "$WORK/plain/render.json" "$WORK/looks/styles.json" "$SET/"
 }
@@ -180,12 +180,13 @@ if has schedule; then
     BACKGROUND=$!
 fi
 if has losses; then losses || STATUS=$?; fi
+READY=1
 if has edits || has final; then
-    if [[ ! -f $WORK/edited ]]; then images; fi
+    if [[ ! -f $WORK/edited ]]; then images || READY=0 STATUS=1; fi
     step 'studies'
 fi
-if has edits; then edits || STATUS=$?; fi
-if has final; then final || STATUS=$?; fi
+if has edits && [[ $READY == 1 ]]; then edits || STATUS=$?; fi
+if has final && [[ $READY == 1 ]]; then final || STATUS=$?; fi
 if [[ -n $BACKGROUND ]]; then finish schedule=$BACKGROUND || STATUS=$?; fi
 step 'collecting'
 for project in rendered_studies schedule edits; do collect "$project"; done

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from itertools import takewhile
 
 from wtaseg.report.summary import Marking
 from wtaseg.runs.layout import ProjectLayout
@@ -10,7 +11,7 @@ from wtaseg.studies.bootstrap import compare
 from wtaseg.studies.paired import PairedDifferences
 from wtaseg.studies.pays import PAYS, pairs_to_compare
 from wtaseg.studies.pooled import DEFAULT_TARGET, PooledPoint, load_counts, pool_runs
-from wtaseg.studies.results import StudyRecord, StudyResults, StudyRun
+from wtaseg.studies.results import RowRecord, StudyRecord, StudyResults, StudyRun
 
 
 def collect(results: StudyResults, project: ProjectLayout) -> None:
@@ -54,15 +55,21 @@ def _pool(results: StudyResults, study: StudyRecord, project: ProjectLayout) -> 
 def _compare(
     results: StudyResults, name: str, study: StudyRecord, project: ProjectLayout
 ) -> PairedDifferences | None:
-    """The differences of the rows whose runs are all done; None before there are two that can be compared."""
-    rows = [row for row in study.rows if not results.unfinished(row.runs)]
+    """The differences of the rows that can be compared; None before there are two.
+
+    In the study pays these are the rows whose runs are all done. In others those with a first seed, over the seeds that all
+    of them have.
+    """
+    done = {row: _first_done(results, row) for row in study.rows}
+    rows = [row for row in study.rows if len(done[row]) >= (len(row.runs) if name == PAYS else 1)]
+    if len(rows) < 2 or (name == PAYS and rows[0] != study.rows[0]):
+        return None
     compared = replace(study, rows=tuple(rows))
     pairs = pairs_to_compare(compared) if name == PAYS else pairs_with_baseline(compared)
-    if not pairs or (name == PAYS and rows[0] != study.rows[0]):
-        return None
+    seeds = min(len(done[row]) for row in rows)
     target = results.found_target(study)
     try:
-        counts = {row.title: load_counts(project, row.runs) for row in rows}
+        counts = {row.title: load_counts(project, done[row][:seeds]) for row in rows}
         return compare(counts, pairs, DEFAULT_TARGET if target is None else target)
     except FileNotFoundError as error:
         if name == PAYS:  # other studies are tested without counts, unless they were asked for
@@ -70,6 +77,11 @@ def _compare(
     except ValueError as error:
         print(f'no differences: {error}', file=sys.stderr)
     return None
+
+
+def _first_done(results: StudyResults, row: RowRecord) -> list[str]:
+    """The runs of a row up to the first one without results."""
+    return list(takewhile(lambda run: not results.unfinished([run]), row.runs))
 
 
 def pairs_with_baseline(study: StudyRecord) -> list[tuple[str, str]]:

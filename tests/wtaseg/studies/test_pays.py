@@ -314,7 +314,8 @@ def test_a_rehearsal_with_made_up_runs(data, tmp_path, monkeypatch, capsys):
 
 def test_other_studies_have_differences_where_their_tests_have_counts(tmp_path):
     rows = {('A', 'w/ Augmented'): 0.6, ('A', 'Original'): 0.5, ('B', 'w/o'): 0.5, ('B', 'w/'): 0.4}
-    results = made_up_results({key: [(50, 50, 50, 50)] for key in rows}, Marking.BEST_IN_GROUP, 'final')
+    seeds = [(50, 50, 50, 50), None]  # the second one is not done
+    results = made_up_results(dict.fromkeys(rows, seeds), Marking.BEST_IN_GROUP, 'final')
     project = ProjectLayout.named('p', tmp_path)
     for number, (row, share) in enumerate(zip(results.studies['final'].rows, rows.values())):
         layout = project.run(row.runs[0])
@@ -323,6 +324,7 @@ def test_other_studies_have_differences_where_their_tests_have_counts(tmp_path):
         (layout.job / 'state.json').write_text(json.dumps({'metrics': 'test/metrics.json'}))
     compare_rows(results, project)
     comparisons = results.paired['final'].comparisons
+    assert results.paired['final'].seeds == 1
     assert [(one.row, one.against) for one in comparisons] == [
         ('A · w/ Augmented', 'A · Original'),
         ('B · w/', 'B · w/o'),
