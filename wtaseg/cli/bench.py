@@ -179,6 +179,7 @@ def export(
 
 command.command(bench_edits.relabel)
 command.command(bench_edits.plant)
+command.command(bench_edits.twins)
 
 
 def _script(function: Callable, name: str) -> Callable[[Sequence[str] | None], int]:

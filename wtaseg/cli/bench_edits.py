@@ -1,12 +1,15 @@
-"""``wta-seg bench relabel`` and ``bench plant``: what is known exactly on rendered images alone."""
+"""``wta-seg bench relabel``, ``bench plant`` and ``bench twins``: what is known exactly on rendered images alone."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from wtaseg.cli import MANY
+from wtaseg.cli import MANY, stoppable
 from wtaseg.cli.figures import Count, Positive, report
 from wtaseg.relabel.options import PROPOSAL_DEFAULTS, ProposalOptions
+
+CPUS = os.cpu_count() or 1
 
 
 def relabel(
@@ -80,4 +83,29 @@ def plant(
 
     rows = measure(images, seed, size, defects, difference)
     report(table(rows), [asdict(row) for row in rows], json, indent=2)
+    return 0
+
+
+def twins(data: Path, /, *, word: str = 'peeling', workers: Positive = CPUS) -> int:
+    """Write ideal edits of a rendered dataset, with copied, proposed and true labels, for the study twins.
+
+    Example: `wta-seg bench twins data/wta_512 --word peeling`
+
+    Each training image is drawn again in the style of the word. Beside DATA, three datasets hold the originals and these
+    twins: DATA_twins_WORD_copied, _proposed and _true.
+
+    Parameters
+    ----------
+    data
+        dataset of wta-seg render without styles
+    word
+        the style
+    workers
+        processes that draw
+    """
+    from wtaseg.relabel.twins import write_twins
+
+    with stoppable():
+        roots = write_twins(data, word, workers)
+    print('\n'.join(map(str, roots)))
     return 0

@@ -31,7 +31,7 @@ def command(
     Parameters
     ----------
     studies
-        losses, gamma, loss_aug, words, relabel, ratio, imbalance, final, folds, pays
+        losses, gamma, loss_aug, words, relabel, ratio, imbalance, final, folds, pays, twins
     """
     from wtaseg.studies.command import StudyCommand, run_studies
 

@@ -13,6 +13,7 @@ from wtaseg.studies.folds import folds
 from wtaseg.studies.pays import PAYS, pays
 from wtaseg.studies.provenance import program
 from wtaseg.studies.spec import Experiment, Study, StudyOptions, StudyRow
+from wtaseg.studies.twins import twins
 
 WORDS = ('blistering', 'corrosion', 'dent', 'peeling', 'rust', 'scratch')
 GAMMAS = (0.5, 1, 2, 5)
@@ -161,7 +162,10 @@ def relabel(options: StudyOptions) -> Study:
     for model in options.models(('Fast-SCNN', 'MobileNetV3')):
         config = find_config(options.configs, model)
         rows.append(StudyRow(model, 'Original dataset', Experiment(config)))
-        rows += [StudyRow(model, label, augmented(config, key, root)) for label, (key, root) in roots.items()]
+        rows += [
+            StudyRow(model, label, relabel_experiment(options, config, key, root))
+            for label, (key, root) in roots.items()
+        ]
     return Study(
         'relabel',
         'Re-labelling of edited images',
@@ -222,7 +226,7 @@ def final(options: StudyOptions) -> Study:
 
 STUDIES: dict[str, Callable[[StudyOptions], Study]] = {
     maker.__name__: maker
-    for maker in (losses, gamma, loss_aug, words, relabel, ratio, imbalance, final, folds, pays)
+    for maker in (losses, gamma, loss_aug, words, relabel, ratio, imbalance, final, folds, pays, twins)
 }
 
 
@@ -251,6 +255,14 @@ def define(name: str, options: StudyOptions) -> Study:
 def loss(config: str, name: str) -> Experiment:
     """The config with a loss of ``configs/_base_/losses``."""
     return Experiment(config, name, overrides.use_loss(name))
+
+
+def relabel_experiment(options: StudyOptions, config: str, key: str, root: Path) -> Experiment:
+    """The config trained on ``root``; where ``wta-seg augment`` wrote it, the run is that of the studies words and ratio."""
+    data, word = options.data_folder, options.word
+    if root == data.with_name(f'{data.name}_aug_{word}'):
+        return augmented(config, f'aug_{word}', root, word)
+    return augmented(config, key, root)
 
 
 def augmented(config: str, key: str, root: Path, word: str = '') -> Experiment:

@@ -81,7 +81,11 @@ class StudyCommand:
             )
         command.studies = [define(name, options) for name in dict.fromkeys(options.studies)]
         common = CommonSettings(
-            relative_to_base(data, options.base), options.iters, options.validations, command.workers()
+            relative_to_base(data, options.base),
+            options.iters,
+            options.validations,
+            command.workers(),
+            options.intervals,
         )
         command.common = common
         records = write_configs(command.studies, options.configs, options.layout.study_configs, common)
@@ -156,12 +160,18 @@ class StudyCommand:
         )
 
     def runs(self) -> list[Experiment]:
-        """Every run once, seed by seed, so that an interrupted command leaves complete seeds."""
-        experiments = list(dict.fromkeys(row.experiment.name for study in self.studies for row in study.rows))
+        """Every run once, seed by seed, so that an interrupted command leaves complete seeds; or study by study."""
+        parts = [[study] for study in self.studies] if self.options.by_study else [self.studies]
+        pairs = [
+            (row.experiment.name, seed)
+            for part in parts
+            for seed in range(self.options.seeds)
+            for study in part
+            for row in study.rows
+        ]
         return [
             Experiment(name, run_name(name, seed), (f'randomness.seed={seed}',))
-            for seed in range(self.options.seeds)
-            for name in experiments
+            for name, seed in dict.fromkeys(pairs)
         ]
 
     def train(self, deadline: float | None, known: Collection[Experiment] = ()) -> pool.PoolResult:

@@ -23,12 +23,14 @@ class CommonSettings:
         iterations: length of the training; None: as the configs say.
         validations: with ``iterations``, how often a training is validated.
         workers: processes of each data loader; None: as the configs say.
+        counts: whether the tests write the counts of each image.
     """
 
     data: Path
     iterations: int | None = None
     validations: int = 10
     workers: int | None = None
+    counts: bool = False
 
 
 def build(
@@ -50,6 +52,8 @@ def build(
         overrides.set_iterations(cfg, common.iterations, common.validations)
     if common.workers is not None:
         overrides.set_workers(cfg, common.workers)
+    if common.counts:
+        overrides.save_counts(cfg)
     shared = _described(cfg)
     if experiment.override is not None:
         experiment.override(cfg)

@@ -6,7 +6,7 @@ Inside the program they are the dataclasses of this module; ``results.json`` is 
     studies     by name: title, question, columns, marks, rows [{group, label, variant, runs}], settings, provenance
     variants    by name of the experiment: base config, what all experiments change in it, what this one changes
     pooled      by name of a study of folds: the operating point of all folds together
-    paired      by name of the study pays: differences of its rows with their intervals
+    paired      by name of a study whose tests counted each image: differences of its rows with their intervals
     runs        by name: seed, status, scores {class: [IoU, Acc]}, validations, seconds of all its parts, error,
                 inspection {target, classes {class: {found, false_alarms, curves {size: [[false alarms, found], ...]}}}}
 """

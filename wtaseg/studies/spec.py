@@ -93,14 +93,16 @@ class StudyOptions(TrainingFlags):
         jobs: runs side by side.
         workers: processes of each data loader (default: the configs'; with --jobs what the cores allow).
         time_limit: after so many seconds stop what still runs, and report.
-        model: config that losses, gamma, words, ratio, imbalance, folds and pays train.
+        model: config that losses, gamma, words, ratio, imbalance, folds, pays and twins train.
         folds: of the study folds; lists of `wta-seg split --folds` in the dataset are used if there are any.
-        word: whose edited images loss_aug, ratio, final and pays take.
+        word: whose edited images loss_aug, ratio, final, pays and twins take.
         relabelled: for relabel and pays, edited images with labels of their own (pays: <data>_aug_<word>_proposed).
         not_relabelled: for relabel and pays, edited images with the labels of the originals.
         pasted: for pays, normal images with pasted defects (default: <data>_paste).
         planted: for pays, normal images with planted and edited defects (default: <data>_plant_<word>).
+        intervals: have the tests count each image, for the differences from the first row with 95 % intervals.
         only: only rows of these labels or groups.
+        by_study: train all seeds of a study before the next study, not all studies with a seed before the next seed.
         cfg_options: KEY=VALUE for every run.
         from_scratch: do not load pretrained weights.
         amp: train in mixed precision.
@@ -135,7 +137,9 @@ class StudyOptions(TrainingFlags):
     not_relabelled: Path | None = None
     pasted: Path | None = None
     planted: Path | None = None
+    intervals: Annotated[bool, _Flag] = False
     only: Annotated[tuple[str, ...], _Words] = ()
+    by_study: Annotated[bool, _Flag] = False
     cfg_options: Annotated[tuple[str, ...], _Words] = ()
     from_scratch: Annotated[bool, _Flag] = False
     amp: Annotated[bool, _Flag] = False

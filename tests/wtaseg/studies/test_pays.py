@@ -19,8 +19,10 @@ from mmseg.registry import DATASETS
 from wtaseg.cli.study import main
 from wtaseg.report.summary import Marking
 from wtaseg.runs import pool
+from wtaseg.runs.layout import ProjectLayout
 from wtaseg.studies.bootstrap import compare
 from wtaseg.studies.catalogue import define
+from wtaseg.studies.collecting import compare_rows
 from wtaseg.studies.cost import estimate
 from wtaseg.studies.paired import Comparison, Difference, PairedDifferences
 from wtaseg.studies.pays import ALL, COPIED, ORIGINAL, PASTE, PLANTED, PROPOSED
@@ -308,6 +310,30 @@ def test_a_rehearsal_with_made_up_runs(data, tmp_path, monkeypatch, capsys):
     assert len(trained) == 48
     again = load(tmp_path / 'p/report/results.json')
     assert (again.paired, again.studies['pays'].rows) == (results.paired, results.studies['pays'].rows)
+
+
+def test_other_studies_have_differences_where_their_tests_have_counts(tmp_path):
+    rows = {('A', 'w/ Augmented'): 0.6, ('A', 'Original'): 0.5, ('B', 'w/o'): 0.5, ('B', 'w/'): 0.4}
+    seeds = [(50, 50, 50, 50), None]  # the second one is not done
+    results = made_up_results(dict.fromkeys(rows, seeds), Marking.BEST_IN_GROUP, 'final')
+    project = ProjectLayout.named('p', tmp_path)
+    for number, (row, share) in enumerate(zip(results.studies['final'].rows, rows.values())):
+        layout = project.run(row.runs[0])
+        counts(share, number).save(layout.exp / 'test' / COUNTS_FILE)
+        layout.job.mkdir(parents=True)
+        (layout.job / 'state.json').write_text(json.dumps({'metrics': 'test/metrics.json'}))
+    compare_rows(results, project)
+    comparisons = results.paired['final'].comparisons
+    assert results.paired['final'].seeds == 1
+    assert [(one.row, one.against) for one in comparisons] == [
+        ('A · w/ Augmented', 'A · Original'),
+        ('B · w/', 'B · w/o'),
+    ]
+    assert comparisons[0].differences['mIoU'].higher and comparisons[1].differences['mIoU'].lower
+    for file in tmp_path.rglob(COUNTS_FILE):
+        file.unlink()
+    compare_rows(results, project)
+    assert results.paired == {}
 
 
 def test_the_cost_is_that_of_finished_runs_where_there_are_any(tmp_path):

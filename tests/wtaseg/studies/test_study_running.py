@@ -15,9 +15,11 @@ from mmseg.registry import MODELS
 from wtaseg.cli import make_app
 from wtaseg.cli.study import command as study_command
 from wtaseg.cli.study import main
+from wtaseg.relabel.twins import LABELS, twins_root
 from wtaseg.runs.describe import describe_run
 from wtaseg.runs.records import ClassScore, read_run
 from wtaseg.studies.catalogue import define
+from wtaseg.studies.command import StudyCommand
 from wtaseg.studies.configs import CommonSettings, build, write_configs
 from wtaseg.studies.datasets import image_names, write_ratio_list
 from wtaseg.studies.results import StudyRun
@@ -115,6 +117,64 @@ def test_configs_stand_alone_and_differ_in_what_the_row_says(data, tmp_path):
     )
 
 
+def test_runs_are_ordered_by_seed_or_by_study(data, tmp_path):
+    names = {}
+    for flag in ([], ['--by-study']):
+        chosen = options(
+            data, tmp_path, only=('0 %', '100 %', 'Gamma 1', 'Gamma 2'), seeds=2, by_study=bool(flag)
+        )
+        studies = [define(name, chosen) for name in ('ratio', 'gamma')]
+        runs = StudyCommand(chosen, studies).runs()
+        names[bool(flag)] = [
+            (run.config.removeprefix(f'{FAST_SCNN}').strip('-'), run.name[-1]) for run in runs
+        ]
+    experiments = ('', 'aug_peeling', 'gamma1')
+    assert names[False] == [(name, seed) for seed in '01' for name in experiments]
+    assert names[True] == [
+        (name, seed) for names in (experiments[:2], experiments[2:]) for seed in '01' for name in names
+    ]
+
+
+def test_twins_share_the_runs_of_the_edits(data, tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r'wta-seg relabel .*blades_aug_peeling --out .*_aug_peeling_proposed'
+    ):
+        define('twins', options(data, tmp_path))
+    proposed = brighten_defects(data, 'peeling_proposed', 1.1)
+    with pytest.raises(FileNotFoundError, match=r'wta-seg bench twins .*blades --word peeling'):
+        define('twins', options(data, tmp_path))
+    for labels in LABELS:
+        brighten_defects(data, 'peeling', 1.2).rename(twins_root(data, 'peeling', labels))
+    edits = brighten_defects(data, 'peeling')
+    chosen = options(data, tmp_path, only=('Fast-SCNN',), not_relabelled=edits, relabelled=proposed)
+    other = dataclasses.replace(chosen, not_relabelled=proposed, relabelled=proposed)
+    twins = define('twins', dataclasses.replace(chosen, only=()))
+    assert [row.group for row in twins.rows] == ['Original', 'Edits', 'Edits', 'Twins', 'Twins', 'Twins']
+    assert [row.experiment for row in define('relabel', chosen).rows] == [
+        row.experiment for row in twins.rows[:3]
+    ]
+    assert define('relabel', other).rows[1].experiment.name == f'{FAST_SCNN}-not-relabelled'
+    records = write_configs(
+        [twins, define('relabel', chosen)], ROOT / 'configs', tmp_path / 'c', CommonSettings(data)
+    )
+    assert len(records) == 6
+    roots = [
+        Config.fromfile(tmp_path / f'c/{name}.py').train_dataloader.dataset.data_root for name in records
+    ]
+    assert roots == [
+        str(path) for path in (data, edits, proposed, *(twins_root(data, 'peeling', k) for k in LABELS))
+    ]
+
+
+def test_intervals_have_every_test_count_each_image(data, tmp_path):
+    study = define('gamma', options(data, tmp_path))
+    for counts in (True, False):
+        write_configs([study], ROOT / 'configs', tmp_path / 'c', CommonSettings(data, counts=counts))
+        for row in study.rows:
+            cfg = Config.fromfile(tmp_path / f'c/{row.experiment.name}.py')
+            assert [bool(one.get('save_counts')) for one in cfg.test_evaluator] == [False, counts]
+
+
 def test_two_things_of_one_name_are_refused(data, tmp_path):
     study = define('gamma', options(data, tmp_path))
     object.__setattr__(study.rows[1].experiment, 'key', 'gamma5')
@@ -181,17 +241,35 @@ def test_recipe_calls_the_renderer_and_then_the_studies(tmp_path):
     stub = tmp_path / 'python'
     stub.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> "{tmp_path}/calls"; echo END >> "{tmp_path}/calls"\n')
     stub.chmod(0o755)
-    environment = os.environ | {'PYTHON': str(stub), 'TIME_LIMIT': '540', 'JOBS': '3', 'ITERS': '50'}
-    command = ['bash', ROOT / 'tools/studies/rendered.sh', 'out dir', '--commit', 'c0ffee']
-    subprocess.run(command, check=True, env=environment, cwd=tmp_path)
-    render, study, _ = (tmp_path / 'calls').read_text().split('END\n')
-    assert render.splitlines()[:2] == ['tools/dataset_tools/render_blades.py', '--out']
-    program, *arguments = study.splitlines()
-    assert program == 'tools/study.py'
-    args, names = parsed(arguments)
-    assert names == ('losses', 'gamma', 'imbalance') and args.seeds == 3
-    assert (args.jobs, args.iters, args.commit) == (3, 50, 'c0ffee') and 500 < args.time_limit <= 540
-    assert args.bundle == tmp_path / 'out dir' and 'train_dataloader.batch_size=8' in args.cfg_options
+    (tmp_path / 'w').mkdir()
+    (tmp_path / 'w/edited').touch()  # the images are there
+    values = {
+        'PYTHON': str(stub),
+        'WORK': str(tmp_path / 'w'),
+        'TIME_LIMIT': '540',
+        'JOBS': '3',
+        'ITERS': '50',
+    }
+    environment = os.environ | values | {'COMMIT': 'c0ffee', 'FINAL': 'PSPNet'}
+    script = ['bash', ROOT / 'tools/studies/rendered.sh', 'out dir']
+    subprocess.run([*script, 'losses', 'edits', 'final'], check=True, env=environment, cwd=tmp_path)
+    _, _, render, *studies, _ = (tmp_path / 'calls').read_text().split('END\n')
+    assert render.splitlines()[:4] == ['-m', 'wtaseg', 'render', '--out']
+    assert all(study.splitlines()[:3] == ['-m', 'wtaseg', 'study'] for study in studies)
+    losses, edits, final = (parsed(study.splitlines()[3:]) for study in studies)
+    assert losses[1] == ('losses', 'gamma', 'imbalance') and losses[0].project == 'rendered_studies'
+    assert edits[1] == ('pays', 'twins', 'words', 'ratio', 'relabel', 'loss_aug') and edits[0].by_study
+    assert final[1] == ('final',) and final[0].only == ('PSPNet',) and final[0].seeds == 1
+    for args, _ in (losses, edits, final):
+        assert (args.jobs, args.iters, args.commit, args.intervals) == (3, 50, 'c0ffee', True)
+        assert 450 < args.time_limit < 540 and 'train_dataloader.batch_size=8' in args.cfg_options
+        assert args.bundle == tmp_path / 'w/bundle' / args.project
+    assert (tmp_path / 'out dir/log.tgz').is_file()
+    result = subprocess.run([*script, 'pays'], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert (
+        result.returncode == 2
+        and 'pays is no part; expected losses, schedule, edits or final' in result.stderr
+    )
 
 
 def test_results_of_other_settings_are_not_passed_off_as_these(tmp_path):
