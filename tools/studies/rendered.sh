@@ -114,6 +114,10 @@ edits() {
 }
 final() {
     local only=()
+    if [[ -n ${TIME_LIMIT:-} ]] && ((TIME_LIMIT - SECONDS < RESERVE + 60)); then
+        step 'no time is left for final'
+        return 1
+    fi
     read -r -a only <<<"${FINAL:-}"
     JOBS=$((JOBS < 6 ? JOBS : 6)) short edits final --data "$SET" ${only[@]+--only "${only[@]}"}
 }
@@ -169,6 +173,7 @@ collect() {  # PROJECT: into OUT
     local folder=$WORK/bundle/$1
     [[ -f $folder/results.json ]] || return 0
     cp "$folder/results.json" "$OUT/$1.json"
+    if [[ $1 == edits ]]; then cp "$SET/styles.json" "$folder/"; fi
     (cd "$WORK" && find "$1" -name '*counts*.npz' -print0 | tar czf "bundle/$1/counts.tgz" --null -T -)
     tar czf "$OUT/$1.tgz" -C "$WORK/bundle" "$1"
 }

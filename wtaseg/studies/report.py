@@ -130,7 +130,7 @@ def markdown(
             '',
             *(f'- {escape(text)}' for text in sentences),
             '',
-            *(_difference_lines(paired) if paired else ()),
+            *(difference_lines(paired) if paired else ()),
             f'`{provenance.command}`, commit {escape(provenance.commit)}, {provenance.date}, '
             f'GPU: {escape(provenance.machine.gpus)}, torch {provenance.packages.get("torch", "?")}.',
             '',
@@ -138,7 +138,8 @@ def markdown(
     )
 
 
-def _difference_lines(paired: PairedDifferences) -> list[str]:
+def difference_lines(paired: PairedDifferences) -> list[str]:
+    """The differences as the lines of a Markdown table, the last one empty."""
     titles, lines = difference_table(paired)
     escape = tables.escape_markdown
     cells = [[escape(text) for text in line] for line in lines]
