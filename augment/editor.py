@@ -1,11 +1,12 @@
 """Inversion and editing of one group of images with one model."""
 
 import logging
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from augment.config import AugmentConfig
 from augment.dataset.cache import InversionCache, inversion_key
@@ -17,14 +18,17 @@ from augment.dataset.planting import PlantedSample
 from augment.dataset.regions import latent_mask
 from augment.dataset.rows import EditRow, ModelIdentity
 from augment.dataset.writing import EditWriter
-from augment.diffusion.editing import edit
+from augment.diffusion.editing import EditOptions, Target, edit_words
 from augment.diffusion.inversion import invert
 from augment.diffusion.inverted import Inversion
 from augment.diffusion.local_blend import BlendOptions
-from augment.diffusion.model import EditModel
+from augment.diffusion.model import EditModel, NonFiniteError
 from augment.progress import Silent
 
 log = logging.getLogger(__name__)
+
+EDIT_ROWS = 4
+"""Rows of the UNet in an edit for each image of ``batch_size``; a pass without gradients needs less memory for each."""
 
 
 class Editor:
@@ -55,29 +59,35 @@ class Editor:
         if not missing:
             return
         pieces = cut_pieces(group)
+        for queue in batches(pieces, len(pieces)):
+            self.within_memory(queue, self.prepare, whole=True)
         for batch in batches(pieces, self.config.batch_size):
-            self.within_memory(batch, self.prepare)
+            self.within_memory(batch, self.edit)
         for word in missing:
-            for batch in batches(pieces, self.config.batch_size):
-                self.within_memory(batch, partial(self.edit, word=word))
             for sample in samples:
-                yield self.writer.finish(sample, word, [p for p in pieces if p.sample is sample])
+                parts = [p.with_word(word) for p in pieces if p.sample is sample]
+                yield self.writer.finish(sample, word, parts)
 
-    def within_memory(self, batch: list[Piece], work: Callable[[list[Piece]], None]) -> None:
+    def within_memory(
+        self, batch: list[Piece], work: Callable[[list[Piece]], None], *, whole: bool = False
+    ) -> None:
         """Run ``work`` on ``batch`` in parts of at most ``batch_size``, which is halved as often as memory runs out.
+
+        With ``whole``, ``work`` gets all of ``batch`` and keeps to ``batch_size`` itself.
 
         Raises:
             torch.OutOfMemoryError: A single piece is too much.
         """
         waiting = list(batch)
         while waiting:
-            part = waiting[: self.batch_size]
+            part = waiting if whole else waiting[: self.batch_size]
+            together = min(len(part), self.batch_size)
             try:
                 work(part)
             except torch.OutOfMemoryError:
-                if len(part) == 1:
+                if together == 1:
                     raise
-                self.batch_size = len(part) // 2
+                self.batch_size = together // 2
             else:
                 waiting = waiting[len(part) :]
                 continue
@@ -87,20 +97,22 @@ class Editor:
             log.warning(
                 'the GPU has too little memory for %d images at once; continuing with batches of %d '
                 '(--batch-size %d avoids the attempt)',
-                len(part),
+                together,
                 self.batch_size,
                 self.batch_size,
             )
 
     def prepare(self, batch: list[Piece]) -> None:
-        """Give each piece its inversion, from the cache or made now, and its VAE round trip."""
+        """Give each piece its inversion, from the cache or made now, its VAE round trip and its reconstruction."""
 
         def work(pieces: list[Piece]) -> None:
             """Invert and reconstruct a batch, one result for each piece."""
             inversions = self.invert(pieces)
-            decoded = to_uint8(self.model.decode_latents(Inversion.cat(inversions).latent))
-            for piece, inversion, image in zip(pieces, inversions, decoded):
-                piece.inversion, piece.round_trip = inversion, image
+            decoded = self.decode(torch.cat([inversion.latent for inversion in inversions]))
+            reconstructed = self.decode(torch.cat([inversion.reconstruction for inversion in inversions]))
+            for piece, inversion, *images in zip(pieces, inversions, decoded, reconstructed):
+                piece.inversion = inversion
+                piece.round_trip, piece.reconstruction = images
 
         without_broken(batch, work)
 
@@ -127,6 +139,7 @@ class Editor:
             rli_alpha=c.rli_alpha,
             inner_steps=c.inner_steps,
             low_resource=c.low_resource,
+            rows=self.batch_size,
             progress=self.progress.stage('invert'),
         )
         inversions = [item.to('cpu').compact(self.model.dtype) for item in result.split()]
@@ -140,44 +153,62 @@ class Editor:
         place = piece.sample.pixels_id(), piece.region.box, piece.region.size
         return inversion_key(self.config, self.identity.fingerprint, device, *place)
 
-    def edit(self, batch: list[Piece], word: str) -> None:
-        """Give each piece its edit with ``word`` and its reconstruction."""
+    def decode(self, latents: Tensor) -> np.ndarray:
+        """Latents ``(N, 4, h, w)`` to images ``(N, H, W, 3)`` uint8."""
+        return to_uint8(self.model.decode_latents(latents))
+
+    def edit(self, batch: list[Piece]) -> None:
+        """Give each piece its edits, or the reasons why there are none.
+
+        All words of the command are sampled, whatever is missing: so batches, and with them the rounding, do not depend on
+        where an earlier run was stopped.
+        """
+        most_words = max(1, (EDIT_ROWS * self.batch_size - 1) // 2)
+        for first in range(0, len(self.config.words), most_words):
+            words = self.config.words[first : first + most_words]
+            images = max(1, EDIT_ROWS * self.batch_size // (2 * len(words) + 1))
+            for start in range(0, len(batch), images):
+                self.edit_together(batch[start : start + images], words)
+
+    def edit_together(self, pieces: list[Piece], words: Sequence[str]) -> None:
+        """Edit ``pieces`` with ``words`` in one batch; with one word after the other where values are not finite."""
+        try:
+            self.sample(pieces, words)
+        except NonFiniteError as error:
+            if len(words) > 1:
+                for word in words:
+                    self.edit_together(pieces, [word])
+                return
+            for number in error.images:
+                pieces[number].failures[words[0]] = f'non-finite values after {error.stage}'
+            if rest := [piece for number, piece in enumerate(pieces) if number not in error.images]:
+                self.edit_together(rest, words)
+
+    def sample(self, pieces: list[Piece], words: Sequence[str]) -> None:
+        """Sample and decode the edits of ``pieces`` with ``words``."""
         c = self.config
-        progress = self.progress.stage(f'edit: {word}')
-
-        def work(pieces: list[Piece]) -> None:
-            """Edit a batch that is inverted, one result for each piece."""
-            inversion = Inversion.cat([p.inversion for p in pieces]).to(self.model.device)
-            blend = BlendOptions(c.blend_threshold, c.blend_blocks) if c.blend == 'attention' else None
-            mask = None
-            if c.blend == 'label':
-                cells = [latent_mask(p.region, self.model.vae_scale) for p in pieces]
-                mask = torch.stack(cells).to(self.model.device)
-            result = edit(
-                self.model,
-                inversion,
-                c.source_prompt,
-                c.prompt(word),
-                word,
-                guidance=c.guidance,
-                cross=c.cross,
-                self_replace=c.self_replace,
-                eq=c.eq,
-                rli_alpha=c.rli_alpha,
-                self_max_positions=c.self_max_positions,
-                low_resource=c.low_resource,
-                latent_mask=mask,
-                local_blend=blend,
-                progress=progress,
-            )
-            edited = to_uint8(self.model.decode_latents(result.edited))
-            reconstruction = to_uint8(self.model.decode_latents(result.reconstruction))
-            for piece, image, reconstructed in zip(pieces, edited, reconstruction):
-                piece.edited, piece.reconstruction = image, reconstructed
-
-        for piece in batch:
-            piece.edited = piece.reconstruction = None
-        without_broken(batch, work)
+        inversion = Inversion.cat([p.inversion for p in pieces]).to(self.model.device)
+        mask = None
+        if c.blend == 'label':
+            mask = torch.stack([latent_mask(p.region, self.model.vae_scale) for p in pieces])
+        options = EditOptions(
+            guidance=c.guidance,
+            cross=c.cross,
+            self_replace=c.self_replace,
+            eq=c.eq,
+            rli_alpha=c.rli_alpha,
+            self_max_positions=c.self_max_positions,
+            low_resource=c.low_resource,
+            local_blend=BlendOptions(c.blend_threshold, c.blend_blocks) if c.blend == 'attention' else None,
+        )
+        targets = [Target(c.prompt(word), word) for word in words]
+        progress = self.progress.stage(f'edit: {", ".join(words)}')
+        results = edit_words(
+            self.model, inversion, c.source_prompt, targets, options, latent_mask=mask, progress=progress
+        )
+        for word, result in zip(words, results):
+            for piece, image in zip(pieces, self.decode(result.edited)):
+                piece.edits[word] = image
 
 
 class Paster:

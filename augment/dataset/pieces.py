@@ -1,7 +1,7 @@
 """One region of one image on its way from source to edit, and its judgement."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -22,7 +22,10 @@ from augment.diffusion.model import NonFiniteError
 
 @dataclass
 class Piece:
-    """One region of one image: ``image`` at native size, other arrays ``(H, W, 3)`` uint8 at the working size."""
+    """One region of one image: ``image`` at native size, other arrays ``(H, W, 3)`` uint8 at the working size.
+
+    ``edits`` and ``failures`` are by word: what the editor made, and why it made nothing.
+    """
 
     sample: Sample
     image: np.ndarray
@@ -33,6 +36,13 @@ class Piece:
     problem: str = ''
     edited: np.ndarray | None = None
     reconstruction: np.ndarray | None = None
+    edits: dict[str, np.ndarray] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def with_word(self, word: str) -> 'Piece':
+        """The same piece with ``edited`` from ``edits`` and ``problem``, where it has none, from ``failures``."""
+        problem = self.problem or self.failures.get(word, '')
+        return replace(self, edited=self.edits.get(word), problem=problem)
 
     def judge(self, config: AugmentConfig, verdict: Verdict | None = None) -> RegionRecord:
         """Where the region is, its figures, and whether its edit is accepted.

@@ -51,7 +51,7 @@ class Plan:
 
 
 def make_plan(config: AugmentConfig, data: Dataset) -> Plan:
-    """Group the images to edit by working size into batches of at most ``batch_size`` regions.
+    """Group the images to edit by working size, a few batches of at most ``batch_size`` regions together.
 
     They are the usable images of ``data``, or with the modes ``plant`` and ``paste`` normal ones with planted defects;
     for ``paste`` they have no regions.
@@ -96,8 +96,16 @@ def choose(images: list[PlannedImage], config: AugmentConfig, originals: int) ->
     return [images[i] for i in sorted(drawn)]
 
 
+MOST_BATCHES = 4
+"""Batches in a group: an image that is finished early makes place for the next one of its group."""
+
+LEAST_GROUPS = 16
+"""Groups of more than one batch are made only if there are so many of them, for several processes to share."""
+
+
 def grouped(chosen: list[PlannedImage], config: AugmentConfig) -> list[list[PlannedImage]]:
-    """Images of the same working sizes in batches."""
+    """Images of the same working sizes in groups of at most ``group_size`` regions, or one image."""
+    group_size = config.batch_size * batches_in_group(sum(len(i.regions) for i in chosen), config.batch_size)
     buckets: dict[tuple, list[PlannedImage]] = {}
     for image in chosen:
         buckets.setdefault(tuple(sorted({r.size for r in image.regions})), []).append(image)
@@ -107,10 +115,15 @@ def grouped(chosen: list[PlannedImage], config: AugmentConfig) -> list[list[Plan
         for image in bucket:
             if len(image.regions) > room:
                 groups.append([])
-                room = config.batch_size
+                room = group_size
             groups[-1].append(image)
             room -= len(image.regions)
     return groups
+
+
+def batches_in_group(regions: int, batch_size: int) -> int:
+    """Batches that a group consists of, for so many regions in all."""
+    return min(max(regions // (LEAST_GROUPS * batch_size), 1), MOST_BATCHES)
 
 
 def edit_files(split: str, samples: Iterable[Sample], words: Iterable[str]) -> list[str]:

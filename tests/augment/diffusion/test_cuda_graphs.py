@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from augment.diffusion.editing import edit
+from augment.diffusion import null_text
+from augment.diffusion.editing import EditOptions, Target, edit, edit_words
 from augment.diffusion.inversion import invert
 from augment.diffusion.loading import load_model
 from augment.diffusion.local_blend import BlendOptions
@@ -65,3 +66,25 @@ def test_half_precision_with_graphs_is_finite_and_close(tiny_sdxl_dir, models, t
     assert fast.uncond_tokens.dtype == torch.float32
     for got, expected in zip(fast.stats['final_losses'], slow.stats['final_losses']):
         assert sum(got) < 1.5 * sum(expected)
+
+
+def test_rows_that_go_on_by_themselves_with_graphs(models, tiny_latents, monkeypatch):
+    """Seven images in five rows: passes of one to five rows, and a smaller inner step when fewer images are left."""
+    monkeypatch.setattr(null_text, 'STOP_LOSS', 3.1e-4)
+    latents = torch.cat([tiny_latents, tiny_latents.flip(3), tiny_latents.flip(2)[:1]])
+    options = {'steps': 3, 'inner_steps': 6, 'guidance': 3.0, 'rows': 5}
+    graphs, eager = (invert(model, latents, SOURCE, **options) for model in models)
+    assert len(set(eager.stats['inner_steps'])) > 1
+    assert graphs.stats['inner_steps'] == eager.stats['inner_steps']
+    torch.testing.assert_close(graphs.trajectory, eager.trajectory, atol=2e-2, rtol=1e-2)
+    assert len([key for key in models[0]._kept if key[0] == 'inner step' and key[2].rli_alpha == 0.1]) > 1
+
+
+def test_words_in_one_batch_with_graphs(models, tiny_latents):
+    inversion = invert(models[0], tiny_latents, SOURCE, steps=5, inner_steps=2)
+    targets = [Target(f'{SOURCE} with {word}', word) for word in ('rust', 'peeling')]
+    options = EditOptions(local_blend=BlendOptions())
+    for chosen in (targets, targets[::-1]):  # the second time graphs are replayed with other words
+        graphs, eager = (edit_words(model, inversion, SOURCE, chosen, options) for model in models)
+        for got, expected in zip(graphs, eager):
+            torch.testing.assert_close(got.edited, expected.edited, atol=5e-2, rtol=2e-2)
