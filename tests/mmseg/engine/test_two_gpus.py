@@ -186,14 +186,17 @@ def accepted(difference: dict) -> bool:
 def test_two_processes_train_and_validate_as_one(trials):
     on_gpu = trials.kind == 'cuda'
     models = ['fastscnn/fast_scnn', 'pspnet/pspnet_r50-d8'] if on_gpu else ['tiny/tiny']
+    # on the CPU calls take the place of CUDA graphs; one capture fails in one of the processes
+    steps = dict(eager={}, captured=dict(capture=True) if on_gpu else dict(calls='work'))
+    steps |= {} if on_gpu else dict(fallback=dict(calls='fail'))
     two, one, pairs = [], [], []
     for model in models:
         short = model.rpartition('/')[2].split('_')[0]
         for norm, joint in (('SyncBN', 'SyncBN'), ('BN', 'HalvesBN')) if on_gpu else (('BN', 'HalvesBN'),):
             one.append(trials.write(f'{short}_{norm}_one', model, joint, batch=8))
-            for capture in (False, True) if on_gpu else (False,):
-                name = f'{short}_{norm}_{"captured" if capture else "eager"}'
-                two.append(trials.write(name, model, norm, capture))
+            for step, options in steps.items():
+                name = f'{short}_{norm}_{step}'
+                two.append(trials.write(name, model, norm, **options))
                 pairs.append((name, f'{short}_{norm}_one', norm, model))
     results = trials.results(TORCHRUN, two)
     validations = [
@@ -224,6 +227,8 @@ def test_two_processes_train_and_validate_as_one(trials):
             metrics_that_differ=changed,
             seconds=result['seconds'],
         )
+        if name.endswith('fallback') and result['reason'] != 'rank 1: RuntimeError: not here':
+            wrong.append(name)
         if result['step'] != wanted or not accepted(difference) or changed or 'val_loss' not in alone:
             wrong.append(name)
     assert not wrong
