@@ -1,7 +1,7 @@
 """One process of several: train configs one after the other, each with its losses and a validation in a JSON file.
 
 ``torchrun --nproc_per_node=2 tests/helpers/two_processes.py FOLDER CONFIG...``; without torchrun it is the only process.
-With ``--validate`` a config is validated with the weights of its ``load_from`` instead.
+A config with ``load_from`` is validated with those weights instead.
 """
 
 import json
@@ -79,14 +79,14 @@ def install_calls(runner: Runner, fails: bool) -> None:
     runner._maybe_compile = install
 
 
-def run(cfg: Config, validate: bool) -> dict:
+def run(cfg: Config) -> dict:
     """Train, then validate; or only validate."""
     start = time.perf_counter()
     runner = build_runner(cfg)
     result = {}
     if 'calls' in cfg:
         install_calls(runner, cfg.calls == 'fail' and dist.get_rank() == 1)
-    if validate:
+    if cfg.get('load_from'):
         metrics = runner.val()
     else:
         runner.train()
@@ -105,11 +105,10 @@ def run(cfg: Config, validate: bool) -> dict:
 def main(argv: list[str]) -> None:
     """Run every config."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    validate = '--validate' in argv
-    folder, *paths = [Path(word) for word in argv if word != '--validate']
+    folder, *paths = map(Path, argv)
     with one_of_several():
         for path in paths:
-            result = run(Config.fromfile(path), validate)
+            result = run(Config.fromfile(path))
             if not dist.is_initialized() or dist.get_rank() == 0:
                 (folder / f'{path.stem}.json').write_text(json.dumps(result))
                 text = {name: value for name, value in result.items() if name not in ('losses', 'metrics')}

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,9 +145,9 @@ class Trials:
             stderr=subprocess.STDOUT,
         )
 
-    def results(self, command: list[str], configs: list[str], *flags: str) -> dict[str, dict]:
+    def results(self, command: list[str], configs: list[str]) -> dict[str, dict]:
         """Results of the worker by the names of the configs."""
-        ran = self.run([*command, WORKER, str(self.folder), *configs, *flags])
+        ran = self.run([*command, WORKER, str(self.folder), *configs])
         assert ran.returncode == 0, ran.stdout[-6000:]
         names = [Path(config).stem for config in configs]
         return {name: json.loads((self.folder / f'{name}.json').read_text()) for name in names}
@@ -205,11 +206,10 @@ def test_two_processes_train_and_validate_as_one(trials):
         )
         for name, _, norm, model in pairs
     ]
-    expected = trials.results([sys.executable], one)
-    metrics = trials.results([sys.executable], validations, '--validate')
+    expected = trials.results([sys.executable], [*one, *validations])
     wrong = []
     for name, reference, _, _ in pairs:
-        result, alone = results[name], metrics[f'{name}_validated']['metrics']
+        result, alone = results[name], expected[f'{name}_validated']['metrics']
         difference = differences(result['losses'], expected[reference]['losses'])
         changed = {
             key: (value, alone.get(key))
@@ -249,28 +249,31 @@ def test_killed_on_two_it_goes_on_with_two_and_with_one(trials):
         custom_imports=dict(imports=['killer'], allow_failed_imports=False),
         custom_hooks=[dict(type='KillerHook')],
     )
-    start = time.monotonic()
-    ran = trials.train_two(kills)
-    seconds = time.monotonic() - start
+    with ThreadPoolExecutor() as pool:
+        uninterrupted = pool.submit(trials.train_two, whole)
+        start = time.monotonic()
+        ran = trials.train_two(kills)
+        seconds = time.monotonic() - start
+        left = list(processes_with(kills))
+        end = time.monotonic() + 20  # workers of a killed process look for it every few seconds
+        while left and time.monotonic() < end:
+            time.sleep(0.2)
+            left = list(processes_with(kills))
     lines = [line for line in ran.stdout.splitlines() if re.match(r'rank 1 \(process \d+\)', line)]
     report('one process killed', status=ran.returncode, lines=lines, seconds=round(seconds, 1))
     assert ran.returncode == 128 + signal.SIGKILL, ran.stdout[-4000:]
     assert len(lines) == 1 and 'was ended by SIGKILL' in lines[0]
-    left = list(processes_with(str(trials.folder)))
-    end = time.monotonic() + 20  # workers of a killed process look for it every few seconds
-    while left and time.monotonic() < end:
-        time.sleep(0.2)
-        left = list(processes_with(str(trials.folder)))
     assert left == []
     shutil.copytree(trials.folder / 'two', trials.folder / 'one')
     (trials.folder / 'one/last_checkpoint').unlink()  # it names the other folder
     on_two = trials.write('two', model, capture=capture, **norms)
     on_one = trials.write('one', model, capture=capture, batch=8, **norms)
-    for ran in (
-        trials.train_two(whole),
-        trials.train_two(on_two, '--resume'),
-        trials.run([sys.executable, '-m', 'wtaseg', 'train', on_one, '--resume']),
-    ):
+    with ThreadPoolExecutor() as pool:
+        resumed = [
+            pool.submit(trials.train_two, on_two, '--resume'),
+            pool.submit(trials.run, [sys.executable, '-m', 'wtaseg', 'train', on_one, '--resume']),
+        ]
+    for ran in (uninterrupted.result(), *(one.result() for one in resumed)):
         assert ran.returncode == 0, ran.stdout[-4000:]
     found = {name: differences(trials.losses(name), trials.losses('whole')) for name in ('two', 'one')}
     report('killed on two, resumed', **found)
