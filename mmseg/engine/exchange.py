@@ -37,13 +37,15 @@ class Exchange:
         """A reason to stop something, if any process has one; every process must call it, and the host waits for all.
 
         Returns:
-            The process's own reason, another text where only others have one, or None.
+            The process's own reason, the first of the others' where it has none, or None.
         """
         lowest = torch.tensor(dist.get_world_size() if reason is None else dist.get_rank())
         dist.all_reduce(lowest, dist.ReduceOp.MIN, group=self._group)
         if int(lowest) == dist.get_world_size():
             return None
-        return reason or f'rank {int(lowest)} says why in its log'
+        reasons: list[str | None] = [None] * dist.get_world_size()
+        dist.all_gather_object(reasons, reason, group=self._group)
+        return reason or f'rank {int(lowest)}: {reasons[int(lowest)]}'
 
     @staticmethod
     @torch.no_grad()

@@ -49,7 +49,6 @@ def losses(device: torch.device, how: str, steps: int = 20) -> list[float]:
     """Train on fixed images, each process on its half: ``'ddp'``, ``'plain'``: own all-reduce, ``'captured'``."""
     model = model_of(device)
     parameters = list(model.parameters())
-    optimizer = torch.optim.SGD(parameters, lr=torch.tensor(0.1, device=device), momentum=0.9)
     generator = torch.Generator().manual_seed(1)
     images = torch.randn(8, 3, SIZE, SIZE, generator=generator)
     images = images[dist.get_rank() :: dist.get_world_size()].to(device)
@@ -57,12 +56,15 @@ def losses(device: torch.device, how: str, steps: int = 20) -> list[float]:
     value = torch.zeros((), device=device)
 
     def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
+        for parameter in parameters:
+            parameter.grad = None
         loss = network(images).square().mean()
         loss.backward()
         if how != 'ddp':
             average(parameters)
-        optimizer.step()
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter.sub_(parameter.grad, alpha=0.1)
         value.copy_(loss.detach() / dist.get_world_size())
         dist.all_reduce(value)
 

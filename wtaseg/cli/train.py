@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 from cyclopts import CycloptsError, Parameter
 
@@ -77,12 +77,8 @@ def command(
     if gpus != 1:
         switches = dict(amp=amp, smoke=smoke, from_scratch=from_scratch, allow_partial=allow_partial)
         switches |= dict(tensorboard=tensorboard, wandb=wandb)
-        words = [f'--{name.replace("_", "-")}' for name, given in switches.items() if given]
-        words += [f'--{name}={value}' for name, value in (('data', data), ('work-dir', work_dir)) if value]
-        words += flags.words()
-        words += [] if resume is None else ['--resume', *resume]
-        words += ['--cfg-options', *cfg_options] if cfg_options else []
-        return _start_processes(gpus, [config, *words] if config else words)
+        words = _words([config], {**switches, 'data': data, 'work_dir': work_dir}, flags, resume, cfg_options)
+        _start_processes(gpus, words)
     from wtaseg.training import Experiment, TrainOptions, train
 
     exempt_modules_from_collection()
@@ -91,6 +87,23 @@ def command(
     trackers = tuple(name for name, given in (('tensorboard', tensorboard), ('wandb', wandb)) if given)
     train(experiment, TrainOptions(checkpoint, amp, smoke, from_scratch, trackers, **vars(flags)))
     return 0
+
+
+def _words(
+    first: Sequence[str | None],
+    options: dict[str, Any],
+    flags: TrainingFlags,
+    resume: tuple[str, ...] | None,
+    cfg_options: Sequence[str],
+) -> list[str]:
+    """The command line of these arguments, without the number of GPUs."""
+    words = list(filter(None, first))
+    for name, value in options.items():
+        if value:
+            words.append(f'--{name.replace("_", "-")}' + ('' if value is True else f'={value}'))
+    words += flags.words()
+    words += [] if resume is None else ['--resume', *resume]
+    return words + (['--cfg-options', *cfg_options] if cfg_options else [])
 
 
 def _start_processes(gpus: int, words: list[str]) -> NoReturn:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +33,10 @@ TWO_GPUS = [
 ]
 on_two_gpus = pytest.mark.parametrize('kind', [pytest.param('cuda', marks=TWO_GPUS)])
 everywhere = pytest.mark.parametrize('kind', ['cpu', pytest.param('cuda', marks=TWO_GPUS)])
-#: Sums in another order differ by 1e-7, and 100 updates enlarge that; a sum in place of a mean, other samples or other
-#: statistics of batch norms make differences of 1e-1 from the first iterations.
-FIRST, FIRST_TOLERANCE, TOLERANCE = 10, 2e-3, 3e-2
+#: Relative differences of the losses. Sums in another order differ by 1e-7, which each update enlarges: on the CPU ten
+#: updates at a learning rate of 0.02 made 1e-2 of it. Other samples, other statistics of batch norms or gradients of another
+#: size make differences of more than 1e-3 in the first five iterations.
+FIRST, FIRST_TOLERANCE, TOLERANCE = 5, 1e-4, 3e-2
 IMAGES = 7  # of a validation: one process has one more than the other
 SIDE = 256
 
@@ -91,7 +93,7 @@ class Trials:
                 part['type'] = norm
             if 'dropout_ratio' in part or 'Head' in str(part.get('type')):
                 part['dropout_ratio'] = 0.0
-        optimizer = dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=1e-4)
+        optimizer = dict(type='SGD', lr=0.004, momentum=0.9, weight_decay=1e-4)
         cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer)
         cfg.param_scheduler = []
         cfg.train_cfg.update(max_iters=self.iterations, val_interval=10**6)
@@ -143,9 +145,9 @@ class Trials:
             stderr=subprocess.STDOUT,
         )
 
-    def results(self, command: list[str], configs: list[str], *flags: str) -> dict[str, dict]:
+    def results(self, command: list[str], configs: list[str]) -> dict[str, dict]:
         """Results of the worker by the names of the configs."""
-        ran = self.run([*command, WORKER, str(self.folder), *configs, *flags])
+        ran = self.run([*command, WORKER, str(self.folder), *configs])
         assert ran.returncode == 0, ran.stdout[-6000:]
         names = [Path(config).stem for config in configs]
         return {name: json.loads((self.folder / f'{name}.json').read_text()) for name in names}
@@ -169,14 +171,15 @@ def trials(kind, tmp_path, experiment) -> Trials:
     return Trials(kind, tmp_path, data, experiment)
 
 
-def differences(losses: list[float], expected: list[float]) -> dict[str, float]:
-    """The largest relative differences of the first iterations, and of all."""
+def differences(losses: list[float], expected: list[float]) -> dict:
+    """The largest relative differences of the first iterations and of all, and those of some iterations."""
     assert len(losses) == len(expected)
     relative = [abs(a - b) / abs(b) for a, b in zip(losses, expected)]
-    return dict(first=max(relative[:FIRST]), all=max(relative))
+    course = {str(count): relative[count - 1] for count in (1, 2, 5, 10, 25, 50, 100) if count <= len(losses)}
+    return dict(first=max(relative[:FIRST]), all=max(relative), course=course)
 
 
-def accepted(difference: dict[str, float]) -> bool:
+def accepted(difference: dict) -> bool:
     return difference['first'] < FIRST_TOLERANCE and difference['all'] < TOLERANCE
 
 
@@ -184,14 +187,17 @@ def accepted(difference: dict[str, float]) -> bool:
 def test_two_processes_train_and_validate_as_one(trials):
     on_gpu = trials.kind == 'cuda'
     models = ['fastscnn/fast_scnn', 'pspnet/pspnet_r50-d8'] if on_gpu else ['tiny/tiny']
+    # on the CPU calls take the place of CUDA graphs; one capture fails in one of the processes
+    steps = dict(eager={}, captured=dict(capture=True) if on_gpu else dict(calls='work'))
+    steps |= {} if on_gpu else dict(fallback=dict(calls='fail'))
     two, one, pairs = [], [], []
     for model in models:
         short = model.rpartition('/')[2].split('_')[0]
         for norm, joint in (('SyncBN', 'SyncBN'), ('BN', 'HalvesBN')) if on_gpu else (('BN', 'HalvesBN'),):
             one.append(trials.write(f'{short}_{norm}_one', model, joint, batch=8))
-            for capture in (False, True) if on_gpu else (False,):
-                name = f'{short}_{norm}_{"captured" if capture else "eager"}'
-                two.append(trials.write(name, model, norm, capture))
+            for step, options in steps.items():
+                name = f'{short}_{norm}_{step}'
+                two.append(trials.write(name, model, norm, **options))
                 pairs.append((name, f'{short}_{norm}_one', norm, model))
     results = trials.results(TORCHRUN, two)
     validations = [
@@ -200,11 +206,10 @@ def test_two_processes_train_and_validate_as_one(trials):
         )
         for name, _, norm, model in pairs
     ]
-    expected = trials.results([sys.executable], one)
-    metrics = trials.results([sys.executable], validations, '--validate')
+    expected = trials.results([sys.executable], [*one, *validations])
     wrong = []
     for name, reference, _, _ in pairs:
-        result, alone = results[name], metrics[f'{name}_validated']['metrics']
+        result, alone = results[name], expected[f'{name}_validated']['metrics']
         difference = differences(result['losses'], expected[reference]['losses'])
         changed = {
             key: (value, alone.get(key))
@@ -222,6 +227,8 @@ def test_two_processes_train_and_validate_as_one(trials):
             metrics_that_differ=changed,
             seconds=result['seconds'],
         )
+        if name.endswith('fallback') and result['reason'] != 'rank 1: RuntimeError: not here':
+            wrong.append(name)
         if result['step'] != wanted or not accepted(difference) or changed or 'val_loss' not in alone:
             wrong.append(name)
     assert not wrong
@@ -242,28 +249,31 @@ def test_killed_on_two_it_goes_on_with_two_and_with_one(trials):
         custom_imports=dict(imports=['killer'], allow_failed_imports=False),
         custom_hooks=[dict(type='KillerHook')],
     )
-    start = time.monotonic()
-    ran = trials.train_two(kills)
-    seconds = time.monotonic() - start
+    with ThreadPoolExecutor() as pool:
+        uninterrupted = pool.submit(trials.train_two, whole)
+        start = time.monotonic()
+        ran = trials.train_two(kills)
+        seconds = time.monotonic() - start
+        left = list(processes_with(kills))
+        end = time.monotonic() + 20  # workers of a killed process look for it every few seconds
+        while left and time.monotonic() < end:
+            time.sleep(0.2)
+            left = list(processes_with(kills))
     lines = [line for line in ran.stdout.splitlines() if re.match(r'rank 1 \(process \d+\)', line)]
     report('one process killed', status=ran.returncode, lines=lines, seconds=round(seconds, 1))
     assert ran.returncode == 128 + signal.SIGKILL, ran.stdout[-4000:]
     assert len(lines) == 1 and 'was ended by SIGKILL' in lines[0]
-    left = list(processes_with(str(trials.folder)))
-    end = time.monotonic() + 20  # workers of a killed process look for it every few seconds
-    while left and time.monotonic() < end:
-        time.sleep(0.2)
-        left = list(processes_with(str(trials.folder)))
     assert left == []
     shutil.copytree(trials.folder / 'two', trials.folder / 'one')
     (trials.folder / 'one/last_checkpoint').unlink()  # it names the other folder
     on_two = trials.write('two', model, capture=capture, **norms)
     on_one = trials.write('one', model, capture=capture, batch=8, **norms)
-    for ran in (
-        trials.train_two(whole),
-        trials.train_two(on_two, '--resume'),
-        trials.run([sys.executable, '-m', 'wtaseg', 'train', on_one, '--resume']),
-    ):
+    with ThreadPoolExecutor() as pool:
+        resumed = [
+            pool.submit(trials.train_two, on_two, '--resume'),
+            pool.submit(trials.run, [sys.executable, '-m', 'wtaseg', 'train', on_one, '--resume']),
+        ]
+    for ran in (uninterrupted.result(), *(one.result() for one in resumed)):
         assert ran.returncode == 0, ran.stdout[-4000:]
     found = {name: differences(trials.losses(name), trials.losses('whole')) for name in ('two', 'one')}
     report('killed on two, resumed', **found)
@@ -279,3 +289,112 @@ def processes_with(text: str) -> list[str]:
         except OSError:
             continue
     return [line for line in lines if text in line]
+
+
+@on_two_gpus
+@pytest.mark.parametrize('model', ['fastscnn/fast_scnn', 'pspnet/pspnet_r50-d8'])
+def test_speed_of_two_gpus(trials, model):
+    path = trials.folder / 'speed.json'
+    config = str(ROOT / f'configs/{model}_4xb4-40k_wta-512x512.py')
+    command = [sys.executable, '-m', 'wtaseg', 'bench', 'train', config, '--batch', '8', '--gpus', '2']
+    ran = trials.run([*command, '--top', '8', '--json', str(path)])
+    assert ran.returncode == 0, ran.stdout[-4000:]
+    times = json.loads(path.read_text())
+    report(f'speed {model}', **times)
+    assert times['several']['step'] == 'bfloat16, one CUDA graph'
+    assert times['times_faster'] > 1
+
+
+@on_two_gpus
+def test_augment_on_two_gpus(trials):
+    """The same files as with one, in one manifest."""
+    data = trials.folder / 'blades'
+    counts = ['--train', '24', '--val', '2', '--test', '2']
+    assert trials.run([sys.executable, '-m', 'wtaseg', 'render', '--out', str(data), *counts]).returncode == 0
+    options = ['--data', str(data), '--model', 'demo', '--steps', '20', '--word', 'peeling', 'rust']
+    launch = [
+        '-m',
+        'accelerate.commands.launch',
+        '--multi_gpu',
+        '--num_processes',
+        '2',
+        '--num_machines',
+        '1',
+    ]
+    launch += ['--mixed_precision', 'no', '--dynamo_backend', 'no']
+    seconds, spans, files, accepted = {}, {}, {}, {}
+    for count, begin in ((1, []), (2, launch)):
+        out = trials.folder / f'augmented_{count}'
+        start = time.monotonic()
+        where = ['--out', str(out), '--cache', 'none']
+        ran = trials.run([sys.executable, *begin, str(ROOT / 'augment/run.py'), *options, *where])
+        assert ran.returncode == 0, ran.stdout[-4000:]
+        seconds[count] = round(time.monotonic() - start, 1)
+        edits = sorted(path.stat().st_mtime for path in (out / 'img_dir').rglob('*__*.png'))
+        spans[count] = round(edits[-1] - edits[0], 1)
+        assert len(list(out.rglob('manifest*.jsonl'))) == 1
+        files[count] = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob('*.png')}
+        accepted[count] = [line for line in ran.stdout.splitlines() if 'accepted' in line]
+    changed = [name for name, content in files[1].items() if files[2].get(name) != content]
+    report(
+        'augment',
+        images=len(files[1]),
+        wall_seconds=seconds,
+        seconds_from_first_to_last_edit=spans,
+        accepted=accepted,
+        files_that_differ=changed,
+    )
+    assert files[1].keys() == files[2].keys() and accepted[1] == accepted[2]
+
+
+@on_two_gpus
+def test_a_study_puts_a_run_on_each_gpu(trials):
+    command = [
+        sys.executable,
+        '-m',
+        'wtaseg',
+        'study',
+        'losses',
+        '--data',
+        str(trials.data),
+        '--project',
+        'p',
+    ]
+    command += [
+        '--smoke',
+        '--jobs',
+        '2',
+        '--only',
+        'Focal Loss',
+        'Dice Loss',
+        '--work-dir',
+        str(trials.folder),
+    ]
+    devices = set()
+    log = trials.folder / 'study.log'
+    with log.open('w') as file:
+        process = subprocess.Popen(
+            command, env=trials.environment, cwd=trials.folder, stdout=file, stderr=subprocess.STDOUT
+        )
+        while process.poll() is None:
+            devices |= set(devices_of_trainings(str(trials.folder)))
+            time.sleep(0.2)
+    report('study --jobs 2', status=process.returncode, devices=sorted(devices))
+    assert process.returncode == 0, log.read_text()[-4000:]
+    assert len(devices) == 2
+
+
+def devices_of_trainings(folder: str) -> list[str]:
+    """CUDA_VISIBLE_DEVICES of every training with this work folder."""
+    devices = []
+    for path in Path('/proc').glob('[0-9]*'):
+        try:
+            words = (path / 'cmdline').read_bytes().decode(errors='replace').split('\0')
+            variables = (path / 'environ').read_bytes().decode(errors='replace').split('\0')
+        except OSError:
+            continue
+        if '--work-dir' in words and folder in words[words.index('--work-dir') + 1] and 'study' not in words:
+            devices += [
+                text.partition('=')[2] for text in variables if text.startswith('CUDA_VISIBLE_DEVICES=')
+            ]
+    return devices
