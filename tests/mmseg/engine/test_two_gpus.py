@@ -77,7 +77,8 @@ class Trials:
 
     @property
     def environment(self) -> dict[str, str]:
-        environment = dict(PYTHONPATH=f'{ROOT}{os.pathsep}{self.folder}', OMP_NUM_THREADS='1')
+        paths = [str(ROOT), str(self.folder), *filter(None, [os.environ.get('PYTHONPATH')])]
+        environment = dict(PYTHONPATH=os.pathsep.join(paths), OMP_NUM_THREADS='1')
         environment |= dict(NCCL_NVLS_ENABLE='0', NVIDIA_TF32_OVERRIDE='0', PYTHON=sys.executable)
         hidden = {} if self.kind == 'cuda' else dict(CUDA_VISIBLE_DEVICES='')
         return os.environ | environment | hidden
