@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from augment.config import AugmentConfig
 
+RECOMPILE_LIMIT = 256
 SDXL_VAE_SCALE = 8  # pixels per latent cell, for a model without autoencoder (timing); else the VAE's own
 
 
@@ -130,10 +131,11 @@ class EditModel:
         from diffusers.models.resnet import ResnetBlock2D
         from torch._dynamo import config
 
-        # The code of one compiled block serves all of its kind; each width, place and size recompiles it.
+        # The code of one compiled block serves all of its kind; each width, place and size recompiles it: about twenty
+        # times for each size of a batch in SDXL. Beyond the limit a block would run eagerly without a word.
         for name in ('recompile_limit', 'cache_size_limit'):
             if hasattr(config, name):
-                setattr(config, name, max(getattr(config, name), 64))
+                setattr(config, name, max(getattr(config, name), RECOMPILE_LIMIT))
         self.unet.compile_repeated_blocks(dynamic=False)
         for module in self.unet.modules():
             if isinstance(module, ResnetBlock2D):
