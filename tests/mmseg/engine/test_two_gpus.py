@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from running import processes_with
 from squares import write_squares
 
 from mmseg.utils.config_file import read_config
@@ -32,7 +33,9 @@ TWO_GPUS = [
     pytest.mark.skipif(torch.cuda.device_count() < 2, reason='needs two CUDA devices'),
 ]
 on_two_gpus = pytest.mark.parametrize('kind', [pytest.param('cuda', marks=TWO_GPUS)])
-everywhere = pytest.mark.parametrize('kind', ['cpu', pytest.param('cuda', marks=TWO_GPUS)])
+everywhere = pytest.mark.parametrize(
+    'kind', [pytest.param('cpu', marks=pytest.mark.slow), pytest.param('cuda', marks=TWO_GPUS)]
+)
 #: Relative differences of the losses. Sums in another order differ by 1e-7, which each update enlarges: on the CPU ten
 #: updates at a learning rate of 0.02 made 1e-2 of it. Other samples, other statistics of batch norms or gradients of another
 #: size make differences of more than 1e-3 in the first five iterations.
@@ -282,17 +285,6 @@ def test_killed_on_two_it_goes_on_with_two_and_with_one(trials):
     found = {name: differences(trials.losses(name), trials.losses('whole')) for name in ('two', 'one')}
     report('killed on two, resumed', **found)
     assert all(map(accepted, found.values()))
-
-
-def processes_with(text: str) -> list[str]:
-    """Command lines that contain a text."""
-    lines = []
-    for path in Path('/proc').glob('[0-9]*/cmdline'):
-        try:
-            lines.append(path.read_bytes().replace(b'\0', b' ').decode(errors='replace'))
-        except OSError:
-            continue
-    return [line for line in lines if text in line]
 
 
 @on_two_gpus
