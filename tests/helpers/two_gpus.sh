@@ -15,7 +15,7 @@ show() { # name, lines of its log
     tail -n "$2" "$OUT/$1.log" | cut -c1-1500
 }
 try() { # name, seconds, expression of pytest
-    timeout -k 5 "$2" "$PYTHON" -m pytest -q -n 0 -s -m gpu "$FILE" -k "$3" >"$OUT/$1.log" 2>&1
+    timeout -k 5 "$2" "$PYTHON" -m pytest -q -s -m gpu "$FILE" -k "$3" >"$OUT/$1.log" 2>&1
 }
 
 timeout -k 5 60 "$PYTHON" -m torch.distributed.run --standalone --nproc_per_node=2 tests/helpers/nccl_probe.py \

@@ -4,6 +4,7 @@
 A config with ``load_from`` is validated with those weights instead.
 """
 
+import gc
 import json
 import sys
 import time
@@ -109,6 +110,7 @@ def main(argv: list[str]) -> None:
     with one_of_several():
         for path in paths:
             result = run(Config.fromfile(path))
+            gc.collect()  # its workers end
             if not dist.is_initialized() or dist.get_rank() == 0:
                 (folder / f'{path.stem}.json').write_text(json.dumps(result))
                 text = {name: value for name, value in result.items() if name not in ('losses', 'metrics')}

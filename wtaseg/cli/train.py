@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -19,6 +20,41 @@ LocalRank = Annotated[int, Parameter(name=('--local-rank', '--local_rank'), show
 OptionalValue = Parameter(consume_multiple=(0, 2), show_default=False)
 
 
+@Parameter(name='*')
+@dataclass(frozen=True)
+class Trackers:
+    """What records a training beside its log.
+
+    Parameters
+    ----------
+    tensorboard
+        also record with TensorBoard; needs the extra "tracking"
+    wandb
+        also record with Weights & Biases; needs the extra "tracking"
+    """
+
+    tensorboard: bool = False
+    wandb: bool = False
+
+
+@Parameter(name='*')
+@dataclass(frozen=True)
+class Processes:
+    """How many processes train, and what started this one.
+
+    Parameters
+    ----------
+    gpus
+        GPUs of this machine, each with the batch size of the config; as tools/dist_train.sh CONFIG GPUS
+    launcher
+        what started this process
+    """
+
+    gpus: int = 1
+    launcher: Launcher = 'none'
+    local_rank: LocalRank = 0
+
+
 def command(
     config: str | None = None,
     /,
@@ -30,12 +66,9 @@ def command(
     smoke: bool = False,
     from_scratch: bool = False,
     allow_partial: bool = False,
-    tensorboard: bool = False,
-    wandb: bool = False,
     cfg_options: Annotated[tuple[str, ...], MANY] = (),
-    gpus: Annotated[int, Parameter(show_default=False)] = 1,
-    launcher: Launcher = 'none',
-    local_rank: LocalRank = 0,
+    trackers: Trackers = Trackers(),
+    processes: Processes = Processes(),
     flags: Annotated[TrainingFlags, Parameter(name='*')] = TrainingFlags(),  # noqa: B008  immutable
 ) -> int:
     """Train one experiment.
@@ -63,41 +96,33 @@ def command(
         start without any pretrained weights
     allow_partial
         load what fits of the checkpoint of load_from or --resume that does not fit the model, and say how much that was
-    tensorboard
-        also record with TensorBoard; needs the extra "tracking"
-    wandb
-        also record with Weights & Biases; needs the extra "tracking"
     cfg_options
         KEY=VALUE: change values of the config, train_dataloader.batch_size=8 "a.b=[1,2]"; no spaces inside a value
-    gpus
-        GPUs of this machine, each with the batch size of the config; as tools/dist_train.sh CONFIG GPUS
-    launcher
-        what started this process
     """
-    if gpus != 1:
-        switches = dict(amp=amp, smoke=smoke, from_scratch=from_scratch, allow_partial=allow_partial)
-        switches |= dict(tensorboard=tensorboard, wandb=wandb)
-        words = _words([config], {**switches, 'data': data, 'work_dir': work_dir}, flags, resume, cfg_options)
-        _start_processes(gpus, words)
+    if processes.gpus != 1:
+        given = dict(data=data, work_dir=work_dir, amp=amp, smoke=smoke, from_scratch=from_scratch)
+        given |= dict(allow_partial=allow_partial, **vars(trackers))
+        _start_processes(processes.gpus, _words(config, given, flags, resume, cfg_options))
     from wtaseg.training import Experiment, TrainOptions, train
 
     exempt_modules_from_collection()
     config, checkpoint = split_resume(config, resume)
-    experiment = Experiment(config, data, work_dir, cfg_options, launcher, local_rank, allow_partial)
-    trackers = tuple(name for name, given in (('tensorboard', tensorboard), ('wandb', wandb)) if given)
-    train(experiment, TrainOptions(checkpoint, amp, smoke, from_scratch, trackers, **vars(flags)))
+    launch = (processes.launcher, processes.local_rank)
+    experiment = Experiment(config, data, work_dir, cfg_options, *launch, allow_partial)
+    names = tuple(name for name, given in vars(trackers).items() if given)
+    train(experiment, TrainOptions(checkpoint, amp, smoke, from_scratch, names, **vars(flags)))
     return 0
 
 
 def _words(
-    first: Sequence[str | None],
+    config: str | None,
     options: dict[str, Any],
     flags: TrainingFlags,
     resume: tuple[str, ...] | None,
     cfg_options: Sequence[str],
 ) -> list[str]:
     """The command line of these arguments, without the number of GPUs."""
-    words = list(filter(None, first))
+    words = [config] if config else []
     for name, value in options.items():
         if value:
             words.append(f'--{name.replace("_", "-")}' + ('' if value is True else f'={value}'))
