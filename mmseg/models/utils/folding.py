@@ -16,12 +16,15 @@ _SIDE = 128
 #: 1e-6; Winograd's convolutions about 1e-4.
 TOLERANCE = 1e-3
 
+#: Method of modules that have a quicker form on a CPU.
+HOOK = 'prepare_for_inference'
+
 
 @torch.no_grad()
 def prepare_for_inference(model: nn.Module) -> bool:
     """Make a model quicker, in place: batch norms folded into convolutions, and on a CPU other forms of convolutions.
 
-    On a CPU, wide 3 x 3 convolutions become :class:`mmseg.models.utils.winograd.WinogradConv2d`, and models with
+    On a CPU, modules with a method ``prepare_for_inference`` change to their quicker form, wide 3 x 3 convolutions become :class:`mmseg.models.utils.winograd.WinogradConv2d`, and models with
     depthwise convolutions store their weights with the channels last. After each change the model must give the logits
     that it gave for a random image, within :data:`TOLERANCE`; otherwise, or where that can't be computed, the change is
     undone. Keys of its ``state_dict`` change: it is not for training.
@@ -37,6 +40,8 @@ def prepare_for_inference(model: nn.Module) -> bool:
     folded = False
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules):
         folded = _change(model, fuse_conv_bn, 'batch norms are not folded into convolutions')
+    if on_cpu and any(hasattr(module, HOOK) for module in modules):
+        _change(model, _call_hooks, 'heads stay as they are')
     if on_cpu and any(map(winograd.suits, modules)):
         _change(model, winograd.replace, '3 x 3 convolutions stay as they are')
     if on_cpu and _has_depthwise(model):
@@ -63,6 +68,13 @@ def _change(model: nn.Module, change: Callable[[nn.Module], nn.Module], otherwis
         setattr(model, name, part)
     print_log(f'{otherwise}: {reason}', 'current')
     return False
+
+
+def _call_hooks(part: nn.Module) -> nn.Module:
+    for module in list(part.modules()):
+        if hasattr(module, HOOK):
+            getattr(module, HOOK)()
+    return part
 
 
 def _has_depthwise(model: nn.Module) -> bool:
