@@ -14,8 +14,8 @@ PATCH = TILE + KERNEL - 1
 FEWEST_CHANNELS = 256
 #: With a larger one, most of the tiles would lie in the padding.
 DILATIONS = ((1, 1), (2, 2), (3, 3), (4, 4))
-#: Values of transformed patches at a time, 32 MiB.
-CHUNK = 2**23
+#: Values of transformed patches at a time, 64 MiB.
+CHUNK = 2**24
 
 # section 4.3: of the patch, the kernel and the product, for the points 0, 1, -1, 2, -2 and infinity
 _PATCH = (

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from mmcv.cnn import ConvModule
 from mmengine.structures import PixelData
 from torch import nn
 
 from mmseg.engine import build_runner
+from mmseg.models import PSPHead
 from mmseg.models.utils import folding, winograd
+from mmseg.models.utils.pyramid_conv import PyramidConv
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
@@ -53,6 +56,33 @@ def test_folded_batch_norms_change_nothing():
     result = model._forward(images)
     torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)
     assert (result.argmax(1) == expected.argmax(1)).float().mean() > 0.9999
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('norm', [None, NORM, dict(type='GN', num_groups=2)], ids=['none', 'BN', 'GN'])
+@pytest.mark.parametrize('align_corners', [False, True])
+@pytest.mark.filterwarnings('ignore:align_corners=True keeps')
+def test_pooled_maps_are_convolved_before_they_are_enlarged(norm, align_corners):
+    torch.manual_seed(0)
+    head = PSPHead(
+        in_channels=12,
+        in_index=0,
+        channels=8,
+        num_classes=3,
+        norm_cfg=norm,
+        align_corners=align_corners,
+        pool_scales=(1, 3, 6),
+    ).eval()
+    features = [torch.randn(2, 12, 9, 14)]
+    expected = head(features)
+    head.prepare_for_inference()
+    assert isinstance(head.bottleneck, PyramidConv) and head.bottleneck.conv.in_channels == 12
+    torch.testing.assert_close(head(features), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_pyramid_has_a_convolution_that_keeps_the_size():
+    with pytest.raises(ValueError, match='3 x 3 convolution with padding 1'):
+        PyramidConv(ConvModule(8, 4, 3), 4, False)
 
 
 @pytest.mark.parametrize(
