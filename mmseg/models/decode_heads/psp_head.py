@@ -9,6 +9,7 @@ from torch import Tensor
 from mmseg.registry import MODELS
 
 from ..utils.ppm import PPM
+from ..utils.pyramid_conv import PyramidConv
 from .decode_head import BaseDecodeHead
 
 __all__ = ['PPM', 'PSPHead']
@@ -36,7 +37,13 @@ class PSPHead(BaseDecodeHead):
     def _forward_feature(self, inputs: Sequence[Tensor]) -> Tensor:
         """Features before the classifier, (N, channels, h, w)."""
         x = self._transform_inputs(inputs)
+        if isinstance(self.bottleneck, PyramidConv):
+            return self.bottleneck(x, [module(x) for module in self.psp_modules])
         return self.bottleneck(torch.cat([x, *self.psp_modules(x)], dim=1))
+
+    def prepare_for_inference(self) -> None:
+        """Compute the convolution without enlarging the pooled maps; for batch norms that are folded, or evaluation."""
+        self.bottleneck = PyramidConv(self.bottleneck, self.in_channels, self.align_corners)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         return self.cls_seg(self._forward_feature(inputs))

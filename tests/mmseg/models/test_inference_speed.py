@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from mmcv.cnn import ConvModule
 from mmengine.structures import PixelData
 from torch import nn
 
 from mmseg.engine import build_runner
-from mmseg.models.utils import folding
+from mmseg.models import PSPHead
+from mmseg.models.utils import folding, winograd
+from mmseg.models.utils.pyramid_conv import PyramidConv
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
@@ -53,6 +56,103 @@ def test_folded_batch_norms_change_nothing():
     result = model._forward(images)
     torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-5)
     assert (result.argmax(1) == expected.argmax(1)).float().mean() > 0.9999
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('norm', [None, NORM, dict(type='GN', num_groups=2)], ids=['none', 'BN', 'GN'])
+@pytest.mark.parametrize('align_corners', [False, True])
+@pytest.mark.filterwarnings('ignore:align_corners=True keeps')
+def test_pooled_maps_are_convolved_before_they_are_enlarged(norm, align_corners):
+    torch.manual_seed(0)
+    head = PSPHead(
+        in_channels=12,
+        in_index=0,
+        channels=8,
+        num_classes=3,
+        norm_cfg=norm,
+        align_corners=align_corners,
+        pool_scales=(1, 3, 6),
+    ).eval()
+    features = [torch.randn(2, 12, 9, 14)]
+    expected = head(features)
+    head.prepare_for_inference()
+    assert isinstance(head.bottleneck, PyramidConv) and head.bottleneck.conv.in_channels == 12
+    torch.testing.assert_close(head(features), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_pyramid_has_a_convolution_that_keeps_the_size():
+    with pytest.raises(ValueError, match='3 x 3 convolution with padding 1'):
+        PyramidConv(ConvModule(8, 4, 3), 4, False)
+
+
+@pytest.mark.parametrize(
+    ('size', 'dilation', 'options'),
+    [((2, 13, 18), 1, {}), ((1, 8, 8), 2, {}), ((2, 17, 9), 3, dict(bias=False)), ((1, 5, 33), 4, {})],
+)
+@pytest.mark.parametrize('chunk', [winograd.CHUNK, 1])
+def test_winograd_convolutions_are_convolutions(size, dilation, options, chunk, monkeypatch):
+    monkeypatch.setattr(winograd, 'CHUNK', chunk)
+    generator = torch.Generator().manual_seed(0)
+    conv = nn.Conv2d(256, 260, 3, padding=dilation, dilation=dilation, **options).requires_grad_(False)
+    assert winograd.suits(conv)
+    n, height, width = size
+    x = torch.randn(n, 256, height, width, generator=generator)
+    expected = conv.double()(x.double())
+    result = winograd.WinogradConv2d(conv.float())(x)
+    assert result.shape == expected.shape
+    # rounding: the transforms multiply by up to 8, the outputs' standard deviation is about 0.5
+    assert (result - expected).abs().max() < 1e-4
+
+
+def test_other_convolutions_stay():
+    conv = dict(in_channels=256, out_channels=256, kernel_size=3, padding=1)
+    others = [
+        dict(stride=2),
+        dict(groups=2),
+        dict(padding=0),
+        dict(dilation=2),
+        dict(padding=12, dilation=12),
+        dict(padding_mode='reflect'),
+        dict(out_channels=255),
+        dict(kernel_size=1, padding=0),
+        dict(dtype=torch.float16),
+    ]
+    for options in others:
+        assert not winograd.suits(nn.Conv2d(**conv | options)), options
+    part = winograd.replace(
+        nn.Sequential(nn.Conv2d(**conv), nn.Sequential(nn.Conv2d(**conv), nn.Conv2d(**conv | others[0])))
+    )
+    kinds = [type(part[0]), type(part[1][0]), type(part[1][1])]
+    assert kinds == [winograd.WinogradConv2d, winograd.WinogradConv2d, nn.Conv2d]
+
+
+@torch.no_grad()
+def test_wide_convolutions_are_replaced_and_the_prediction_stays(monkeypatch):
+    monkeypatch.setattr(winograd, 'FEWEST_CHANNELS', 16)
+    model, images = _model(), torch.randn(2, 3, 64, 96)
+    expected = model._forward(images)
+    assert folding.prepare_for_inference(model)
+    predicting = [model.backbone, model.neck, model.decode_head]
+    assert any(isinstance(part, winograd.WinogradConv2d) for one in predicting for part in one.modules())
+    assert not any(isinstance(part, winograd.WinogradConv2d) for part in model.auxiliary_head.modules())
+    result = model._forward(images)
+    torch.testing.assert_close(result, expected, rtol=1e-3, atol=1e-4)
+    assert (result.argmax(1) == expected.argmax(1)).float().mean() > 0.9999
+
+
+@torch.no_grad()
+def test_a_replacement_that_changes_the_logits_is_undone(monkeypatch):
+    monkeypatch.setattr(winograd, 'FEWEST_CHANNELS', 16)
+    monkeypatch.setattr(
+        winograd.WinogradConv2d,
+        'forward',
+        lambda self, x: x.repeat(1, self.weight.shape[2] // x.shape[1], 1, 1),
+    )
+    model, images = _model(), torch.randn(1, 3, 64, 96)
+    expected = model._forward(images)
+    assert folding.prepare_for_inference(model)
+    assert not any(isinstance(part, winograd.WinogradConv2d) for part in model.modules())
+    torch.testing.assert_close(model._forward(images), expected, rtol=1e-4, atol=1e-5)
 
 
 class _NormFirst(nn.Module):
