@@ -4,6 +4,7 @@ Uses the standard library only, so that worker processes start quickly.
 """
 
 import contextlib
+import ctypes
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -23,6 +24,9 @@ except ImportError:  # Windows
 #: Environment variable with the processor cores that a process may use, where others run beside it.
 CORES = 'MMSEG_CORES'
 
+# of malloc.h; the largest block that is kept must be at most 32 MiB
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT, _LARGEST_KEPT = 64 << 20, 32 << 20
 # descriptors of the locks that this process holds
 _held: set[int] = set()
 
@@ -41,6 +45,19 @@ def end_with_parent() -> None:
 def _wait_and_exit(sentinel: int) -> None:
     multiprocessing.connection.wait([sentinel])
     os._exit(1)
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep up to 64 MiB that it frees; returns whether the C library (glibc) takes the setting.
+
+    glibc gives freed images back to the system, page by page, and asks for the same pages again for the next image, which
+    takes longer than resizing it.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        # both, since setting one ends the adaptation of the other
+        return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT) and mallopt(_M_TRIM_THRESHOLD, _KEPT))
+    return False
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from functools import partial
 
 from torch.utils.data import DataLoader
 
+from mmseg.processes import keep_freed_memory
+
 #: What a run listens to, and the handler that Python installs for it.
 _DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 if hasattr(signal, 'SIGHUP'):  # of a closed terminal; not on Windows
@@ -66,13 +68,17 @@ class StopListener:
 
 
 def protect_workers(loader: DataLoader) -> DataLoader:
-    """Make a loader's workers ignore stop signals that do not come from their parent; in place, returns ``loader``."""
+    """Make a loader's workers ignore stop signals that do not come from their parent, and keep the memory that they free.
+
+    In place; returns ``loader``.
+    """
     if loader.num_workers > 0:
         loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
     return loader
 
 
 def _init_worker(init: Callable[[int], None] | None, worker_id: int) -> None:
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, 'SIGHUP'):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -157,3 +157,32 @@ def test_only_temporary_files_are_removed(tmp_path):
         (tmp_path / name).write_text('')
     remove_temporaries(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='the setting is of glibc')
+def test_freed_memory_is_kept():
+    code = """
+import ctypes, resource, sys
+import numpy as np
+from mmseg.processes import keep_freed_memory
+if not hasattr(ctypes.CDLL(None), 'gnu_get_libc_version'):
+    sys.exit('no glibc')
+assert sys.argv[1] == 'as it is' or keep_freed_memory()
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def images():
+    for _ in range(20):
+        arrays = [np.ones(3_000_000, np.uint8) for _ in range(4)]
+images()
+before = faults()
+images()
+print(faults() - before)
+"""
+    faults = {}
+    for setting in ('as it is', 'kept'):
+        process = start(code, setting, stderr=subprocess.PIPE)
+        out, error = process.communicate()
+        if 'no glibc' in error:
+            pytest.skip('the setting is of glibc')
+        assert process.returncode == 0, error
+        faults[setting] = int(out)
+    assert faults['kept'] < faults['as it is'] / 10

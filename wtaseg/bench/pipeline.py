@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
@@ -122,6 +123,10 @@ def measure(options: PipelineOptions, items: list[dict[str, str]] | None = None)
         FileNotFoundError, ValueError: the config or the dataset can not be used.
     """
     items = list_items(options) if items is None else items
+    with suppress(ImportError):  # another package of mmsegmentation's interface has it not
+        from mmseg.processes import keep_freed_memory
+
+        keep_freed_memory()  # as the workers of a training do
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     registry, scope = transform_registry(options.imports)

@@ -1,7 +1,8 @@
 # ruff: noqa: NPY002 - numpy's global state is what a worker seeds and a resumed run restores
 """Crop a random window of an image and its maps."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -43,25 +44,38 @@ class RandomCrop(BaseTransform):
     @cache_randomness
     def crop_bbox(self, results: dict) -> tuple[int, int, int, int]:
         """Draw the window (top, bottom, left, right)."""
-        img = results['img']
-        box = self._draw(img)
+        labels = results['gt_seg_map'] if self.cat_max_ratio < 1.0 else None
+        return self.choose(results['img'].shape[:2], labels, lambda box: self.crop(labels, box))
+
+    def choose(
+        self,
+        size: tuple[int, int],
+        labels: np.ndarray | None,
+        cut: Callable[[tuple[int, int, int, int]], np.ndarray],
+    ) -> tuple[int, int, int, int]:
+        """Draw the window (top, bottom, left, right) in an image.
+
+        Args:
+            size: (height, width) of the image.
+            labels: of the image, maybe before it is resized; read if ``cat_max_ratio`` < 1.
+            cut: the labels of a window.
+        """
+        box = self._draw(size)
         if self.cat_max_ratio < 1.0:
-            labels = results['gt_seg_map']
-            always = self._is_dominated_everywhere(labels)
+            always = self._is_dominated_everywhere(labels, size)
             for _ in range(MAX_TRIES):
-                if not always and not self._is_dominated(self.crop(labels, box)):
+                if not always and not self._is_dominated(cut(box)):
                     break
-                box = self._draw(img)
+                box = self._draw(size)
         return box
 
-    def _draw(self, img: np.ndarray) -> tuple[int, int, int, int]:
-        margin_h = max(img.shape[0] - self.crop_size[0], 0)
-        margin_w = max(img.shape[1] - self.crop_size[1], 0)
-        top = np.random.randint(0, margin_h + 1)
-        left = np.random.randint(0, margin_w + 1)
+    def _draw(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
+        top, left = (
+            np.random.randint(0, max(side - crop, 0) + 1) for side, crop in zip(size, self.crop_size)
+        )
         return top, top + self.crop_size[0], left, left + self.crop_size[1]
 
-    def _is_dominated_everywhere(self, labels: np.ndarray) -> bool:
+    def _is_dominated_everywhere(self, labels: np.ndarray, size: tuple[int, int]) -> bool:
         """Whether one class dominates every possible window, because all others have too few pixels.
 
         Histograms of eleven windows would be the most expensive step of a pipeline. Where the background covers
@@ -74,7 +88,9 @@ class RandomCrop(BaseTransform):
         if guess == self.ignore_index:
             return False
         others = labels.size - np.count_nonzero(labels == guess)
-        window = min(labels.shape[0], self.crop_size[0]) * min(labels.shape[1], self.crop_size[1])
+        # each pixel becomes at most so many
+        others *= math.prod(math.ceil(new / side) for new, side in zip(size, labels.shape))
+        window = math.prod(map(min, size, self.crop_size))
         # A window contains at most all of the others. Where they are ignored, the share of the class is larger.
         return window - others >= self.cat_max_ratio * window
 

@@ -17,6 +17,7 @@ from .geometry import (
 )
 from .mix import RandomCutOut, RandomMosaic
 from .photometric import CLAHE, AdjustGamma, PhotoMetricDistortion, Rerange, RGB2Gray
+from .window import RandomResizedWindow
 
 __all__ = [
     'CLAHE',
@@ -32,6 +33,7 @@ __all__ = [
     'RandomFlip',
     'RandomMosaic',
     'RandomResize',
+    'RandomResizedWindow',
     'RandomRotFlip',
     'RandomRotate',
     'RareClassCrop',

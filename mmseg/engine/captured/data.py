@@ -1,4 +1,7 @@
-"""The data loader of a training on a GPU: 8-bit batches in pinned memory, distorted and normalised on the device."""
+"""The data loader of a training on a GPU: 8-bit batches in pinned memory, distorted and normalised on the device.
+
+Workers resize the window that is cropped alone.
+"""
 
 import copy
 import os
@@ -19,6 +22,9 @@ from .settings import StepSettings
 MAX_WORKERS = 12
 _DISTORTION = 'PhotoMetricDistortion'
 _PACK = 'PackSegInputs'
+_RESIZE, _CROP = 'RandomResize', 'RandomCrop'
+#: Arguments of a RandomResize that a window can be computed alone with.
+_PLAIN = {'type', 'scale', 'ratio_range', 'keep_ratio', 'interpolation'}
 
 
 def prepare_data(runner: Runner) -> None:
@@ -50,7 +56,7 @@ def prepare_loader(config: dict, preprocessor: SegDataPreProcessor, cores: int) 
     """The config of a training's data loader, changed for a GPU.
 
     Batches become 8-bit tensors in pinned memory (a ``collate_fn`` or ``pin_memory`` of the config stays), the random
-    distortion is drawn by the workers and computed by the preprocessor, and there are as many workers as cores, one of
+    distortion is drawn by the workers and computed by the preprocessor, windows are cropped before they are resized, and there are as many workers as cores, one of
     them left to the training, between the number in the config and :data:`MAX_WORKERS`. Without workers it stays so.
 
     Args:
@@ -68,6 +74,7 @@ def prepare_loader(config: dict, preprocessor: SegDataPreProcessor, cores: int) 
     if config.get('num_workers'):
         config['num_workers'] = max(config['num_workers'], min(cores - 1, MAX_WORKERS))
     defer_distortion(config['dataset'])
+    crop_while_resizing(config['dataset'])
     return config
 
 
@@ -79,19 +86,47 @@ def defer_distortion(dataset: Any) -> int:
     Args:
         dataset: config of a dataset, changed in place.
     """
-    if not isinstance(dataset, dict):
-        return 0
     changed = 0
-    for config in dataset_configs(dataset):
-        pipeline = config.get('pipeline')
-        if not isinstance(pipeline, list | tuple):
-            continue
-        names = [_name(step) for step in pipeline]
-        if names[-2:] == [_DISTORTION, _PACK]:
+    for pipeline in _pipelines(dataset):
+        if [_name(step) for step in pipeline][-2:] == [_DISTORTION, _PACK]:
             pipeline[-2]['type'] = f'mmseg.Draw{_DISTORTION}'
             _add_meta_key(pipeline[-1])
             changed += 1
     return changed
+
+
+def crop_while_resizing(dataset: Any) -> int:
+    """Put ``RandomResizedWindow`` in the place of ``RandomResize`` and ``RandomCrop`` after it; returns in how many pipelines.
+
+    Args:
+        dataset: config of a dataset, changed in place.
+    """
+    changed = 0
+    for pipeline in _pipelines(dataset):
+        names = [_name(step) for step in pipeline]
+        for index in range(len(names) - 1):
+            if names[index : index + 2] == [_RESIZE, _CROP] and set(pipeline[index]) <= _PLAIN:
+                resize, crop = pipeline[index : index + 2]
+                pipeline[index : index + 2] = [
+                    dict(type='mmseg.RandomResizedWindow', resize=_arguments(resize), crop=_arguments(crop))
+                ]
+                changed += 1
+                break
+    return changed
+
+
+def _pipelines(dataset: Any) -> list[list]:
+    """Of all datasets in a config, with tuples made lists in place."""
+    if not isinstance(dataset, dict):
+        return []
+    configs = [one for one in dataset_configs(dataset) if isinstance(one.get('pipeline'), list | tuple)]
+    for config in configs:
+        config['pipeline'] = list(config['pipeline'])
+    return [config['pipeline'] for config in configs]
+
+
+def _arguments(step: dict) -> dict:
+    return {name: value for name, value in step.items() if name != 'type'}
 
 
 def _name(step: Any) -> str:

@@ -296,10 +296,25 @@ def test_on_a_gpu_as_on_the_cpu(samples):
             sample[part]['data'] = sample[part]['data'].cuda()
         return sample
 
-    chosen = dict(choose_operating_point=True, false_alarms=1.0)
-    scores, metric = evaluate(samples, **chosen)
-    on_gpu, metric_on_gpu = evaluate([on_the_gpu(sample) for sample in samples], **chosen)
-    # a probability may round to the next of 255 levels
-    assert on_gpu == pytest.approx(scores, abs=0.5, nan_ok=True)
-    points = [one.operating_point.thresholds for one in (metric_on_gpu, metric)]
-    assert points[0] == pytest.approx(points[1], rel=1e-3)
+    names = ('seg_logits', 'pred_sem_seg', 'gt_sem_seg')
+    for sample in samples:
+        host, device = (
+            read_maps(
+                probabilities(one[0]['data']),
+                one[1]['data'][0],
+                one[2]['data'][0].to(one[0]['data'].device),
+                255,
+            )
+            for one in ([part[name] for name in names] for part in (sample, on_the_gpu(sample)))
+        )
+        assert np.array_equal(host.label, device.label) and np.array_equal(host.predicted, device.predicted)
+        # a probability may round to the next of 255 levels
+        distance = np.abs(host.levels.astype(int) - device.levels)
+        assert distance.max() <= 1 and distance.mean() < 1e-3
+        assert np.abs(host.histograms - device.histograms).sum() <= 4 * distance.sum()
+        assert host.histograms.sum() == device.histograms.sum()
+    scores, _ = evaluate(samples)
+    on_gpu, metric = evaluate([on_the_gpu(sample) for sample in samples], choose_operating_point=True)
+    assert metric.operating_point is not None
+    for name in ('AP.attached', 'AP.broken', 'ImageAUROC'):
+        assert on_gpu[name] == pytest.approx(scores[name], abs=1)

@@ -105,6 +105,19 @@ def test_the_loader_of_a_gpu(experiment):
         'PackSegInputs',
     ]
     assert config['dataset']['pipeline'][-2]['type'] == 'PhotoMetricDistortion'  # as it was
+    resize = dict(type='RandomResize', scale=(64, 64), ratio_range=(0.5, 2.0), keep_ratio=True)
+    crop = dict(type='RandomCrop', crop_size=(48, 48), cat_max_ratio=0.75)
+    for more, count in (({}, 1), (dict(backend='pillow'), 2)):
+        pipeline = (dict(type='LoadImageFromFile'), resize | more, crop, dict(type='PackSegInputs'))
+        dataset = dict(config['dataset'], pipeline=pipeline)
+        steps = prepare_loader(dict(config, dataset=dataset), preprocessor, 8)['dataset']['pipeline']
+        assert len(steps) == 2 + count
+        if count == 1:
+            assert steps[1] == dict(
+                type='mmseg.RandomResizedWindow',
+                resize={name: value for name, value in resize.items() if name != 'type'},
+                crop={name: value for name, value in crop.items() if name != 'type'},
+            )
     assert prepare_loader(config | {'num_workers': 4}, preprocessor, cores=2)['num_workers'] == 4
     own = prepare_loader(config | {'num_workers': 0, 'pin_memory': False, 'collate_fn': len}, preprocessor, 8)
     assert (own['num_workers'], own['pin_memory'], own['collate_fn']) == (0, False, len)
