@@ -99,9 +99,8 @@ class TrainingStep:
                 except Exception as error:
                     if self._exchange is not None and not isinstance(error, NotCapturedError):
                         raise  # the others are in the middle of the same step
-                    reason = text_of(
-                        error
-                    )  # one of the model itself is raised again by the ordinary step below
+                    # one of the model itself is raised again by the ordinary step below
+                    reason = text_of(error)
                     self._give_up()
                     self.backend.recover()
             self._fall_back(reason)

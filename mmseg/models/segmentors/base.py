@@ -2,7 +2,9 @@
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
+from logging import FileHandler
 
+from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
@@ -42,6 +44,11 @@ class BaseSegmentor(BaseModel, metaclass=ABCMeta):
         """Initialise as ``init_cfg`` says, with this package's ``Pretrained`` whatever the default scope is."""
         with DefaultScope.overwrite_default_scope('mmseg'):
             super().init_weights()
+
+    def _dump_init_info(self) -> None:
+        """List the initial weights in the log file, as mmengine does; without one not on the screen."""
+        if any(isinstance(handler, FileHandler) for handler in MMLogger.get_current_instance().handlers):
+            super()._dump_init_info()
 
     @property
     def with_neck(self) -> bool:

@@ -165,3 +165,8 @@ def test_inferencer_reads_names_and_configs_from_checkpoints(trained, image):
     assert type(named.model) is type(source)
     with pytest.raises(ValueError, match='neither a file nor the name'):
         MMSegInferencer('fastest_scnn', device='cpu')
+
+
+def test_initial_weights_are_not_listed_on_the_screen(trained, capfd):
+    init_model(trained[0], device='cpu')
+    assert 'torch.Size' not in ''.join(capfd.readouterr())
