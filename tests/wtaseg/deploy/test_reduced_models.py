@@ -1,6 +1,8 @@
 """Models of fewer bits: how they are made, calibrated, compared and refused; the whole ``wta-seg export``."""
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,14 @@ from mmengine.config import Config
 from mmengine.structures import PixelData
 from tiny_onnx import write_model
 
+from mmseg.apis import export_onnx, init_model
 from mmseg.apis.export_onnx import Export, ExportError
 from mmseg.evaluation.inspection import ClassPoint, OperatingPoint, read_operating_point
 from mmseg.registry import METRICS
 from mmseg.structures import SegDataSample
+from mmseg.utils.config_file import read_config
+from mmseg.utils.from_scratch import drop_pretrained
+from wtaseg.bench.flops import fit_image_size
 from wtaseg.cli import main as wta_seg
 from wtaseg.deploy import export as exporting
 from wtaseg.deploy.comparison import Quality, latency, quality_of, table
@@ -26,6 +32,7 @@ from wtaseg.deploy.images import Reader, choose_images, images_of
 from wtaseg.deploy.precision import Precision, to_fp16, to_int8
 from wtaseg.predict.onnx_model import OnnxPredictor
 
+ROOT = Path(__file__).resolve().parents[3]
 POINT = OperatingPoint(
     {'attached': ClassPoint(0.35, 80.0, 0.1), 'broken': ClassPoint(0.3, 80.0, 0.1)}, 0.1, 8, 1, 3, 0.25
 )
@@ -199,3 +206,21 @@ def test_table_has_a_dash_where_nothing_was_measured():
     rows = [('float32', Measured(Path('m'), None, 5.25, 12.34))]
     assert table(rows).splitlines()[-1] == '| float32 | – | – | – | 5.25 | 12.3 |'
     assert Precision.INT8.file(Path('a/b.onnx')) == Path('a/b_int8.onnx')
+
+
+def test_a_vision_transformer_of_16_bits_is_read(tmp_path):
+    """In a process of its own: where onnxruntime does not take the file, it crashes."""
+    cfg = drop_pretrained(read_config(ROOT / 'configs/_base_/models/upernet_vit-b16_ln_mln_wta.py'))
+    width = 64
+    cfg.model.backbone.update(num_layers=4, embed_dims=width, num_heads=4, out_indices=(0, 1, 2, 3))
+    cfg.model.neck.update(in_channels=[width] * 4, out_channels=width)
+    cfg.model.decode_head.update(in_channels=[width] * 4, channels=16)
+    cfg.model.auxiliary_head = None
+    fit_image_size(cfg, (64, 64))
+    path, reduced = tmp_path / 'model.onnx', tmp_path / 'model_fp16.onnx'
+    export_onnx.export(init_model(cfg, None, 'cpu'), path, (64, 64), dynamic=False)
+    to_fp16(path, reduced)
+    code = f'from onnxruntime import InferenceSession; InferenceSession({str(reduced)!r})'
+    assert (
+        subprocess.run([sys.executable, '-c', code], stderr=subprocess.DEVNULL, check=False).returncode == 0
+    )
