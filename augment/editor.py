@@ -21,7 +21,6 @@ from augment.dataset.writing import EditWriter
 from augment.diffusion.editing import EditOptions, Target, edit_words
 from augment.diffusion.inversion import invert
 from augment.diffusion.inverted import Inversion
-from augment.diffusion.local_blend import BlendOptions
 from augment.diffusion.model import EditModel, NonFiniteError
 from augment.progress import Silent
 
@@ -191,20 +190,16 @@ class Editor:
         mask = None
         if c.blend == 'label':
             mask = torch.stack([latent_mask(p.region, self.model.vae_scale) for p in pieces])
-        options = EditOptions(
-            guidance=c.guidance,
-            cross=c.cross,
-            self_replace=c.self_replace,
-            eq=c.eq,
-            rli_alpha=c.rli_alpha,
-            self_max_positions=c.self_max_positions,
-            low_resource=c.low_resource,
-            local_blend=BlendOptions(c.blend_threshold, c.blend_blocks) if c.blend == 'attention' else None,
-        )
         targets = [Target(c.prompt(word), word) for word in words]
         progress = self.progress.stage(f'edit: {", ".join(words)}')
         results = edit_words(
-            self.model, inversion, c.source_prompt, targets, options, latent_mask=mask, progress=progress
+            self.model,
+            inversion,
+            c.source_prompt,
+            targets,
+            EditOptions.of(c),
+            latent_mask=mask,
+            progress=progress,
         )
         for word, result in zip(words, results):
             for piece, image in zip(pieces, self.decode(result.edited)):

@@ -26,7 +26,7 @@ from augment.demo_model.classifier import WordClassifier, classify, train_classi
 from augment.demo_model.data import Crops, at_size, read_crops
 from augment.demo_model.sheet import draw_sheet
 from augment.demo_model.styles import read_styles
-from augment.diffusion.editing import edit
+from augment.diffusion.editing import EditOptions, Target, edit_words
 from augment.diffusion.inversion import invert
 from augment.diffusion.loading import load_model
 from augment.diffusion.model import EditModel
@@ -103,21 +103,10 @@ def edit_sources(
             inner_steps=config.inner_steps,
         )
         mask = torch.stack([latent_mask(s.region, model.vae_scale) for s in batch]).to(model.device)
+        options = EditOptions.of(config)
         for number, word in enumerate(words):
-            result = edit(
-                model,
-                inversion,
-                SOURCE_PROMPT,
-                target_prompt(word),
-                word,
-                guidance=config.guidance,
-                cross=config.cross,
-                self_replace=config.self_replace,
-                eq=config.eq,
-                rli_alpha=config.rli_alpha,
-                self_max_positions=config.self_max_positions,
-                latent_mask=mask,
-            )
+            target = Target(target_prompt(word), word)
+            (result,) = edit_words(model, inversion, SOURCE_PROMPT, [target], options, latent_mask=mask)
             decoded = to_uint8(model.decode_latents(result.edited))
             edits[word].append(np.stack([pasted(s, e) for s, e in zip(batch, decoded)]))
             if number == 0:

@@ -64,6 +64,21 @@ class EditOptions:
     low_resource: bool = AugmentConfig.low_resource
     local_blend: BlendOptions | None = None
 
+    @classmethod
+    def of(cls, config: AugmentConfig) -> 'EditOptions':
+        """Those of an augmentation."""
+        by_attention = config.blend == 'attention'
+        return cls(
+            guidance=config.guidance,
+            cross=config.cross,
+            self_replace=config.self_replace,
+            eq=config.eq,
+            rli_alpha=config.rli_alpha,
+            self_max_positions=config.self_max_positions,
+            low_resource=config.low_resource,
+            local_blend=BlendOptions(config.blend_threshold, config.blend_blocks) if by_attention else None,
+        )
+
     def __post_init__(self):
         for name in ('cross', 'self_replace'):
             share = getattr(self, name)

@@ -94,6 +94,7 @@ class PSAHead(BaseDecodeHead):
         )
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Logits (N, out_channels, h, w), of the size of the input feature map."""
         x = self._transform_inputs(inputs)
         size, align_corners = self._shrunk(*x.shape[2:])
         resized = dict(mode='bilinear', align_corners=align_corners, warning=False)
